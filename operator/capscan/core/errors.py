@@ -1,0 +1,136 @@
+"""What can go wrong, as one tree.
+
+CapscanError
+├── ItemError                 one CRD's failure: it becomes a value in the run, with a reason
+│   ├── InferenceError        what a model provider did
+│   │   ├── ProviderUnavailable   nobody there, or it says "later"   (retryable)
+│   │   ├── InferenceTimeout      no answer in time                  (retryable)
+│   │   ├── InvalidAnswer         an answer that is not an analysis  (retryable)
+│   │   └── RequestRejected       asking again will not help
+│   └── StoreRejected         the API server refused the Capability
+├── ScanError                 the run cannot go on; the scan says so in a condition
+│   ├── MissingPermission     names the RBAC rule to add
+│   └── ScanGone              the CapabilityScan was deleted, or recreated under its name
+└── KubeError                 what the Kubernetes API answered (translated once, in kube/client.py)
+    ├── NotFound
+    ├── Conflict
+    ├── Expired               410: a continue token or resourceVersion that is too old
+    ├── Forbidden
+    ├── Invalid               400, 413, 422: this object will never be accepted
+    └── Unavailable           connection errors, 401, 429, 5xx: it may work later
+
+Errors say what happened. `core/retry.py` alone says what to do about an item's; the patience with
+an absent API server lives in `kube/client.py`.
+"""
+
+from __future__ import annotations
+
+
+class CapscanError(Exception):
+    """The root of everything that capscan raises on purpose."""
+
+
+class ItemError(CapscanError):
+    """One CRD could not be analysed. `reason` is CamelCase and part of the API."""
+
+    reason = "Error"
+    retryable = False
+
+    @property
+    def message(self) -> str:
+        """One sentence for a person."""
+        return str(self) or self.reason
+
+
+class InferenceError(ItemError):
+    """A provider's failure to answer one request."""
+
+    retry_after_s: float | None = None
+    """Seconds that the provider asked to wait, where it said so."""
+
+
+class ProviderUnavailable(InferenceError):
+    """Connection refused, 5xx, 429, 529."""
+
+    reason = "ProviderUnavailable"
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class InferenceTimeout(InferenceError):
+    """No answer within the item's time."""
+
+    reason = "Timeout"
+    retryable = True
+
+
+class InvalidAnswer(InferenceError):
+    """An answer came, but not an analysis."""
+
+    reason = "InvalidAnswer"
+    retryable = True
+
+
+class RequestRejected(InferenceError):
+    """The provider refused this request and would refuse it again."""
+
+    reason = "RequestRejected"
+
+
+class StoreRejected(ItemError):
+    """The API server refused to store the Capability."""
+
+    reason = "StoreRejected"
+
+
+class ScanError(CapscanError):
+    """The run as a whole cannot go on. `reason` becomes the reason of the Stalled condition."""
+
+    reason = "Error"
+
+
+class MissingPermission(ScanError):
+    """The operator's account lacks an RBAC rule."""
+
+    reason = "MissingPermission"
+
+
+class ScanGone(ScanError):
+    """The CapabilityScan this run belongs to no longer exists."""
+
+    reason = "ScanGone"
+
+
+class KubeError(CapscanError):
+    """An answer of the Kubernetes API other than success."""
+
+
+class NotFound(KubeError):
+    """404."""
+
+
+class Conflict(KubeError):
+    """409."""
+
+
+class Expired(KubeError):
+    """410."""
+
+
+class Forbidden(KubeError):
+    """403; the message is the server's, which names user, verb and resource."""
+
+
+class Invalid(KubeError):
+    """400, 413, 422, and the 500 of a request that is too large."""
+
+
+class Unavailable(KubeError):
+    """The API server is away, overloaded, or does not take the credentials right now."""
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s

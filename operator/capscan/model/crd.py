@@ -1,0 +1,64 @@
+"""What capscan reads: CustomResourceDefinitions, and the metadata that planning runs on.
+
+Listings are metadata only (`CrdRef`, `StoredRef`); the full text of a CRD (`Crd`) is read when
+its turn comes and dropped once it is digested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class CrdRef:
+    """One CRD in a metadata-only listing. `generation` grows when its spec changes."""
+
+    name: str
+    uid: str
+    generation: int
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRef:
+    """One Capability in a metadata-only listing: what it says about its own freshness."""
+
+    name: str
+    uid: str
+    crd_uid: str | None = None
+    """UID of the owning CRD; None for an object that capscan did not write."""
+    plan_key: str | None = None
+    run_id: str | None = None
+    """The run that wrote the analysis which is there."""
+    failed_run: str | None = None
+    failed_reason: str | None = None
+    edited: bool = False
+    """Somebody else owns a field that capscan writes: what is there is not what was answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crd:
+    """A CustomResourceDefinition, parsed at the door.
+
+    `schema` is the OpenAPI v3 schema of `version` as plain JSON; empty where there is none.
+    `version` is the served version that a user would write today: the storage version if it is
+    served, else the first served one, else the first; empty where the CRD lists none.
+    """
+
+    name: str
+    uid: str
+    generation: int
+    group: str
+    kind: str
+    plural: str
+    singular: str
+    scope: str
+    short_names: tuple[str, ...]
+    categories: tuple[str, ...]
+    version: str
+    versions: tuple[str, ...]
+    served: bool
+    deprecated: bool
+    schema: Mapping[str, Any]

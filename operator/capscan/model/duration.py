@@ -1,0 +1,31 @@
+"""Durations as Kubernetes writes them: `90s`, `2m30s`, `1h`, `500ms`.
+
+The grammar is the one of Go's time.ParseDuration without signs and without the units below a
+millisecond.
+"""
+
+import re
+from datetime import timedelta
+
+PATTERN = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"
+
+_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read `2m30s`; raises ValueError for anything that `PATTERN` does not match."""
+    if not re.fullmatch(PATTERN, text):
+        raise ValueError(f"not a duration: {text!r}; write it like 500ms, 90s, 2m30s or 1h")
+    return timedelta(seconds=sum(float(n) * _UNITS_S[unit] for n, unit in _PART.findall(text)))
+
+
+def format_duration(duration: timedelta) -> str:
+    """Write `2m30s`; whole seconds from one second on, milliseconds below."""
+    total_s = duration.total_seconds()
+    if 0 < total_s < 1:
+        return f"{round(total_s * 1000)}ms"
+    minutes, seconds = divmod(round(total_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = ((hours, "h"), (minutes, "m"), (seconds, "s"))
+    return "".join(f"{n}{unit}" for n, unit in parts if n) or "0s"

@@ -1,0 +1,272 @@
+"""CapabilityScan: what a user asks for, and what the operator reports while it works.
+
+The descriptions here are what `kubectl explain` prints; `capscan.crdgen` renders the CRD from
+these models.
+"""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from capscan.model.base import Count, Duration, Time, Wire
+
+GROUP = "capscan.dev"
+VERSION = "v1alpha1"
+
+REQUESTED_AT = f"{GROUP}/requestedAt"
+"""Annotation on a CapabilityScan: a new value starts a run."""
+
+FAILED_ITEMS_MAX = 50
+IN_FLIGHT_NAMES_MAX = 32
+
+Glob = Annotated[str, Field(min_length=1, max_length=316)]
+LabelValue = Annotated[str, Field(max_length=63)]
+
+
+class Refresh(StrEnum):
+    """Which CRDs a run asks about."""
+
+    IF_CHANGED = "IfChanged"
+    ALWAYS = "Always"
+
+
+class Phase(StrEnum):
+    """Where a scan stands, in one word."""
+
+    PENDING = "Pending"
+    DISCOVERING = "Discovering"
+    SCANNING = "Scanning"
+    SUSPENDED = "Suspended"
+    COMPLETED = "Completed"
+    COMPLETED_WITH_FAILURES = "CompletedWithFailures"
+    FAILED = "Failed"
+
+
+class Trigger(StrEnum):
+    """Why a run was started."""
+
+    CREATED = "Created"
+    SPEC_CHANGED = "SpecChanged"
+    RESCAN = "Rescan"
+
+
+class Selector(Wire):
+    """Which CRDs a scan looks at."""
+
+    include: Annotated[list[Glob], Field(min_length=1, max_length=100)] = Field(
+        default=["*"],
+        description="Globs over CRD names, such as *.cert-manager.io. * stands for any text, "
+        "dots included, and ? for one character. A CRD is looked at when one of them matches.",
+    )
+    exclude: Annotated[list[Glob], Field(max_length=100)] = Field(
+        default=[],
+        description="Globs over CRD names to leave out; they win over include. capscan's own CRDs "
+        "are always left out.",
+    )
+    match_labels: Annotated[dict[str, LabelValue], Field(max_length=50)] = Field(
+        default={},
+        description="Labels that a CRD must carry, each with exactly this value.",
+    )
+
+
+class ScanSpec(Wire):
+    """What is asked for."""
+
+    selector: Selector = Field(
+        default=Selector(), description="Which CRDs to look at; all of them unless said otherwise."
+    )
+    parallelism: Annotated[int, Field(ge=1, le=256)] = Field(
+        default=10,
+        description="At most this many CRDs in flight at once. A change takes effect in a running "
+        "run and starts no new one.",
+    )
+    max_attempts: Annotated[int, Field(ge=1, le=20)] = Field(
+        default=4, description="How often one CRD is tried before it counts as failed."
+    )
+    item_timeout: Duration = Field(
+        default=timedelta(minutes=2),
+        description="How long one CRD may take, all its attempts and the pauses between them "
+        "included, such as 90s or 2m.",
+    )
+    max_failed_percent: Annotated[int, Field(ge=0, le=100)] = Field(
+        default=100,
+        description="The run stops and is Failed once more than this percentage of all its CRDs "
+        "has failed; 100 never stops.",
+    )
+    refresh: Refresh = Field(
+        default=Refresh.IF_CHANGED,
+        description="IfChanged asks about CRDs that are new, changed, or failed last time. Always "
+        "asks about every CRD once per run.",
+    )
+    rescan: Annotated[str, Field(max_length=253)] = Field(
+        default="",
+        description="Any text; a new value starts a new run, so that a rescan can be asked for in "
+        "Git. Clearing it starts nothing.",
+    )
+    suspend: bool = Field(
+        default=False,
+        description="True stops the work within seconds and starts nothing new; false goes on "
+        "where it stopped.",
+    )
+    progress_interval: Duration = Field(
+        default=timedelta(seconds=2),
+        description="The least time between two updates of the progress in status.",
+    )
+
+
+class Run(Wire):
+    """One pass over the CRDs that match."""
+
+    id: str = Field(description="Names this run; Capabilities carry the run that wrote them.")
+    trigger: Trigger = Field(description="Why it was started.")
+    inputs_hash: str = Field(
+        description="Digest of the spec fields that decide what is asked; when they change, a new "
+        "run starts."
+    )
+    owner: str = Field(description="The operator process that last worked on it.")
+    start_time: Time = Field(description="When it was started.")
+    completion_time: Time | None = Field(default=None, description="When it ended.")
+    duration: Duration | None = Field(
+        default=None, description="From start to end, waiting included."
+    )
+    resumed: Count = Field(
+        default=0, description="How often it was picked up again after an interruption."
+    )
+
+
+class Progress(Wire):
+    """The run's CRDs by what became of them; the counts never fall within one run."""
+
+    total: Count = Field(default=0, description="CRDs that match the selector.")
+    completed: Count = Field(default=0, description="Analysed in this run.")
+    unchanged: Count = Field(default=0, description="Already known and still right: not asked.")
+    failed: Count = Field(default=0, description="Given up in this run.")
+    skipped: Count = Field(default=0, description="Deleted before their turn came.")
+    in_flight: Count = Field(default=0, description="Being analysed now.")
+    percent: Annotated[int, Field(ge=0, le=100)] = Field(
+        default=0, description="Settled CRDs as a percentage of the total, rounded down."
+    )
+    summary: str = Field(default="", description="Settled CRDs and the total, such as 412/1000.")
+    failed_by_reason: dict[str, Count] = Field(
+        default={}, description="Failed CRDs counted by reason."
+    )
+
+    @property
+    def settled(self) -> int:
+        """Items that need nothing more in this run."""
+        return self.completed + self.unchanged + self.failed + self.skipped
+
+
+class FailedItem(Wire):
+    """One CRD that was given up."""
+
+    name: str = Field(description="Name of the CRD.")
+    reason: str = Field(description="Why, in one CamelCase word.")
+    message: Annotated[str, Field(max_length=512)] = Field(description="Why, in a sentence.")
+    attempts: Count = Field(description="How often it was tried.")
+    retryable: bool = Field(description="Whether trying again later may help.")
+    time: Time = Field(description="When it was given up.")
+
+
+class Condition(Wire):
+    """A metav1.Condition."""
+
+    type: str = Field(description="What the condition is about.")
+    status: Annotated[str, Field(json_schema_extra={"enum": ["True", "False", "Unknown"]})] = Field(
+        description="Whether it holds."
+    )
+    observed_generation: int = Field(description="The generation of the scan this speaks of.")
+    last_transition_time: Time = Field(description="When status last changed.")
+    reason: str = Field(description="Why, in one CamelCase word.")
+    message: Annotated[str, Field(max_length=1024)] = Field(
+        description="For a person: what happened, and what to do where something is to be done."
+    )
+
+
+class FinishedRun(Wire):
+    """What remains of the run before this one."""
+
+    id: str = Field(description="Its id.")
+    phase: Phase = Field(description="How it ended.")
+    start_time: Time = Field(description="When it was started.")
+    completion_time: Time | None = Field(default=None, description="When it ended.")
+    summary: str = Field(description="Settled CRDs and the total.")
+    failed: Count = Field(default=0, description="CRDs that were given up.")
+
+
+class ScanStatus(Wire):
+    """What the operator saw and did."""
+
+    observed_generation: int = Field(
+        default=-1, description="The generation that the rest of the status speaks of."
+    )
+    phase: Phase | None = Field(default=None, description="Where the scan stands, in one word.")
+    message: Annotated[str, Field(max_length=1024)] | None = Field(
+        default=None, description="Where the scan stands, in one sentence."
+    )
+    run: Run | None = Field(default=None, description="The current run, or the last one.")
+    last_handled_rescan: str | None = Field(
+        default=None, description="The value of spec.rescan that last started a run."
+    )
+    last_handled_requested_at: str | None = Field(
+        default=None,
+        description=f"The value of the annotation {REQUESTED_AT} that last started a run.",
+    )
+    progress: Progress | None = Field(default=None, description="Counts of the run's CRDs.")
+    eta: str | None = Field(
+        default=None, description="Time left, such as 3m20s; empty until it means something."
+    )
+    estimated_completion_time: Time | None = Field(
+        default=None, description="When the run is expected to end."
+    )
+    provider: str | None = Field(default=None, description="Who answers in this run.")
+    model: str | None = Field(default=None, description="What answers in this run.")
+    throughput_per_minute: float | None = Field(
+        default=None, description="CRDs settled per minute since the run was started or resumed."
+    )
+    in_flight: Annotated[list[str], Field(max_length=IN_FLIGHT_NAMES_MAX)] | None = Field(
+        default=None, description="Names of the CRDs being analysed now, the oldest first."
+    )
+    failed_items: Annotated[list[FailedItem], Field(max_length=FAILED_ITEMS_MAX)] | None = Field(
+        default=None, description="CRDs that were given up in this run, the first ones."
+    )
+    failed_items_omitted: Count | None = Field(
+        default=None, description="How many failed CRDs are not in failedItems."
+    )
+    last_run: FinishedRun | None = Field(default=None, description="The run before the one in run.")
+    conditions: list[Condition] | None = Field(
+        default=None,
+        description="Accepted, Reconciling, Stalled, Ready, Complete and Failed.",
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["type"],
+        },
+    )
+
+
+class ObjectMeta(Wire):
+    """The part of metav1.ObjectMeta that capscan reads of its own objects."""
+
+    name: str
+    uid: str
+    generation: int = 0
+    resource_version: str = ""
+    annotations: dict[str, str] = Field(default={})
+
+
+class CapabilityScan(Wire):
+    """A CapabilityScan as it was last seen."""
+
+    metadata: ObjectMeta
+    spec: ScanSpec = ScanSpec()
+    status: ScanStatus = ScanStatus()
+
+    @classmethod
+    def from_wire(cls, body: dict[str, Any]) -> "CapabilityScan":
+        """Parse the object; raises pydantic's ValidationError where the CRD's schema was loosened.
+
+        `spec` and `status` may be absent or null.
+        """
+        return cls.model_validate({k: v for k, v in body.items() if v is not None})
