@@ -7,11 +7,14 @@ CapscanError
 │   │   ├── InferenceTimeout      no answer in time                  (retryable)
 │   │   ├── InvalidAnswer         an answer that is not an analysis  (retryable)
 │   │   └── RequestRejected       asking again will not help
-│   └── StoreRejected         the API server refused the Capability
+│   ├── StoreRejected         the API server refused the Capability
+│   └── InternalError         a bug of capscan or of a provider's code
 ├── ScanError                 the run cannot go on; the scan says so in a condition
 │   ├── MissingPermission     names the RBAC rule to add
+│   ├── MissingKind           capscan's own CRDs are not (or no longer) installed
 │   └── ScanGone              the CapabilityScan was deleted, or recreated under its name
 └── KubeError                 what the Kubernetes API answered (translated once, in kube/client.py)
+    ├── NoCluster             no configuration that says where a cluster is
     ├── NotFound
     ├── Conflict
     ├── Expired               410: a continue token or resourceVersion that is too old
@@ -86,6 +89,12 @@ class StoreRejected(ItemError):
     reason = "StoreRejected"
 
 
+class InternalError(ItemError):
+    """An exception that nobody foresaw; the log has its traceback."""
+
+    reason = "InternalError"
+
+
 class ScanError(CapscanError):
     """The run as a whole cannot go on. `reason` becomes the reason of the Stalled condition."""
 
@@ -98,6 +107,12 @@ class MissingPermission(ScanError):
     reason = "MissingPermission"
 
 
+class MissingKind(ScanError):
+    """One of capscan's own CRDs is not installed."""
+
+    reason = "MissingKind"
+
+
 class ScanGone(ScanError):
     """The CapabilityScan this run belongs to no longer exists."""
 
@@ -106,6 +121,10 @@ class ScanGone(ScanError):
 
 class KubeError(CapscanError):
     """An answer of the Kubernetes API other than success."""
+
+
+class NoCluster(KubeError):
+    """There is no usable kubeconfig and no pod to run in."""
 
 
 class NotFound(KubeError):

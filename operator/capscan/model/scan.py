@@ -8,7 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from capscan.model.base import Count, Duration, Time, Wire
 
@@ -262,11 +262,20 @@ class CapabilityScan(Wire):
     metadata: ObjectMeta
     spec: ScanSpec = ScanSpec()
     status: ScanStatus = ScanStatus()
+    raw_status: dict[str, Any] = Field(default={}, exclude=True)
+    """The status to the letter: what the difference to a wanted one is computed from."""
 
     @classmethod
     def from_wire(cls, body: dict[str, Any]) -> "CapabilityScan":
-        """Parse the object; raises pydantic's ValidationError where the CRD's schema was loosened.
+        """Parse the object; raises pydantic's ValidationError where metadata or spec are not ours.
 
-        `spec` and `status` may be absent or null.
+        A status that somebody else wrote over beyond reading counts as none.
         """
-        return cls.model_validate({k: v for k, v in body.items() if v is not None})
+        raw = body.get("status") or {}
+        try:
+            status = ScanStatus.model_validate(raw)
+        except ValidationError:
+            status = ScanStatus()
+        metadata = ObjectMeta.model_validate(body["metadata"])
+        spec = ScanSpec.model_validate(body.get("spec") or {})
+        return cls(metadata=metadata, spec=spec, status=status, raw_status=raw)

@@ -1,14 +1,18 @@
-"""What the engine needs from outside, as Protocols.
+"""What a run needs from outside, as Protocols.
 
 The product composes them from `kube`, `store` and `inference`; tests and benchmarks compose their
-own. Each may raise the errors named here and none besides; anything else is a bug and ends the
-process's trust in the run.
+own. A port raises the errors named here. Any other exception of an item is a bug: it is logged,
+and the item fails with reason InternalError.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
+from capscan.core.capability import Entry
 from capscan.core.digest import Digest
-from capscan.model import Completion
+from capscan.model import Capability, CapabilityScan, Completion, Crd, CrdRef, ScanStatus, StoredRef
 
 
 class Provider(Protocol):
@@ -32,3 +36,67 @@ class Provider(Protocol):
     async def complete(self, digest: Digest) -> Completion:
         """Analyse one CRD. Raises InferenceError."""
         ...
+
+
+class Crds(Protocol):
+    """The CRDs of the cluster."""
+
+    async def list_refs(self) -> list[CrdRef]:
+        """All of them, by metadata alone. Raises ScanError."""
+        ...
+
+    async def read(self, name: str) -> Crd:
+        """One in full. Raises NotFound, ScanError."""
+        ...
+
+
+class Store(Protocol):
+    """Where analyses are kept, and with them the state of runs."""
+
+    async def list_refs(self) -> list[StoredRef]:
+        """All of them, by metadata alone. Raises ScanError."""
+        ...
+
+    async def read(self, name: str) -> Capability | None:
+        """One in full. Raises ScanError."""
+        ...
+
+    async def write(self, entry: Entry) -> None:
+        """Store it whole, or not at all. Raises StoreRejected, ScanError."""
+        ...
+
+    async def remove(self, stored: StoredRef) -> None:
+        """Delete exactly this one, if it is still there. Raises ScanError."""
+        ...
+
+
+class Render(Protocol):
+    """From the newest status to the wanted one."""
+
+    def __call__(self, previous: ScanStatus, /) -> ScanStatus:
+        """Pure: it may be called again after a conflict."""
+        ...
+
+
+class StatusSink(Protocol):
+    """Where the status of one scan is written."""
+
+    def observe(self, scan: CapabilityScan) -> bool:
+        """Take note of a version that was seen; False if a newer one is known already."""
+        ...
+
+    async def update(self, render: Render) -> bool:
+        """Make the status what `render` says; whether anything was sent. Raises ScanError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What every run of this process works with."""
+
+    crds: Crds
+    store: Store
+    provider: Provider
+    now: Callable[[], datetime]
+    jitter: Callable[[], float]
+    """Uniform in [0, 1]."""

@@ -1,0 +1,153 @@
+"""Putting a Capability together: after an answer, after a failure, after nothing changed."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from capscan.core.digest import DIGEST_VERSION
+from capscan.model import (
+    Analysis,
+    Capability,
+    Crd,
+    CrdRef,
+    FailedItem,
+    LastAttempt,
+    Provenance,
+    Resource,
+    StoredRef,
+    Summary,
+)
+
+SUMMARY_CHARS_MAX = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A Capability to be stored, with the annotations that planning reads.
+
+    `run_id` and `plan_key` speak of the analysis; `failed_run` of the newest attempt, where that
+    one failed.
+    """
+
+    ref: CrdRef
+    capability: Capability
+    plan_key: str | None = None
+    run_id: str | None = None
+    failed_run: str | None = None
+    failed_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Who answered, in which run, and when."""
+
+    scan: str
+    run_id: str
+    provider: str
+    model: str
+    fingerprint: str
+    attempts: int
+    at: datetime
+
+
+def analysed(crd: Crd, analysis: Analysis, answered: Answered, plan_key: str) -> Entry:
+    """What to store after an answer."""
+    provenance = Provenance(
+        scan=answered.scan,
+        run_id=answered.run_id,
+        provider=answered.provider,
+        model=answered.model,
+        digest_version=DIGEST_VERSION,
+        fingerprint=answered.fingerprint,
+        crd_uid=crd.uid,
+        crd_generation=crd.generation,
+        analyzed_at=answered.at,
+        attempts=answered.attempts,
+    )
+    capability = Capability(
+        resource=_resource(crd),
+        summary=_summary(analysis),
+        analysis=analysis,
+        provenance=provenance,
+    )
+    return Entry(ref_of(crd), capability, plan_key, answered.run_id)
+
+
+def unchanged(crd: Crd, known: Capability, plan_key: str, run_id: str | None) -> Entry:
+    """What to store when the CRD moved on, but not in a way that changes the question."""
+    provenance = known.provenance and known.provenance.model_copy(
+        update={"crd_uid": crd.uid, "crd_generation": crd.generation}
+    )
+    capability = known.model_copy(
+        update={"resource": _resource(crd), "provenance": provenance, "last_attempt": None}
+    )
+    return Entry(ref_of(crd), capability, plan_key, run_id)
+
+
+def failed(
+    crd: Crd, known: Capability | None, stored: StoredRef | None, item: FailedItem, run_id: str
+) -> Entry:
+    """What to store after a failure: the old analysis stays until there is a new one."""
+    attempt = LastAttempt(
+        run_id=run_id,
+        reason=item.reason,
+        message=item.message,
+        attempts=item.attempts,
+        retryable=item.retryable,
+        time=item.time,
+    )
+    before = known or Capability()
+    capability = before.model_copy(
+        update={"resource": before.resource or _resource(crd), "last_attempt": attempt}
+    )
+    return Entry(
+        ref_of(crd),
+        capability,
+        plan_key=stored.plan_key if stored else None,
+        run_id=stored.run_id if stored else None,
+        failed_run=run_id,
+        failed_reason=item.reason,
+    )
+
+
+def failed_item(name: str, attempt: LastAttempt) -> FailedItem:
+    """A stored failure as status lists it."""
+    return FailedItem(
+        name=name,
+        reason=attempt.reason,
+        message=attempt.message,
+        attempts=attempt.attempts,
+        retryable=attempt.retryable,
+        time=attempt.time,
+    )
+
+
+def ref_of(crd: Crd) -> CrdRef:
+    """The reference to a CRD as it was read, which may be newer than the listing."""
+    return CrdRef(name=crd.name, uid=crd.uid, generation=crd.generation)
+
+
+def shorten(text: str, chars_max: int) -> str:
+    """At most that many characters; cut at a word, with an ellipsis."""
+    if len(text) <= chars_max:
+        return text
+    cut = text[: chars_max - 1]
+    head, space, _ = cut.rpartition(" ")
+    return (head if space else cut).rstrip(" ,.;:") + "…"
+
+
+def _summary(analysis: Analysis) -> Summary:
+    return Summary(
+        providers=shorten(", ".join(analysis.providers), SUMMARY_CHARS_MAX),
+        description=shorten(analysis.description, SUMMARY_CHARS_MAX),
+    )
+
+
+def _resource(crd: Crd) -> Resource:
+    return Resource(
+        group=crd.group,
+        kind=crd.kind,
+        plural=crd.plural,
+        scope=crd.scope,
+        version=crd.version,
+        versions=list(crd.versions),
+    )

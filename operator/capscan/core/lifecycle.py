@@ -1,0 +1,113 @@
+"""What a scan should be doing now: start a run, go on with one, hold still, or rest.
+
+Level-triggered: the answer follows from the newest spec and from what was handled before, never
+from which event brought it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from capscan.core.plan import inputs_hash, lineage
+from capscan.model import CapabilityScan, Run, ScanStatus, Trigger
+from capscan.model.scan import REQUESTED_AT
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """What of the spec has been acted upon."""
+
+    run: Run | None = None
+    rescan: str | None = None
+    requested_at: str | None = None
+
+    @classmethod
+    def from_status(cls, status: ScanStatus) -> "Handled":
+        """What an earlier process left."""
+        return cls(status.run, status.last_handled_rescan, status.last_handled_requested_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A new run is due."""
+
+    trigger: Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class Continue:
+    """The run is not finished."""
+
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Suspended, with work left to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Nothing to do."""
+
+
+Intent = Start | Continue | Hold | Rest
+
+
+def decide(scan: CapabilityScan, handled: Handled) -> Intent:
+    """What to do about this spec, given what was handled."""
+    trigger = due(scan, handled)
+    unfinished = handled.run is not None and handled.run.completion_time is None
+    if scan.spec.suspend:
+        return Hold() if trigger or unfinished else Rest()
+    if trigger:
+        return Start(trigger)
+    if handled.run and unfinished:
+        return Continue(handled.run)
+    return Rest()
+
+
+def due(scan: CapabilityScan, handled: Handled) -> Trigger | None:
+    """Why a new run should start, if it should."""
+    if handled.run is None:
+        return Trigger.CREATED
+    if handled.run.inputs_hash != inputs_hash(scan.spec):
+        return Trigger.SPEC_CHANGED
+    rescan = scan.spec.rescan
+    requested_at = scan.metadata.annotations.get(REQUESTED_AT)
+    if (rescan and rescan != handled.rescan) or (
+        requested_at and requested_at != handled.requested_at
+    ):
+        return Trigger.RESCAN
+    return None
+
+
+def begin(
+    scan: CapabilityScan,
+    handled: Handled,
+    trigger: Trigger,
+    *,
+    token: str,
+    owner: str,
+    now: datetime,
+) -> Handled:
+    """The state once a new run has begun; `token` is fresh and has no dash.
+
+    An edit in mid-run makes a new run of the same lineage: what is done and still wanted counts
+    as unchanged in it, under `refresh: Always` too.
+    """
+    interrupted = handled.run is not None and handled.run.completion_time is None
+    run_id = token
+    if handled.run and interrupted and trigger is Trigger.SPEC_CHANGED:
+        run_id = f"{lineage(handled.run.id)}-{token}"
+    run = Run(
+        id=run_id,
+        trigger=trigger,
+        inputs_hash=inputs_hash(scan.spec),
+        owner=owner,
+        start_time=now,
+    )
+    return Handled(
+        run=run,
+        rescan=scan.spec.rescan or handled.rescan,
+        requested_at=scan.metadata.annotations.get(REQUESTED_AT) or handled.requested_at,
+    )

@@ -1,0 +1,158 @@
+"""Counting a run: events in, counts out.
+
+`Tally` is what this process knows; `progress` turns it into the status field. A run that was taken
+up again starts from the plan, and from a floor: what an earlier process reported never falls,
+even where the cluster has changed underneath it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from capscan.core.events import (
+    CrdFailed,
+    CrdReleased,
+    CrdScanned,
+    CrdSkipped,
+    CrdStarted,
+    CrdUnchanged,
+    ScanEvent,
+)
+from capscan.core.plan import ScanPlan
+from capscan.model import FailedItem, Progress
+from capscan.model.scan import FAILED_ITEMS_MAX
+
+ETA_SAMPLES_MIN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Counts of one run as this process knows them."""
+
+    total: int = 0
+    completed: int = 0
+    unchanged: int = 0
+    skipped: int = 0
+    failed_by_reason: Mapping[str, int] = field(default_factory=dict)
+    failed_items: tuple[FailedItem, ...] = ()
+    in_flight: tuple[str, ...] = ()
+    asked: int = 0
+    """Items settled since this process took the run up: what a rate is made of."""
+    floor: Progress = field(default_factory=Progress)
+    """What an earlier process reported for this run."""
+
+    @property
+    def failed(self) -> int:
+        """Items given up."""
+        return sum(self.failed_by_reason.values())
+
+    @property
+    def settled(self) -> int:
+        """Items that need nothing more in this run."""
+        return self.completed + self.unchanged + self.failed + self.skipped
+
+    @property
+    def remaining(self) -> int:
+        """Items that are pending or in flight."""
+        return self.total - self.settled
+
+
+def reported(
+    shown: Progress | None, failed_items: Iterable[FailedItem] | None = None
+) -> Tally | None:
+    """What an earlier process left in the status of a run; None where it got to no counts."""
+    if shown is None:
+        return None
+    return Tally(
+        total=shown.total,
+        skipped=shown.skipped,
+        failed_by_reason=shown.failed_by_reason,
+        failed_items=tuple(failed_items or ()),
+        floor=shown,
+    )
+
+
+def start(
+    plan: ScanPlan, before: Tally | None = None, failed_items: Iterable[FailedItem] = ()
+) -> Tally:
+    """The counts before the first event of a session.
+
+    CRDs that `before` counted and the plan no longer has were deleted meanwhile: skipped.
+    """
+    floor = progress(before) if before else Progress()
+    gone = max(0, floor.total - plan.total - floor.skipped)
+    return Tally(
+        total=plan.total + floor.skipped + gone,
+        completed=plan.completed,
+        unchanged=plan.unchanged,
+        skipped=floor.skipped + gone,
+        failed_by_reason=plan.failed_by_reason,
+        failed_items=tuple(failed_items)[:FAILED_ITEMS_MAX],
+        floor=floor,
+    )
+
+
+def fold(tally: Tally, event: ScanEvent) -> Tally:
+    """The counts after one more event."""
+    if isinstance(event, CrdStarted):
+        return replace(tally, in_flight=(*tally.in_flight, event.name))
+    rest = tuple(name for name in tally.in_flight if name != event.name)
+    if isinstance(event, CrdReleased):
+        return replace(tally, in_flight=rest)
+    tally = replace(tally, in_flight=rest, asked=tally.asked + 1)
+    match event:
+        case CrdScanned():
+            return replace(tally, completed=tally.completed + 1)
+        case CrdUnchanged():
+            return replace(tally, unchanged=tally.unchanged + 1)
+        case CrdSkipped():
+            return replace(tally, skipped=tally.skipped + 1)
+        case CrdFailed(item):
+            return _with_failure(tally, item)
+
+
+def _with_failure(tally: Tally, item: FailedItem) -> Tally:
+    reasons = {**tally.failed_by_reason}
+    reasons[item.reason] = reasons.get(item.reason, 0) + 1
+    items = tally.failed_items
+    if len(items) < FAILED_ITEMS_MAX:
+        items = (*items, item)
+    return replace(tally, failed_by_reason=reasons, failed_items=items)
+
+
+def too_many_failed(tally: Tally, max_failed_percent: int) -> bool:
+    """Whether more than that share of all items, not of those done so far, has failed."""
+    return tally.failed * 100 > max_failed_percent * tally.total
+
+
+def progress(tally: Tally) -> Progress:
+    """The status field; never below the floor, and never more settled than there is."""
+    floor = tally.floor
+    completed = max(tally.completed, floor.completed)
+    unchanged = max(tally.unchanged, floor.unchanged)
+    failed = max(tally.failed, floor.failed)
+    settled = completed + unchanged + failed + tally.skipped
+    total = max(tally.total, floor.total, settled + len(tally.in_flight))
+    return Progress(
+        total=total,
+        completed=completed,
+        unchanged=unchanged,
+        failed=failed,
+        skipped=tally.skipped,
+        in_flight=len(tally.in_flight),
+        percent=100 * settled // total if total else 100,
+        summary=f"{settled}/{total}",
+        failed_by_reason=dict(tally.failed_by_reason),
+    )
+
+
+def rate_per_s(tally: Tally, elapsed_s: float) -> float | None:
+    """Items settled per second by this process; None while too few say anything."""
+    if tally.asked < ETA_SAMPLES_MIN or elapsed_s <= 0:
+        return None
+    return tally.asked / elapsed_s
+
+
+def eta_s(tally: Tally, elapsed_s: float) -> float | None:
+    """Seconds left: remaining / rate."""
+    rate = rate_per_s(tally, elapsed_s)
+    return tally.remaining / rate if rate else None

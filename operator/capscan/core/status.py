@@ -1,0 +1,171 @@
+"""The status as a function of what is known: `project` renders it, `merge_patch` ships it.
+
+A status is always rendered whole, never incremented. So a conflict, a lost response or a status
+that somebody removed is answered the same way: read again, render again, send the difference.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from capscan.core.conditions import Stall, conditions
+from capscan.core.lifecycle import Handled
+from capscan.core.progress import Tally, eta_s, progress, rate_per_s
+from capscan.model import FinishedRun, Phase, Progress, ScanStatus
+from capscan.model.duration import format_duration
+from capscan.model.scan import IN_FLIGHT_NAMES_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything a process knows about one scan."""
+
+    generation: int
+    phase: Phase
+    handled: Handled
+    listed: int = 0
+    """CRDs in the cluster, matching or not."""
+    tally: Tally | None = None
+    working_s: float = 0.0
+    """Seconds this process has worked on the run."""
+    provider: str | None = None
+    model: str | None = None
+    stall: Stall | None = None
+    last_run: FinishedRun | None = None
+
+
+def project(snapshot: Snapshot, previous: ScanStatus, now: datetime) -> ScanStatus:
+    """Render the status; `previous` only lends the transition times and Ready."""
+    tally = snapshot.tally
+    counts = progress(tally) if tally else None
+    message = snapshot.stall.message if snapshot.stall else _message(snapshot, counts)
+    scanning = snapshot.phase is Phase.SCANNING and snapshot.stall is None
+    eta = _eta(snapshot) if scanning else None
+    rate = rate_per_s(tally, snapshot.working_s) if tally and scanning else None
+    omitted = counts.failed - len(tally.failed_items) if tally and counts else 0
+    run = snapshot.handled.run
+    return ScanStatus(
+        observed_generation=snapshot.generation,
+        phase=snapshot.phase,
+        message=message,
+        run=run,
+        last_handled_rescan=snapshot.handled.rescan,
+        last_handled_requested_at=snapshot.handled.requested_at,
+        progress=counts,
+        eta=format_duration(eta) if eta is not None else None,
+        estimated_completion_time=now + eta if eta is not None else None,
+        provider=snapshot.provider,
+        model=snapshot.model,
+        throughput_per_minute=round(rate * 60, 1) if rate else _final_rate(snapshot, counts),
+        in_flight=list(tally.in_flight[:IN_FLIGHT_NAMES_MAX]) if tally and scanning else None,
+        failed_items=list(tally.failed_items) if tally and tally.failed_items else None,
+        failed_items_omitted=omitted if omitted > 0 else None,
+        last_run=snapshot.last_run,
+        conditions=conditions(
+            snapshot.phase,
+            message,
+            generation=snapshot.generation,
+            stall=snapshot.stall,
+            previous=previous.conditions or (),
+            now=now,
+        ),
+    )
+
+
+def restate(status: ScanStatus, generation: int) -> ScanStatus:
+    """What an earlier process reported, for a spec that changes nothing about it."""
+    held = [
+        condition.model_copy(update={"observed_generation": generation})
+        for condition in status.conditions or ()
+    ]
+    return status.model_copy(update={"observed_generation": generation, "conditions": held or None})
+
+
+def _eta(snapshot: Snapshot) -> timedelta | None:
+    seconds = eta_s(snapshot.tally, snapshot.working_s) if snapshot.tally else None
+    return None if seconds is None else timedelta(seconds=max(1, round(seconds)))
+
+
+def _final_rate(snapshot: Snapshot, counts: Progress | None) -> float | None:
+    """Of a finished run: over its whole time."""
+    run = snapshot.handled.run
+    if not (run and run.duration and counts):
+        return None
+    asked = counts.completed + counts.failed
+    return round(asked * 60 / max(run.duration.total_seconds(), 1.0), 1) if asked else None
+
+
+def finished_run(status: ScanStatus) -> FinishedRun | None:
+    """What to keep of a run when the next one begins."""
+    if not (status.run and status.phase and status.progress):
+        return None
+    return FinishedRun(
+        id=status.run.id,
+        phase=status.phase,
+        start_time=status.run.start_time,
+        completion_time=status.run.completion_time,
+        summary=status.progress.summary,
+        failed=status.progress.failed,
+    )
+
+
+def _message(snapshot: Snapshot, counts: Progress | None) -> str:
+    match snapshot.phase:
+        case Phase.PENDING | Phase.DISCOVERING:
+            return "Listing CustomResourceDefinitions."
+        case Phase.SUSPENDED:
+            done = f" with {counts.summary} CRDs settled" if counts else ""
+            return f"Suspended{done}; set spec.suspend to false to go on."
+        case _ if counts is None:
+            return "Nothing is known about this run yet."
+        case Phase.SCANNING:
+            return f"Analysing CRDs: {counts.settled} of {counts.total} settled."
+        case _:
+            return _outcome(snapshot, counts)
+
+
+def _outcome(snapshot: Snapshot, counts: Progress) -> str:
+    if snapshot.phase is Phase.FAILED:
+        return (
+            f"Stopped: {counts.failed} of {counts.total} CRDs failed ({_reasons(counts)}), more "
+            "than spec.maxFailedPercent allows. Mend the cause, then set a new value in "
+            "spec.rescan."
+        )
+    if counts.total == 0:
+        return (
+            f"0 of {snapshot.listed} CRDs match the selector; nothing to do. "
+            "`kubectl get crds` lists the names that spec.selector.include is matched against."
+        )
+    if counts.failed:
+        return (
+            f"{counts.settled - counts.failed} of {counts.total} CRDs are settled, "
+            f"{counts.failed} failed ({_reasons(counts)}). status.failedItems names them; a new "
+            "value in spec.rescan tries them again."
+        )
+    parts = (
+        (counts.completed, "analysed"),
+        (counts.unchanged, "unchanged"),
+        (counts.skipped, "deleted meanwhile"),
+    )
+    return f"{counts.total} CRDs: {', '.join(f'{n} {what}' for n, what in parts if n)}."
+
+
+def _reasons(counts: Progress) -> str:
+    return ", ".join(f"{reason} {n}" for reason, n in sorted(counts.failed_by_reason.items()))
+
+
+def merge_patch(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON merge patch (RFC 7386) that turns `current` into `wanted`; empty when they agree.
+
+    A merge patch never removes an absent key, so what is to vanish is sent as null.
+    """
+    patch: dict[str, Any] = dict.fromkeys(current.keys() - wanted.keys())
+    for key, value in wanted.items():
+        old = current.get(key)
+        if isinstance(value, Mapping) and isinstance(old, Mapping):
+            if inner := merge_patch(old, value):
+                patch[key] = inner
+        elif key not in current or old != value:
+            patch[key] = value
+    return patch

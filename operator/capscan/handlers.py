@@ -1,0 +1,117 @@
+"""kopf <-> application, and nothing else: the only file that imports kopf.
+
+kopf runs in a thread and an event loop of its own. Its handlers parse nothing and decide nothing:
+they post what was seen. So neither an exit of kopf nor the cancellations that come with it reach a
+run; the application starts a new one. `on.event` is the only kind of handler used: the others put
+finalizers or annotations on objects, which then hang on deletion while no operator runs, and show
+as drift to GitOps tools.
+"""
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import Iterator
+from itertools import chain, repeat
+
+import anyio
+import kopf
+
+from capscan.app import Watcher
+from capscan.model.scan import GROUP, VERSION
+
+logger = logging.getLogger(__name__)
+
+BEAT_S = 5.0
+STOP_TIMEOUT_S = 5.0
+
+
+async def watch_with_kopf(watcher: Watcher) -> None:
+    """Run kopf until it exits by itself; cancelling stops it. Implements `app.Watch`."""
+    stop = threading.Event()
+    ended = anyio.Event()
+    loop = asyncio.get_running_loop()
+
+    def work() -> None:
+        try:
+            asyncio.run(_operate(watcher, stop))
+        except Exception as error:
+            logger.warning("kopf gave up: %s: %s", type(error).__name__, error)
+        finally:
+            # The application may be gone by then.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(ended.set)
+
+    threading.Thread(target=work, name="kopf", daemon=True).start()
+    try:
+        await ended.wait()
+    finally:
+        stop.set()
+        with anyio.move_on_after(STOP_TIMEOUT_S, shield=True):
+            await ended.wait()
+
+
+async def _operate(watcher: Watcher, stop: threading.Event) -> None:
+    beating = asyncio.create_task(_beat(watcher))
+    try:
+        await kopf.operator(
+            registry=_registry(watcher),
+            settings=_settings(),
+            clusterwide=True,
+            stop_flag=stop,
+        )
+    finally:
+        beating.cancel()
+
+
+async def _beat(watcher: Watcher) -> None:
+    while True:
+        watcher.beat()
+        await asyncio.sleep(BEAT_S)
+
+
+def _registry(watcher: Watcher) -> kopf.OperatorRegistry:
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=registry, id="login")
+    async def login(**_: object) -> kopf.ConnectionInfo:
+        credentials = await watcher.login()
+        return kopf.ConnectionInfo(
+            server=credentials.server,
+            token=credentials.token,
+            ca_path=credentials.ca_path,
+            certificate_path=credentials.certificate_path,
+            private_key_path=credentials.private_key_path,
+            insecure=credentials.insecure,
+            proxy_url=credentials.proxy,
+        )
+
+    @kopf.on.event(GROUP, VERSION, "capabilityscans", registry=registry, id="seen")
+    async def seen(event: kopf.RawEvent, **_: object) -> None:
+        if event["type"] == "DELETED":
+            watcher.deleted(dict(event["object"]))
+        else:
+            watcher.seen(dict(event["object"]))
+
+    return registry
+
+
+def _settings() -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.peering.standalone = True
+    # Discovery would read every CRD in full.
+    settings.scanning.disabled = True
+    settings.watching.server_timeout = 600
+    settings.watching.connect_timeout = 10
+    settings.networking.request_timeout = 30
+    # Endless: an API server that is away for an hour ends nothing.
+    settings.networking.error_backoffs = _Backoffs()
+    return settings
+
+
+class _Backoffs:
+    """An iterable that can be walked again and again, and never ends."""
+
+    def __iter__(self) -> Iterator[float]:
+        return chain((1, 1, 2, 3, 5), repeat(10))

@@ -1,0 +1,86 @@
+"""Where the cluster is and who we are there: a kubeconfig, or the pod we run in."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from kubernetes.aio import config as kube_config
+from kubernetes.aio.client import Configuration
+
+from capscan.core.errors import NoCluster
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSettings:
+    """Which cluster to talk to; nothing set means what kubectl would take."""
+
+    kubeconfig: str | None = None
+    context: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What another client needs to reach the same cluster as the same user."""
+
+    server: str
+    token: str | None
+    ca_path: str | None
+    certificate_path: str | None
+    private_key_path: str | None
+    insecure: bool
+    proxy: str | None
+
+
+async def load_configuration(settings: ClusterSettings) -> Configuration:
+    """Read the configuration anew, exec plugins included; raises NoCluster with what to do."""
+    configuration = Configuration()
+    configuration.connection_pool_maxsize = 0  # the engine bounds what is in flight
+    try:
+        if _in_cluster(settings):
+            kube_config.load_incluster_config(configuration)
+        else:
+            await kube_config.load_kube_config(
+                config_file=_kubeconfig(settings),
+                context=settings.context,
+                client_configuration=configuration,
+                persist_config=False,
+            )
+    except (kube_config.ConfigException, OSError, ValueError, KeyError) as error:
+        raise NoCluster(_explain(settings, error)) from error
+    return configuration
+
+
+def credentials(configuration: Configuration) -> Credentials:
+    """The loaded configuration in plain terms."""
+    token = configuration.api_key.get("BearerToken")
+    return Credentials(
+        server=configuration.host,
+        token=token.split(None, 1)[-1] if token else None,
+        ca_path=configuration.ssl_ca_cert,
+        certificate_path=configuration.cert_file,
+        private_key_path=configuration.key_file,
+        insecure=not configuration.verify_ssl,
+        proxy=configuration.proxy,
+    )
+
+
+def _in_cluster(settings: ClusterSettings) -> bool:
+    chosen = settings.kubeconfig or settings.context or os.environ.get("KUBECONFIG")
+    return not chosen and bool(os.environ.get("KUBERNETES_SERVICE_HOST"))
+
+
+def _kubeconfig(settings: ClusterSettings) -> str:
+    """The paths as kubectl takes them; the client itself would fall back to localhost."""
+    paths = settings.kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
+    if not any(Path(p).expanduser().is_file() for p in paths.split(os.pathsep) if p):
+        raise FileNotFoundError(f"no such file: {paths}")
+    return paths
+
+
+def _explain(settings: ClusterSettings, error: Exception) -> str:
+    if _in_cluster(settings):
+        return f"cannot use the pod's service account: {error}"
+    return (
+        f"no cluster to talk to: {error}. Set KUBECONFIG or pass --kubeconfig; for a local "
+        'control plane: capscan local up && eval "$(capscan local env)"'
+    )

@@ -1,0 +1,48 @@
+"""CustomResourceDefinitions: listed by metadata, read one at a time."""
+
+from typing import Any
+
+from capscan.core.crd import parse_crd
+from capscan.core.errors import Forbidden, MissingPermission
+from capscan.kube.client import KubeClient
+from capscan.model import Crd, CrdRef
+
+PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+class CrdSource:
+    """The cluster's CRDs."""
+
+    def __init__(self, client: KubeClient) -> None:
+        self._client = client
+
+    async def list_refs(self) -> list[CrdRef]:
+        """Every CRD of the cluster, by metadata alone. Raises MissingPermission."""
+        try:
+            return [_ref(metadata) for metadata in await self._client.list_metadata(PATH)]
+        except Forbidden as error:
+            raise _missing("list", error) from error
+
+    async def read(self, name: str) -> Crd:
+        """One CRD in full. Raises NotFound, MissingPermission."""
+        try:
+            return parse_crd(await self._client.get(f"{PATH}/{name}"))
+        except Forbidden as error:
+            raise _missing("get", error) from error
+
+
+def _ref(metadata: dict[str, Any]) -> CrdRef:
+    return CrdRef(
+        name=metadata["name"],
+        uid=metadata["uid"],
+        generation=metadata.get("generation", 0),
+        labels=metadata.get("labels") or {},
+    )
+
+
+def _missing(verb: str, error: Forbidden) -> MissingPermission:
+    return MissingPermission(
+        f"The operator may not {verb} CustomResourceDefinitions. Add to its ClusterRole: apiGroups "
+        f"[apiextensions.k8s.io], resources [customresourcedefinitions], verbs [get, list]. "
+        f"The API server said: {error}"
+    )

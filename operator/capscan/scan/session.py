@@ -1,0 +1,160 @@
+"""One go at a run in this process: list, plan, then work the plan off.
+
+A run may take several sessions: each suspend, edit, stall or restart ends one. The next one plans
+anew from the store, so it needs nothing of this one but what was reported.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+
+import anyio
+
+from capscan.core import capability, progress
+from capscan.core.errors import CapscanError
+from capscan.core.events import CrdFailed, ScanEvent
+from capscan.core.plan import ScanPlan, plan
+from capscan.core.progress import Tally
+from capscan.model import FailedItem, Phase, Run, ScanSpec
+from capscan.model.scan import FAILED_ITEMS_MAX
+from capscan.scan.engine import Engine
+from capscan.scan.item import Settler
+from capscan.scan.ports import Ports
+
+logger = logging.getLogger(__name__)
+
+
+class Session:
+    """Works on `run` until it is done, stopped, or cannot go on."""
+
+    def __init__(
+        self,
+        ports: Ports,
+        *,
+        scan: str,
+        run: Run,
+        spec: Callable[[], ScanSpec],
+        before: Tally | None,
+        on_change: Callable[[], None],
+    ) -> None:
+        self._ports = ports
+        self._scan = scan
+        self._run = run
+        self._spec = spec
+        self._on_change = on_change
+        self._discovering = anyio.CancelScope()
+        self._engine: Engine | None = None
+        self._plan: ScanPlan | None = None
+        self._working_since_s: float | None = None
+        self._before = before
+        self.tally = before
+        self.stopped = False
+
+    @property
+    def planned(self) -> bool:
+        """Whether the CRDs were listed."""
+        return self._plan is not None
+
+    @property
+    def listed(self) -> int:
+        """CRDs in the cluster; 0 before they were listed."""
+        return self._plan.listed if self._plan else 0
+
+    @property
+    def working_s(self) -> float:
+        """Seconds since the first item of this session was due."""
+        since_s = self._working_since_s
+        return 0.0 if since_s is None else anyio.current_time() - since_s
+
+    @property
+    def failed(self) -> bool:
+        """Whether more items failed than the spec allows."""
+        limit = self._spec().max_failed_percent
+        return self.tally is not None and progress.too_many_failed(self.tally, limit)
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do in this run."""
+        if self._plan is None or self.tally is None:
+            return False
+        return self.tally.remaining == 0 or self.failed
+
+    @property
+    def outcome(self) -> Phase:
+        """How a finished run ended."""
+        if self.failed:
+            return Phase.FAILED
+        some = self.tally is not None and self.tally.failed
+        return Phase.COMPLETED_WITH_FAILURES if some else Phase.COMPLETED
+
+    def stop(self, grace_s: float) -> None:
+        """Start nothing more; give up what is in flight after `grace_s` seconds."""
+        self.stopped = True
+        self._discovering.cancel()
+        if self._engine:
+            self._engine.stop(grace_s)
+
+    def resize(self, parallelism: int) -> None:
+        """Change how many items may be in flight."""
+        if self._engine:
+            self._engine.resize(parallelism)
+
+    async def discover(self) -> None:
+        """List and plan; Capabilities whose CRD is gone are removed. Raises ScanError."""
+        with self._discovering:
+            # Stored first: whatever is in that listing had its CRD before the CRDs are listed, so
+            # one that is missing then is gone, not new.
+            stored = await self._ports.store.list_refs()
+            listed = await self._ports.crds.list_refs()
+            todo = plan(listed, stored, self._spec(), self._run, self._ports.provider.identity)
+            for orphan in todo.orphaned:
+                logger.info("%s: its CRD is gone, removing the Capability", orphan.name)
+                await self._ports.store.remove(orphan)
+            items = await self._failures(todo)
+            self.tally = progress.start(todo, self._before, items)
+            self._plan = todo
+
+    async def scan(self) -> None:
+        """Work the plan off. Raises ScanError."""
+        if self._plan is None or self.stopped or self.failed:
+            return
+        settle = Settler(self._ports, scan=self._scan, run=self._run, spec=self._spec)
+        self._engine = Engine(settle, self._on_event, self._spec().parallelism)
+        self._working_since_s = anyio.current_time()
+        try:
+            await self._engine.run(self._plan.pending)
+        except BaseExceptionGroup as group:
+            raise _first(group) from group
+
+    def _on_event(self, event: ScanEvent) -> None:
+        self.tally = progress.fold(self.tally or Tally(), event)
+        if isinstance(event, CrdFailed):
+            item = event.item
+            logger.warning(
+                "%s: %s failed: %s: %s", self._scan, item.name, item.reason, item.message
+            )
+            if self.failed and self._engine:
+                self._engine.stop(grace_s=0)
+        self._on_change()
+
+    async def _failures(self, todo: ScanPlan) -> Iterable[FailedItem]:
+        """Details of what failed earlier in this run: reported ones first, then from the store."""
+        shown = self._before.failed_items if self._before else ()
+        items = {item.name: item for item in shown if item.name in todo.failed}
+        for name in todo.failed:
+            if len(items) >= FAILED_ITEMS_MAX:
+                break
+            if name in items:
+                continue
+            known = await self._ports.store.read(name)
+            if known and known.last_attempt:
+                items[name] = capability.failed_item(name, known.last_attempt)
+        return items.values()
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error that says most: one of ours before any other."""
+    ours, rest = group.split(CapscanError)
+    found: BaseException = ours or rest or group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found

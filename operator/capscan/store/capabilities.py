@@ -1,0 +1,151 @@
+"""Capability objects as the store of analyses, and as the checkpoint of runs.
+
+Every write is one server-side apply of the whole object: what is no longer said, such as an old
+failure, goes away with it. Fields that other people add (labels, annotations) stay.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from capscan.core.capability import Entry
+from capscan.core.errors import (
+    Forbidden,
+    Invalid,
+    MissingKind,
+    MissingPermission,
+    NotFound,
+    ScanError,
+    StoreRejected,
+)
+from capscan.kube.client import Json, KubeClient
+from capscan.model import Capability, StoredRef
+from capscan.model.capability import (
+    FAILED_REASON,
+    FAILED_RUN,
+    FIELD_MANAGER,
+    PLAN_KEY,
+    RUN_ID,
+)
+from capscan.model.scan import GROUP, VERSION
+from capscan.store.labels import labels
+
+PATH = f"/apis/{GROUP}/{VERSION}/capabilities"
+
+_OWN_FIELDS = frozenset(
+    f"f:{field.alias}" for field in Capability.model_fields.values() if field.alias
+)
+
+
+class CapabilityStore:
+    """The port `scan.ports.Store` over Capability objects."""
+
+    def __init__(self, client: KubeClient) -> None:
+        self._client = client
+
+    async def list_refs(self) -> list[StoredRef]:
+        """Every Capability by metadata alone. Raises MissingKind, MissingPermission."""
+        try:
+            return [_ref(metadata) for metadata in await self._client.list_metadata(PATH)]
+        except NotFound as error:
+            raise _missing_kind() from error
+        except Forbidden as error:
+            raise _missing_permission("list", error) from error
+
+    async def read(self, name: str) -> Capability | None:
+        """One Capability, None where there is none or where it cannot be understood."""
+        try:
+            return Capability.model_validate(await self._client.get(f"{PATH}/{name}"))
+        except (NotFound, ValidationError):
+            return None
+        except Forbidden as error:
+            raise _missing_permission("get", error) from error
+
+    async def write(self, entry: Entry) -> None:
+        """Store it whole, creating it where there is none.
+
+        Raises StoreRejected, MissingKind, MissingPermission.
+        """
+        try:
+            await self._client.apply(f"{PATH}/{entry.ref.name}", _body(entry))
+        except Invalid as error:
+            raise StoreRejected(f"the API server refused the Capability: {error}") from error
+        except NotFound as error:
+            raise _missing_kind() from error
+        except Forbidden as error:
+            raise _missing_permission("create, patch", error) from error
+
+    async def remove(self, stored: StoredRef) -> None:
+        """Delete exactly this object. Raises MissingPermission."""
+        try:
+            await self._client.delete(f"{PATH}/{stored.name}", stored.uid)
+        except Forbidden as error:
+            raise _missing_permission("delete", error) from error
+
+
+def _body(entry: Entry) -> Json:
+    annotations = {
+        PLAN_KEY: entry.plan_key,
+        RUN_ID: entry.run_id,
+        FAILED_RUN: entry.failed_run,
+        FAILED_REASON: entry.failed_reason,
+    }
+    owner = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "name": entry.ref.name,
+        "uid": entry.ref.uid,
+    }
+    return {
+        "apiVersion": f"{GROUP}/{VERSION}",
+        "kind": "Capability",
+        "metadata": {
+            "name": entry.ref.name,
+            "labels": labels(entry.capability),
+            "annotations": {key: value for key, value in annotations.items() if value},
+            "ownerReferences": [owner],
+        },
+        **entry.capability.to_wire(),
+    }
+
+
+def _ref(metadata: Mapping[str, Any]) -> StoredRef:
+    notes: Callable[[str], str | None] = (metadata.get("annotations") or {}).get
+    owners = metadata.get("ownerReferences") or []
+    return StoredRef(
+        name=metadata["name"],
+        uid=metadata["uid"],
+        crd_uid=next((o["uid"] for o in owners if o["kind"] == "CustomResourceDefinition"), None),
+        plan_key=notes(PLAN_KEY),
+        run_id=notes(RUN_ID),
+        failed_run=notes(FAILED_RUN),
+        failed_reason=notes(FAILED_REASON),
+        edited=_edited(metadata.get("managedFields") or [], analysed=bool(notes(RUN_ID))),
+    )
+
+
+def _edited(managed_fields: list[Mapping[str, Any]], *, analysed: bool) -> bool:
+    """Whether somebody else wrote, or took away, what capscan answers for."""
+    ours_has_analysis = False
+    for entry in managed_fields:
+        fields = (entry.get("fieldsV1") or {}).keys()
+        if entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply":
+            ours_has_analysis = "f:analysis" in fields
+        elif fields & _OWN_FIELDS:
+            return True
+    return analysed and not ours_has_analysis
+
+
+def _missing_kind() -> ScanError:
+    return MissingKind(
+        f"The kind Capability ({GROUP}/{VERSION}) is not installed; kubectl apply -k crds/"
+    )
+
+
+def _missing_permission(verbs: str, error: Forbidden) -> ScanError:
+    return MissingPermission(
+        f"The operator may not {verbs} Capabilities. Add to its ClusterRole: apiGroups [{GROUP}], "
+        f"resources [capabilities], verbs [get, list, create, patch, delete]. The API server said: "
+        f"{error}"
+    )
