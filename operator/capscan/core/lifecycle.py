@@ -66,6 +66,12 @@ def decide(scan: CapabilityScan, handled: Handled) -> Intent:
     return Rest()
 
 
+def asks_otherwise(before: CapabilityScan, after: CapabilityScan) -> bool:
+    """Whether the user changed anything, as opposed to a status that somebody wrote."""
+    annotation = before.metadata.annotations.get(REQUESTED_AT)
+    return before.spec != after.spec or annotation != after.metadata.annotations.get(REQUESTED_AT)
+
+
 def due(scan: CapabilityScan, handled: Handled) -> Trigger | None:
     """Why a new run should start, if it should."""
     if handled.run is None:

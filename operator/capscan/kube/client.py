@@ -99,14 +99,14 @@ class KubeClient:
         while True:
             query = {"limit": str(PAGE_ITEMS_MAX)} | ({"continue": token} if token else {})
             page = await self._patiently(_Request("GET", path, query, accept=_METADATA_LIST))
-            items += (item["metadata"] for item in page["items"])
+            items += (item["metadata"] for item in page["items"] or ())  # null where empty
             token = page["metadata"].get("continue", "")
             if not token:
                 return items
 
     async def list_objects(self, path: str) -> list[Json]:
         """Every object in full: for kinds of which there are few."""
-        return list((await self._patiently(_Request("GET", path)))["items"])
+        return (await self._patiently(_Request("GET", path)))["items"] or []
 
     async def apply(self, path: str, body: Json) -> Json:
         """Server-side apply; conflicts over fields are won. Raises Invalid, Forbidden, NotFound."""
@@ -194,7 +194,7 @@ def _raise(status: int, retry_after: str | None, data: bytes) -> NoReturn:
     raise Unavailable(f"{status}: {message}", retry_after_s=after_s)
 
 
-_backoff = tenacity.wait_exponential_jitter(initial=0.2, max=BACKOFF_CAP_S, jitter=0.5)
+_backoff = tenacity.wait_random_exponential(multiplier=0.4, max=BACKOFF_CAP_S)
 
 
 def _pause(state: tenacity.RetryCallState) -> float:

@@ -74,12 +74,13 @@ class ScanController:
         """Take the newest spec; what is running obeys it at once."""
         if not self._sink.observe(scan):
             return
-        self._scan = scan
+        before, self._scan = self._scan, scan
         if self._session:
             self._session.resize(scan.spec.parallelism)
             if not isinstance(lifecycle.decide(scan, self._handled), Continue):
                 self._session.stop(INTERRUPT_GRACE_S)
-        self._changed.set()
+        if lifecycle.asks_otherwise(before, scan):
+            self._changed.set()
         self._reporter.touch()
 
     def close(self, grace_s: float) -> None:

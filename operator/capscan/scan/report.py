@@ -4,6 +4,10 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
+REFRESH_S = 10.0
+"""What only time changes, such as an ETA, is written this often; nothing is sent where nothing
+differs."""
+
 
 class Reporter:
     """Collapses any number of changes into one pending write.
@@ -16,26 +20,25 @@ class Reporter:
     ) -> None:
         self._write = write
         self._interval_s = interval_s
-        self._dirty = anyio.Event()
+        self._touched = anyio.Event()
         self._writing = anyio.Lock()
         self._last_write_s = float("-inf")
 
     def touch(self) -> None:
         """Something changed; it will be written within the interval."""
-        self._dirty.set()
+        self._touched.set()
 
     async def flush(self) -> None:
         """Write now, and return when it is written."""
         async with self._writing:
-            self._dirty = anyio.Event()
             if await self._write():
                 self._last_write_s = anyio.current_time()
 
     async def run(self) -> None:
         """Write what was touched, until cancelled."""
         while True:
-            await self._dirty.wait()
+            with anyio.move_on_after(REFRESH_S):
+                await self._touched.wait()
+            self._touched = anyio.Event()
             await anyio.sleep_until(self._last_write_s + self._interval_s())
-            # A flush may have said it all meanwhile.
-            if self._dirty.is_set():
-                await self.flush()
+            await self.flush()

@@ -1,0 +1,71 @@
+"""Providers that tests compose the application with, through the product's own port.
+
+`LedgerProvider` writes one line per request to a file before it answers, so that a test can ask
+"was anything asked twice?" across kills and restarts of the process.
+"""
+
+import fnmatch
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+
+from capscan.core.digest import Digest
+from capscan.core.errors import InferenceError, ProviderUnavailable, RequestRejected
+from capscan.model import Analysis, Completion, Complexity
+
+
+def analysis(name: str = "widgets.example.com") -> Analysis:
+    """A plain answer."""
+    return Analysis(
+        capabilities=[f"Use {name}"],
+        providers=[],
+        abstractions=["Widget"],
+        complexity=Complexity.LOW,
+        description=f"Describes {name}.",
+        use_case=f"When {name} is needed.",
+        confidence=0.5,
+    )
+
+
+@dataclass
+class ScriptedProvider:
+    """Answers from a script: an error is raised, None is an answer; then answers for ever."""
+
+    script: Iterator[InferenceError | None] = field(default_factory=lambda: iter(()))
+    delay_s: float = 0.0
+    name: str = "scripted"
+    model: str = "script/1"
+    identity: str = "scripted/1"
+    asked: list[str] = field(default_factory=list)
+
+    async def complete(self, digest: Digest) -> Completion:
+        self.asked.append(digest.name)
+        await anyio.sleep(self.delay_s)
+        if error := next(self.script, None):
+            raise error
+        return Completion(analysis(digest.name))
+
+
+@dataclass
+class LedgerProvider:
+    """Waits, then answers, or fails for good where the name matches a glob."""
+
+    ledger: Path
+    latency_s: float = 0.0
+    fail: str = ""
+    unavailable: str = ""
+    name: str = "ledger"
+    model: str = "ledger/1"
+    identity: str = "ledger/1"
+
+    async def complete(self, digest: Digest) -> Completion:
+        with self.ledger.open("a") as ledger:
+            ledger.write(f"{digest.name}\n")
+        await anyio.sleep(self.latency_s)
+        if self.fail and fnmatch.fnmatch(digest.name, self.fail):
+            raise RequestRejected(f"{digest.name} is not to my taste")
+        if self.unavailable and fnmatch.fnmatch(digest.name, self.unavailable):
+            raise ProviderUnavailable("come back later")
+        return Completion(analysis(digest.name))
