@@ -14,7 +14,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from capscan.model.duration import PATTERN, format_duration, parse_duration
+from capscan.model.duration import format_duration, parse_duration
 
 
 class Wire(BaseModel):
@@ -43,9 +43,11 @@ Duration = Annotated[
     timedelta,
     BeforeValidator(_to_timedelta),
     PlainSerializer(format_duration, return_type=str),
-    WithJsonSchema({"type": "string", "maxLength": 32, "pattern": PATTERN}),
+    WithJsonSchema({"type": "string", "maxLength": 32}),
 ]
-"""`2m30s` on the wire, a timedelta in Python."""
+"""`2m30s` on the wire, a timedelta in Python. The schema has no pattern: where a user writes one,
+a CEL rule says what to write instead (see capscan.crdgen.kinds).
+"""
 
 Time = Annotated[
     AwareDatetime,

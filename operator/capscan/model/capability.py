@@ -19,6 +19,11 @@ FAILED_REASON = f"{GROUP}/failed-reason"
 
 FIELD_MANAGER = "capscan"
 
+Doing = Annotated[str, Field(max_length=100, description="One thing a user can do with it.")]
+Technology = Annotated[str, Field(max_length=60, description="A vendor or a technology.")]
+Concept = Annotated[str, Field(max_length=80, description="A concept.")]
+VersionName = Annotated[str, Field(description="A version, such as v1.")]
+
 
 class Complexity(StrEnum):
     """How much a user must know and write."""
@@ -31,14 +36,14 @@ class Complexity(StrEnum):
 class Analysis(Wire):
     """What the CRD is for. Bounds keep a Capability under 8 KiB."""
 
-    capabilities: Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=16)] = (
-        Field(default=[], description="What a user can do with it, most telling first.")
+    capabilities: Annotated[list[Doing], Field(max_length=16)] = Field(
+        default=[], description="What a user can do with it, most telling first."
     )
-    providers: Annotated[list[Annotated[str, Field(max_length=60)]], Field(max_length=16)] = Field(
+    providers: Annotated[list[Technology], Field(max_length=16)] = Field(
         default=[], description="Vendors and technologies it is bound to."
     )
-    abstractions: Annotated[list[Annotated[str, Field(max_length=80)]], Field(max_length=16)] = (
-        Field(default=[], description="The concepts it puts before its user.")
+    abstractions: Annotated[list[Concept], Field(max_length=16)] = Field(
+        default=[], description="The concepts it puts before its user."
     )
     complexity: Complexity = Field(description="How much a user must know and write.")
     description: Annotated[str, Field(max_length=600)] = Field(description="What it is.")
@@ -58,7 +63,7 @@ class Resource(Wire):
     plural: str = Field(description="Plural name, as in URLs and kubectl.")
     scope: str = Field(description="Namespaced or Cluster.")
     version: str = Field(description="The version that was analysed.")
-    versions: list[str] = Field(description="All versions, in the CRD's own order.")
+    versions: list[VersionName] = Field(description="All versions, in the CRD's own order.")
 
 
 class Provenance(Wire):

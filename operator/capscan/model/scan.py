@@ -21,8 +21,11 @@ REQUESTED_AT = f"{GROUP}/requestedAt"
 FAILED_ITEMS_MAX = 50
 IN_FLIGHT_NAMES_MAX = 32
 
-Glob = Annotated[str, Field(min_length=1, max_length=316)]
-LabelValue = Annotated[str, Field(max_length=63)]
+Glob = Annotated[
+    str, Field(min_length=1, max_length=316, description="A glob over CRD names; * and ? only.")
+]
+LabelValue = Annotated[str, Field(max_length=63, description="The value the label must have.")]
+CrdName = Annotated[str, Field(description="Name of a CRD.")]
 
 
 class Refresh(StrEnum):
@@ -68,6 +71,7 @@ class Selector(Wire):
     match_labels: Annotated[dict[str, LabelValue], Field(max_length=50)] = Field(
         default={},
         description="Labels that a CRD must carry, each with exactly this value.",
+        json_schema_extra={"x-kubernetes-map-type": "atomic"},
     )
 
 
@@ -149,9 +153,9 @@ class Progress(Wire):
         default=0, description="Settled CRDs as a percentage of the total, rounded down."
     )
     summary: str = Field(default="", description="Settled CRDs and the total, such as 412/1000.")
-    failed_by_reason: dict[str, Count] = Field(
-        default={}, description="Failed CRDs counted by reason."
-    )
+    failed_by_reason: dict[
+        str, Annotated[Count, Field(description="Failed CRDs with this reason.")]
+    ] = Field(default={}, description="Failed CRDs counted by reason.")
 
     @property
     def settled(self) -> int:
@@ -226,7 +230,7 @@ class ScanStatus(Wire):
     throughput_per_minute: float | None = Field(
         default=None, description="CRDs settled per minute since the run was started or resumed."
     )
-    in_flight: Annotated[list[str], Field(max_length=IN_FLIGHT_NAMES_MAX)] | None = Field(
+    in_flight: Annotated[list[CrdName], Field(max_length=IN_FLIGHT_NAMES_MAX)] | None = Field(
         default=None, description="Names of the CRDs being analysed now, the oldest first."
     )
     failed_items: Annotated[list[FailedItem], Field(max_length=FAILED_ITEMS_MAX)] | None = Field(

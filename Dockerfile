@@ -1,0 +1,24 @@
+# The image that manifests/deployment.yaml runs:
+#   docker build -t ghcr.io/capscan/capscan:0.1.0 .
+
+FROM python:3.11-slim AS build
+WORKDIR /src
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+# The packages first: they change less often than the source, and this layer takes the time.
+COPY requirements/build.txt requirements/runtime.txt requirements/
+RUN pip install --require-hashes -r requirements/build.txt \
+ && python -m venv /opt/capscan \
+ && /opt/capscan/bin/pip install --require-hashes -r requirements/runtime.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY operator/ operator/
+COPY crds/ crds/
+RUN pip wheel --no-deps --no-build-isolation --wheel-dir /tmp/dist . \
+ && /opt/capscan/bin/pip install --no-deps /tmp/dist/capscan-*.whl
+
+FROM python:3.11-slim
+COPY --from=build /opt/capscan /opt/capscan
+ENV PATH=/opt/capscan/bin:$PATH PYTHONUNBUFFERED=1
+# A number, not a name: runAsNonRoot can only check a number.
+USER 65532:65532
+ENTRYPOINT ["capscan"]
+CMD ["operator"]

@@ -1,0 +1,88 @@
+# Every target does its own set-up, and only what has changed of it: `make test` works from a fresh
+# clone. Paths are relative, so that a folder with spaces in its name will do.
+
+SHELL = /bin/sh
+.DEFAULT_GOAL = help
+.PHONY: help demo test check format render bench lock clean
+
+BIN = .venv/bin
+READY = .venv/.installed
+PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+# ensurepip is what Debian and Ubuntu leave out until python3-venv is installed.
+USABLE = import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
+	"$$p" -c '$(USABLE)' 2>/dev/null && { echo "$$p"; break; }; done)
+
+help: ## this list
+	@echo 'usage: make TARGET'
+	@sed -n 's/^\([a-z]*[-%a-z]*\):.*## \(.*\)/  \1|\2/p' Makefile | \
+		while IFS='|' read -r name text; do printf '  %-10s %s\n' "$$name" "$$text"; done
+
+demo: $(READY) ## the main job on a real API server; KEEP=1 leaves it running
+	$(BIN)/capscan demo
+
+test: $(READY) ## every test, with branch coverage
+	@rm -f .coverage .coverage.*
+	$(BIN)/python -m coverage run -m pytest
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
+
+check: $(READY) ## lint, types, import contract, rendered files fresh
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m capscan.crdgen --check
+
+format: $(READY) ## format the sources and fix what ruff can fix
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+render: $(READY) ## write crds/*.yaml from the models
+	$(BIN)/python -m capscan.crdgen
+
+bench: $(READY) ## every benchmark
+	$(BIN)/python -m benchmarks
+
+bench-%: $(READY) ## one benchmark
+	$(BIN)/python -m benchmarks $*
+
+# No addresses in what it writes: where packages come from is the reader's choice, the hashes are ours.
+LOCK = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-annotate --no-header $(if $(UPGRADE),--upgrade)
+
+lock: $(READY) ## pin what requirements/*.in ask for; UPGRADE=1 takes the newest
+	@test -x $(BIN)/uv || { echo 'installing uv, which locks'; $(PIP) install uv; }
+	$(LOCK) -o requirements/runtime.txt requirements/runtime.in
+	$(LOCK) -o requirements/build.txt requirements/build.in
+	$(LOCK) -o requirements/dev.txt requirements/dev.in
+
+clean: ## remove the environment, the caches and what was built
+	rm -rf .venv .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache
+	rm -rf .ruff_cache benchmarks/out build dist
+
+# A stamp, because the folder's own time says nothing; it is the last step, so that a set-up that
+# was interrupted starts again.
+$(READY): requirements/dev.txt pyproject.toml
+	@if [ -z "$(PYTHON)" ]; then \
+		echo 'capscan needs Python 3.11 or newer, with venv, and found none. To install it:' >&2; \
+		echo '  Debian, Ubuntu   sudo apt-get install python3 python3-venv' >&2; \
+		echo '  Fedora           sudo dnf install python3' >&2; \
+		echo '  macOS            brew install python' >&2; \
+		echo 'or name one: make PYTHON=/path/to/python3.12 ...' >&2; \
+		exit 1; \
+	fi
+	@"$(PYTHON)" -c '$(USABLE)' || { \
+		echo '$(PYTHON) will not do: capscan needs Python 3.11 or newer, with venv' >&2; exit 1; }
+	@started=$$(date +%s); \
+	if $(BIN)/python -c '$(USABLE)' 2>/dev/null; then \
+		echo 'set-up: bringing .venv up to date'; \
+	else \
+		echo 'set-up: $(PYTHON) -m venv .venv, then the packages of requirements/dev.txt (about a minute)'; \
+		"$(PYTHON)" -m venv --clear .venv || exit 1; \
+	fi; \
+	$(PIP) install --require-hashes -r requirements/dev.txt && \
+	$(PIP) install --no-deps --no-build-isolation -e . && \
+	touch $(READY) && \
+	echo "set-up: done in $$(( $$(date +%s) - started )) s"

@@ -1,0 +1,148 @@
+"""The kinds as data: names, printer columns, and the CEL rules that a schema cannot say.
+
+A rule's message tells the user what to write instead: it is all that `kubectl apply` shows.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from capscan.model import Capability, ScanSpec, ScanStatus
+from capscan.model.duration import PATTERN
+
+_LABEL_NAME = "([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)"
+_DNS_NAME = "([a-z0-9]([a-z0-9.-]*[a-z0-9])?)"
+
+CATEGORY = "capscan-all"
+"""`kubectl get capscan-all` lists every kind. It cannot be called `capscan`: kubectl expands
+categories before short names, and `kubectl get capscan NAME` would be "you must specify only one
+resource".
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A printer column; those with priority 1 show with `-o wide`."""
+
+    name: str
+    path: str
+    description: str
+    type: str = "string"
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A CEL rule on the field at `path`, where `[]` stands for each item of a list."""
+
+    path: str
+    rule: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One CRD: `parts` are its top-level fields, or one model that holds them all."""
+
+    kind: str
+    plural: str
+    singular: str
+    short_name: str
+    description: str
+    parts: Mapping[str, type[BaseModel]] | type[BaseModel]
+    columns: tuple[Column, ...]
+    rules: tuple[Rule, ...] = ()
+    defaults: Mapping[str, Mapping[str, object]] | None = None
+
+    @property
+    def has_status(self) -> bool:
+        """Whether status is a subresource of its own, out of reach for a writer of spec."""
+        return isinstance(self.parts, Mapping) and "status" in self.parts
+
+
+AGE = Column("Age", ".metadata.creationTimestamp", "When it was created.", type="date")
+
+_GLOB = "self.matches('^[a-z0-9.*?-]*$')"  # minLength refuses the empty one
+_GLOB_MESSAGE = (
+    "only * and ? are wildcards, and CRD names have only lower-case letters, digits, - and . in "
+    "them; write *.cert-manager.io"
+)
+
+
+def _between(shortest: str, longest: str) -> str:
+    return (
+        f"self.matches(r'{PATTERN}') && duration(self) >= duration('{shortest}') "
+        f"&& duration(self) <= duration('{longest}')"
+    )
+
+
+SCAN = Kind(
+    kind="CapabilityScan",
+    plural="capabilityscans",
+    singular="capabilityscan",
+    short_name="capscan",
+    description="A CapabilityScan asks what the cluster's CustomResourceDefinitions are for. It "
+    "lists them, analyses each, and writes one Capability per CRD; status says how far it is.",
+    parts={"spec": ScanSpec, "status": ScanStatus},
+    # spec: an empty scan is a scan of everything. status: GitOps tools take an object without
+    # status for healthy; a generation that was never observed makes them wait.
+    defaults={"spec": {}, "status": {"observedGeneration": -1}},
+    columns=(
+        Column("Phase", ".status.phase", "Where the scan stands."),
+        Column("Progress", ".status.progress.summary", "Settled CRDs and the total."),
+        Column("Failed", ".status.progress.failed", "CRDs given up in this run.", type="integer"),
+        # A string: a date column prints <invalid> for a time that is still to come.
+        Column("ETA", ".status.eta", "Time left."),
+        AGE,
+        Column(
+            "Ready",
+            '.status.conditions[?(@.type=="Ready")].status',
+            "Whether the Capabilities are what the spec asks for.",
+            priority=1,
+        ),
+        Column("Provider", ".status.provider", "Who answers in this run.", priority=1),
+        Column("Model", ".status.model", "What answers in this run.", priority=1),
+        Column("Message", ".status.message", "Where the scan stands, in a sentence.", priority=1),
+    ),
+    rules=(
+        Rule("spec.selector.include[]", _GLOB, _GLOB_MESSAGE),
+        Rule("spec.selector.exclude[]", _GLOB, _GLOB_MESSAGE),
+        Rule(
+            "spec.selector.matchLabels",
+            f"self.all(key, key.matches('^({_DNS_NAME}/)?{_LABEL_NAME}$') "
+            f"&& self[key].matches('^{_LABEL_NAME}?$'))",
+            "each entry is a label that a CRD carries, compared exactly and without wildcards; "
+            "write app.kubernetes.io/part-of: cert-manager",
+        ),
+        Rule(
+            "spec.itemTimeout",
+            _between("1s", "1h"),
+            "write a duration from 1s to 1h, such as 90s or 2m30s",
+        ),
+        Rule(
+            "spec.progressInterval",
+            _between("500ms", "10m"),
+            "write a duration from 500ms to 10m, such as 2s",
+        ),
+    ),
+)
+
+CAPABILITY = Kind(
+    kind="Capability",
+    plural="capabilities",
+    singular="capability",
+    short_name="cap",
+    description="A Capability says what one CustomResourceDefinition is for. It has the CRD's "
+    "name, is written by capscan, and goes when the CRD goes.",
+    parts=Capability,
+    columns=(
+        Column("Kind", ".resource.kind", "Kind of the CRD's objects."),
+        Column("Complexity", ".analysis.complexity", "How much a user must know and write."),
+        Column("Providers", ".summary.providers", "Vendors and technologies."),
+        Column("Description", ".summary.description", "What it is."),
+        AGE,
+    ),
+)
+
+KINDS = (SCAN, CAPABILITY)

@@ -1,0 +1,294 @@
+"""The CRDs on a real API server: defaults, bounds, and what kubectl shows of them."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import yaml
+
+from capscan.crdgen.__main__ import main
+from capscan.model import (
+    Analysis,
+    Capability,
+    CapabilityScan,
+    Complexity,
+    Condition,
+    FailedItem,
+    FinishedRun,
+    LastAttempt,
+    Phase,
+    Progress,
+    Provenance,
+    Resource,
+    Run,
+    ScanSpec,
+    ScanStatus,
+    Selector,
+    Summary,
+    Trigger,
+)
+from tests.manifests.kubectl import ROOT, Kubectl, scan
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+FILES = ("capabilityscans.yaml", "capabilities.yaml")
+
+
+def apply(kubectl: Kubectl, manifest: dict[str, Any]) -> dict[str, Any]:
+    """Apply, and return what the API server made of it."""
+    kubectl("apply", "-f", "-", input=yaml.safe_dump(manifest))
+    return read(kubectl, manifest["kind"], manifest["metadata"]["name"])
+
+
+def read(kubectl: Kubectl, kind: str, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(kubectl("get", kind, name, "-o", "json"))
+    return found
+
+
+@pytest.fixture
+def capscan(installed: Kubectl) -> Iterator[Kubectl]:
+    """kubectl on a plane with capscan's kinds; what a test named `crds-test*` is removed."""
+    yield installed
+    installed("delete", "capabilityscan", "crds-test", "--ignore-not-found")
+    installed("delete", "capability", "widgets.crds-test.example", "--ignore-not-found")
+
+
+def test_rendered_files_are_fresh() -> None:
+    """`make render` has been run since the models changed."""
+
+    assert main(["--check", str(ROOT / "crds")]) == 0
+
+
+def undescribed(node: dict[str, Any], path: str) -> Iterator[str]:
+    if "description" not in node:
+        yield path
+    for name, child in node.get("properties", {}).items():
+        yield from undescribed(child, f"{path}.{name}")
+    for below in ("items", "additionalProperties"):
+        if below in node:
+            yield from undescribed(node[below], f"{path}.{below}")
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_node_is_described(file: str) -> None:
+    """But for metadata, which the API server describes and forbids to describe."""
+    crd = yaml.safe_load((ROOT / "crds" / file).read_text(encoding="utf-8"))
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+
+    assert list(undescribed(schema, "")) == [".metadata"]
+
+
+def test_a_scan_of_nothing_but_a_name_gets_the_defaults_of_the_models(capscan: Kubectl) -> None:
+    """And a status that GitOps tools wait on, before any operator has seen the scan."""
+    stored = apply(capscan, scan("crds-test"))
+
+    assert stored["spec"] == ScanSpec().to_wire()
+    assert stored["status"] == ScanStatus().to_wire() == {"observedGeneration": -1}
+
+
+def test_defaults_are_filled_in_beside_what_is_written(capscan: Kubectl) -> None:
+    """In nested objects too."""
+    spec = ScanSpec(selector=Selector(exclude=["*.example.com"]), suspend=True)
+    written = {"selector": {"exclude": ["*.example.com"]}, "suspend": True}
+
+    assert apply(capscan, scan("crds-test", spec=written))["spec"] == spec.to_wire()
+
+
+FULL_SPEC = ScanSpec(
+    selector=Selector(
+        include=["*.cert-manager.io", "postgres?.acid.zalan.do"],
+        exclude=["challenges.*"],
+        match_labels={"app.kubernetes.io/part-of": "cert-manager", "tier": "", "Team": "a_B.c-1"},
+    ),
+    parallelism=256,
+    max_attempts=20,
+    item_timeout=timedelta(hours=1),
+    max_failed_percent=0,
+    rescan="2026-01-01",
+    progress_interval=timedelta(milliseconds=500),
+)
+
+
+def test_a_spec_at_its_bounds_comes_back_as_it_was_written(capscan: Kubectl) -> None:
+    """The CRD refuses nothing that the model allows."""
+    stored = apply(capscan, scan("crds-test", spec=FULL_SPEC.to_wire()))
+
+    assert CapabilityScan.from_wire(stored).spec == FULL_SPEC
+
+
+FULL_STATUS = ScanStatus(
+    observed_generation=3,
+    phase=Phase.COMPLETED_WITH_FAILURES,
+    message="m" * 1024,
+    run=Run(
+        id="r2",
+        trigger=Trigger.SPEC_CHANGED,
+        inputs_hash="abc",
+        owner="capscan-0",
+        start_time=NOW,
+        completion_time=NOW,
+        duration=timedelta(seconds=150),
+        resumed=1,
+    ),
+    last_handled_rescan="1",
+    last_handled_requested_at="2",
+    progress=Progress(
+        total=4,
+        completed=1,
+        unchanged=1,
+        failed=1,
+        skipped=1,
+        in_flight=0,
+        percent=100,
+        summary="4/4",
+        failed_by_reason={"Timeout": 1},
+    ),
+    eta="3m20s",
+    estimated_completion_time=NOW,
+    provider="builtin",
+    model="rules-1",
+    throughput_per_minute=12.5,
+    in_flight=["a.example.com"],
+    failed_items=[
+        FailedItem(
+            name="b.example.com",
+            reason="Timeout",
+            message="took too long",
+            attempts=4,
+            retryable=True,
+            time=NOW,
+        )
+    ],
+    failed_items_omitted=2,
+    last_run=FinishedRun(
+        id="r1", phase=Phase.COMPLETED, start_time=NOW, completion_time=NOW, summary="3/3", failed=0
+    ),
+    conditions=[
+        Condition(
+            type="Ready",
+            status="True",
+            observed_generation=3,
+            last_transition_time=NOW,
+            reason="SomeItemsFailed",
+            message="1 of 4 CRDs failed",
+        )
+    ],
+)
+
+
+def patch_status(kubectl: Kubectl, status: dict[str, Any]) -> None:
+    patch = json.dumps({"status": status})
+    kubectl(
+        "patch", "capabilityscan/crds-test", "--subresource=status", "--type=merge", "-p", patch
+    )
+
+
+def test_a_full_status_comes_back_as_it_was_written(capscan: Kubectl) -> None:
+    """No field of the model is unknown to the CRD, and none changes on the way."""
+    assert set(FULL_STATUS.to_wire()) == {f.alias for f in ScanStatus.model_fields.values()}
+    apply(capscan, scan("crds-test"))
+
+    patch_status(capscan, FULL_STATUS.to_wire())
+
+    stored = read(capscan, "capabilityscan", "crds-test")
+    assert stored["status"] == FULL_STATUS.to_wire()
+    assert CapabilityScan.from_wire(stored).status == FULL_STATUS
+
+
+def test_the_columns_tell_the_story(capscan: Kubectl) -> None:
+    """Wide ones only where they are asked for."""
+    apply(capscan, scan("crds-test"))
+    patch_status(capscan, FULL_STATUS.model_copy(update={"message": "done"}).to_wire())
+
+    narrow = capscan("get", "capscan", "crds-test").splitlines()
+    wide = capscan("get", "capscan", "crds-test", "-o", "wide").splitlines()
+
+    assert narrow[0].split() == ["NAME", "PHASE", "PROGRESS", "FAILED", "ETA", "AGE"]
+    assert narrow[1].split()[:5] == ["crds-test", "CompletedWithFailures", "4/4", "1", "3m20s"]
+    assert wide[0].split()[6:] == ["READY", "PROVIDER", "MODEL", "MESSAGE"]
+    assert wide[1].split()[6:] == ["True", "builtin", "rules-1", "done"]
+
+
+CAPABILITY = Capability(
+    resource=Resource(
+        group="crds-test.example",
+        kind="Widget",
+        plural="widgets",
+        scope="Namespaced",
+        version="v1",
+        versions=["v1", "v1beta1"],
+    ),
+    summary=Summary(providers="AWS, Postgres", description="Makes widgets"),
+    analysis=Analysis(
+        capabilities=["make widgets"],
+        providers=["AWS", "Postgres"],
+        abstractions=["Widget"],
+        complexity=Complexity.LOW,
+        description="Makes widgets.",
+        use_case="When a widget is needed.",
+        confidence=0.25,
+    ),
+    provenance=Provenance(
+        scan="crds-test",
+        run_id="r1",
+        provider="builtin",
+        model="rules-1",
+        digest_version=1,
+        fingerprint="abc",
+        crd_uid="u",
+        crd_generation=1,
+        analyzed_at=NOW,
+        attempts=1,
+    ),
+    last_attempt=LastAttempt(
+        run_id="r2", reason="Timeout", message="slow", attempts=4, retryable=True, time=NOW
+    ),
+)
+
+
+def capability(content: Capability) -> dict[str, Any]:
+    return {
+        "apiVersion": "capscan.dev/v1alpha1",
+        "kind": "Capability",
+        "metadata": {"name": "widgets.crds-test.example"},
+        **content.to_wire(),
+    }
+
+
+def test_a_full_capability_comes_back_as_it_was_written(capscan: Kubectl) -> None:
+    """And its columns are filled."""
+    assert set(CAPABILITY.to_wire()) == {f.alias for f in Capability.model_fields.values()}
+
+    stored = apply(capscan, capability(CAPABILITY))
+
+    assert Capability.model_validate(stored) == CAPABILITY
+    header, row = capscan("get", "cap", "widgets.crds-test.example").splitlines()
+    assert header.split() == ["NAME", "KIND", "COMPLEXITY", "PROVIDERS", "DESCRIPTION", "AGE"]
+    assert "Widget   low          AWS, Postgres   Makes widgets" in row
+
+
+def test_a_capability_that_nobody_could_tell_has_its_last_attempt_alone(capscan: Kubectl) -> None:
+    """Then the default lists of an analysis are not made up either."""
+    failed = Capability(last_attempt=CAPABILITY.last_attempt)
+
+    assert Capability.model_validate(apply(capscan, capability(failed))) == failed
+
+
+def test_explain_shows_what_a_field_is_for(capscan: Kubectl) -> None:
+    """The descriptions of the models reach kubectl."""
+    text = " ".join(capscan("explain", "capabilityscan.spec.parallelism").split())
+
+    assert "FIELD: parallelism <integer>" in text
+    assert str(ScanSpec.model_fields["parallelism"].description) in text
+
+
+def test_one_word_lists_every_kind(capscan: Kubectl) -> None:
+    """The category, which must not be the short name: `kubectl get capscan NAME` would fail."""
+    apply(capscan, scan("crds-test"))
+    apply(capscan, capability(CAPABILITY))
+
+    names = capscan("get", "capscan-all", "-o", "name").split()
+
+    assert "capabilityscan.capscan.dev/crds-test" in names
+    assert "capability.capscan.dev/widgets.crds-test.example" in names

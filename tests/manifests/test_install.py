@@ -1,0 +1,262 @@
+"""manifests/: installed in one go, and allowed what it needs and nothing else."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.manifests.kubectl import ROOT, Kubectl, established, refusal
+
+BASE = str(ROOT / "manifests")
+ACCOUNT = "system:serviceaccount:capscan-system:capscan"
+
+ALLOWED = {
+    ("apiextensions.k8s.io", "customresourcedefinitions", "get"),
+    ("apiextensions.k8s.io", "customresourcedefinitions", "list"),
+    ("apiextensions.k8s.io", "customresourcedefinitions", "watch"),
+    ("capscan.dev", "capabilityscans", "get"),
+    ("capscan.dev", "capabilityscans", "list"),
+    ("capscan.dev", "capabilityscans", "watch"),
+    ("capscan.dev", "capabilityscans/status", "patch"),
+    ("capscan.dev", "capabilities", "get"),
+    ("capscan.dev", "capabilities", "list"),
+    ("capscan.dev", "capabilities", "create"),
+    ("capscan.dev", "capabilities", "patch"),
+    ("capscan.dev", "capabilities", "delete"),
+}
+RESOURCES = {(group, resource) for group, resource, _ in ALLOWED} | {
+    ("", "secrets"),
+    ("", "pods"),
+    ("", "pods/exec"),
+    ("", "configmaps"),
+    ("", "serviceaccounts/token"),
+    ("", "namespaces"),
+    ("", "events"),
+    ("apps", "deployments"),
+    ("coordination.k8s.io", "leases"),
+    ("rbac.authorization.k8s.io", "clusterroles"),
+    ("capscan.dev", "*"),
+    ("apiextensions.k8s.io", "*"),
+    ("*", "*"),
+}
+VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection", "*")
+
+
+def rendered(kubectl: Kubectl) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all(kubectl("kustomize", BASE)))
+
+
+def one(kubectl: Kubectl, kind: str) -> dict[str, Any]:
+    (found,) = (document for document in rendered(kubectl) if document["kind"] == kind)
+    return found
+
+
+def test_one_apply_installs_everything_and_a_second_changes_nothing(kubectl: Kubectl) -> None:
+    """Starting from a cluster that does not know the kinds."""
+    kubectl(
+        "delete", "crd", "capabilityscans.capscan.dev", "capabilities.capscan.dev",
+        "--ignore-not-found",
+    )  # fmt: skip
+
+    kubectl("apply", "-k", BASE)
+    established(kubectl)
+    again = kubectl("apply", "-k", BASE).splitlines()
+
+    assert len(again) == len(rendered(kubectl))
+    assert [line for line in again if not line.endswith(" unchanged")] == []
+
+
+def test_the_crds_alone_can_be_applied(kubectl: Kubectl) -> None:
+    """For whoever runs the operator outside the cluster, as `make demo` does."""
+    kubectl("apply", "-k", str(ROOT / "crds"))
+    established(kubectl)
+
+
+def test_the_base_holds_no_custom_resource(kubectl: Kubectl) -> None:
+    """One beside its own kind would fail the first apply, and a scan would start by itself."""
+    assert [document["kind"] for document in rendered(kubectl)] == [
+        "Namespace",
+        "CustomResourceDefinition",
+        "CustomResourceDefinition",
+        "ServiceAccount",
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "Deployment",
+    ]
+
+
+def test_every_object_is_labelled_as_capscans(kubectl: Kubectl) -> None:
+    """`kubectl get all,crd,clusterrole -l app.kubernetes.io/name=capscan` finds them."""
+    unlabelled = [
+        document["metadata"]["name"]
+        for document in rendered(kubectl)
+        if document["metadata"].get("labels", {}).get("app.kubernetes.io/name") != "capscan"
+    ]
+
+    assert unlabelled == []
+
+
+def test_the_account_may_do_exactly_what_the_operator_does(installed: Kubectl) -> None:
+    """The answers that `kubectl auth can-i` gives, for every verb on everything named above."""
+    asked = [(group, name, verb) for group, name in sorted(RESOURCES) for verb in VERBS]
+    reviews = [review(*question) for question in asked]
+
+    answers = installed(
+        "create", "-f", "-", "-o", "jsonpath={.status.allowed} ", input=yaml.safe_dump_all(reviews)
+    ).split()
+
+    allowed = {
+        question for question, answer in zip(asked, answers, strict=True) if answer == "true"
+    }
+    assert allowed == ALLOWED
+
+
+def review(group: str, resource: str, verb: str) -> dict[str, Any]:
+    name, _, subresource = resource.partition("/")
+    return {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {
+            "user": ACCOUNT,
+            "groups": ["system:serviceaccounts", "system:authenticated"],
+            "resourceAttributes": {
+                "group": group,
+                "resource": name,
+                "subresource": subresource,
+                "verb": verb,
+            },
+        },
+    }
+
+
+def test_the_role_names_everything_it_allows(kubectl: Kubectl) -> None:
+    """A wildcard would take in what later versions of Kubernetes add."""
+    rules = one(kubectl, "ClusterRole")["rules"]
+
+    assert "*" not in {word for rule in rules for words in rule.values() for word in words}
+
+
+@pytest.fixture
+def as_account(installed: Kubectl) -> Iterator[Kubectl]:
+    """kubectl as the operator's ServiceAccount."""
+
+    def kubectl(*args: str, input: str | None = None) -> str:  # noqa: A002
+        return installed("--as", ACCOUNT, *args, input=input)
+
+    installed("apply", "-f", "-", input=yaml.safe_dump(SCAN))
+    yield kubectl
+    installed("delete", "capabilityscan", "install-test")
+
+
+SCAN = {
+    "apiVersion": "capscan.dev/v1alpha1",
+    "kind": "CapabilityScan",
+    "metadata": {"name": "install-test"},
+    "spec": {"suspend": True},
+}
+
+
+def test_the_account_can_do_the_operators_work(as_account: Kubectl) -> None:
+    """Read a CRD, write its Capability with the CRD as owner, again, and clean up.
+
+    Not its status: `kubectl patch --subresource` reads it first, which the operator does not.
+    """
+    crd = json.loads(as_account("get", "crd", "capabilities.capscan.dev", "-o", "json"))
+    owner = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "name": crd["metadata"]["name"],
+        "uid": crd["metadata"]["uid"],
+    }
+    capability = {
+        "apiVersion": "capscan.dev/v1alpha1",
+        "kind": "Capability",
+        "metadata": {"name": "install-test.example.com", "ownerReferences": [owner]},
+    }
+    server_side = ("apply", "--server-side", "--field-manager=capscan", "-f", "-")
+
+    as_account(*server_side, input=yaml.safe_dump(capability))
+    as_account(*server_side, input=yaml.safe_dump(capability))
+    as_account("delete", "capability", "install-test.example.com")
+
+
+def test_the_account_cannot_change_what_a_user_asked_for(as_account: Kubectl) -> None:
+    """Status is its own; spec is the user's."""
+    patch = json.dumps({"spec": {"suspend": False}})
+
+    said = refusal(as_account, "patch", "capabilityscan/install-test", "--type=merge", "-p", patch)
+
+    assert 'cannot patch resource "capabilityscans"' in said
+
+
+def pod(kubectl: Kubectl) -> dict[str, Any]:
+    """The Pod that the Deployment would make."""
+    template = one(kubectl, "Deployment")["spec"]["template"]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "capscan", "namespace": "capscan-system", **template["metadata"]},
+        "spec": template["spec"],
+    }
+
+
+DRY_RUN = ("create", "--dry-run=server", "-o", "json", "-f", "-")
+
+
+def test_the_pod_is_admitted_where_the_restricted_standard_is_enforced(installed: Kubectl) -> None:
+    """The namespace enforces it, so this is the API server's word."""
+    admitted = json.loads(installed(*DRY_RUN, input=yaml.safe_dump(pod(installed))))
+
+    assert admitted["spec"]["serviceAccountName"] == "capscan"
+
+
+def test_a_pod_that_is_less_careful_is_not(installed: Kubectl) -> None:
+    """Which shows that the namespace enforces anything."""
+    careless = pod(installed)
+    del careless["spec"]["containers"][0]["securityContext"]
+
+    assert "violates PodSecurity" in refusal(installed, *DRY_RUN, manifest=careless)
+
+
+def test_the_container_writes_nothing_to_its_disk_and_stays_in_its_memory(
+    kubectl: Kubectl,
+) -> None:
+    """What no Pod Security Standard asks for."""
+    (container,) = pod(kubectl)["spec"]["containers"]
+
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert container["resources"]["limits"]["memory"] == "256Mi"
+
+
+def test_the_probes_ask_a_port_that_is_there(kubectl: Kubectl) -> None:
+    """By its name."""
+    (container,) = pod(kubectl)["spec"]["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+
+    asked = [container[probe]["httpGet"] for probe in ("livenessProbe", "readinessProbe")]
+
+    assert [(get["path"], ports[get["port"]]) for get in asked] == [
+        ("/livez", 8080),
+        ("/readyz", 8080),
+    ]
+
+
+def test_never_two_operators_at_once(kubectl: Kubectl) -> None:
+    """A rolling update would have two for a while."""
+    spec = one(kubectl, "Deployment")["spec"]
+
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+
+
+SAMPLES = sorted((ROOT / "manifests" / "samples").iterdir())
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=[sample.name for sample in SAMPLES])
+def test_a_sample_is_accepted_and_says_what_it_is_for(installed: Kubectl, sample: Path) -> None:
+    """Strict validation on, nothing stored."""
+    installed("apply", "--dry-run=server", "-f", str(sample))
+
+    assert sample.read_text(encoding="utf-8").startswith("# ")

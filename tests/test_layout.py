@@ -1,0 +1,66 @@
+"""Guards on the repository itself."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def tracked() -> list[Path]:
+    """The files of the repository; skips where this is no clone, as in an unpacked archive."""
+    listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
+    if listing.returncode:
+        pytest.skip("not a git clone")
+    files = (ROOT / name for name in listing.stdout.decode().split("\0") if name)
+    return [file for file in files if file.is_file()]
+
+
+def test_the_source_root_is_no_package() -> None:
+    """`operator/__init__.py` would shadow the standard library's module from the root."""
+    assert not (ROOT / "operator" / "__init__.py").exists()
+
+
+def test_the_standard_library_imports_from_the_root() -> None:
+    """collections needs operator, and -c puts the root first on the path."""
+    code = "import collections, operator; print(operator.itemgetter(0)('ok'))"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert ran.stdout == "o\n"
+
+
+REQUIREMENTS = sorted((ROOT / "requirements").iterdir())
+
+
+@pytest.mark.parametrize("file", REQUIREMENTS, ids=[file.name for file in REQUIREMENTS])
+def test_requirements_name_no_address(file: Path) -> None:
+    """Where packages come from is the reader's choice."""
+    assert re.findall(r"https?:|--(?:extra-)?index-url|--find-links", file.read_text()) == []
+
+
+@pytest.mark.parametrize("name", ["runtime", "build", "dev"])
+def test_every_requirement_is_pinned_with_a_hash(name: str) -> None:
+    """What pip demands under --require-hashes, told at once instead of in the middle of a build."""
+    logical = (ROOT / "requirements" / f"{name}.txt").read_text().replace("\\\n", " ")
+    lines = [line for line in logical.splitlines() if line and not line.startswith("#")]
+
+    assert [line for line in lines if "==" not in line or "--hash=sha256:" not in line] == []
+
+
+def test_no_file_names_a_path_of_the_machine_it_was_written_on() -> None:
+    """Home folders, and the folder this clone happens to lie in."""
+    here = re.escape(str(ROOT))
+    path = re.compile(rf"{here}\b|(?<![\w.])/(?:home|Users)/[a-z]\w*/|(?<![\w.])/root/")
+    found = [
+        f"{file.relative_to(ROOT)}: {match.group()}"
+        for file in tracked()
+        for match in path.finditer(file.read_text(encoding="utf-8", errors="replace"))
+        if file != Path(__file__)
+    ]
+
+    assert found == []
