@@ -1,0 +1,170 @@
+"""What a user does to a cluster, through kubectl alone, and what a watcher sees of it."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tests.builders import crd
+from tests.kubectl import Kubectl, KubectlError
+
+Json = dict[str, Any]
+T = TypeVar("T")
+
+WAIT_S = 30.0
+POLL_S = 0.05
+
+
+@dataclass
+class Cluster:
+    """One test's corner of the shared cluster: CRDs of a group of its own, scans over those."""
+
+    kubectl: Kubectl
+    group: str
+    scans: list[str] = field(default_factory=list)
+
+    def create_crds(self, count: int, prefix: str = "thing") -> list[str]:
+        """Make that many CRDs; their names, in order."""
+        bodies = [crd(f"{prefix}{i:03}s", group=self.group) for i in range(count)]
+        self.apply(*bodies)
+        return [body["metadata"]["name"] for body in bodies]
+
+    def apply(self, *bodies: Json) -> str:
+        """kubectl apply."""
+        items = {"apiVersion": "v1", "kind": "List", "items": list(bodies)}
+        return self.kubectl("apply", "--server-side", "-f", "-", input=json.dumps(items))
+
+    def apply_scan(self, name: str = "scan", **spec: Any) -> str:
+        """Apply a scan over this test's CRDs, named for this test; returns its name."""
+        full = f"{name}-{self.group.partition('.')[0]}"
+        wanted = {"selector": {"include": [f"*.{self.group}"]}, "progressInterval": "500ms"} | spec
+        self.apply(
+            {
+                "apiVersion": "capscan.dev/v1alpha1",
+                "kind": "CapabilityScan",
+                "metadata": {"name": full},
+                "spec": wanted,
+            }
+        )
+        if full not in self.scans:
+            self.scans.append(full)
+        return full
+
+    def patch(self, name: str, spec: Json) -> None:
+        """Edit a scan's spec."""
+        self.kubectl(
+            "patch", "capscan", name, "--type=merge", "-p", json.dumps({"spec": spec})
+        )
+
+    def scan(self, name: str) -> Json:
+        """The scan as it now is."""
+        return self._get("capabilityscan", name)
+
+    def status(self, name: str) -> Json:
+        """Its status."""
+        status: Json = self.scan(name).get("status") or {}
+        return status
+
+    def capability(self, name: str) -> Json:
+        """One Capability."""
+        return self._get("capability", name)
+
+    def capabilities(self) -> dict[str, Json]:
+        """The Capabilities of this test's CRDs, by name."""
+        found = json.loads(self.kubectl("get", "capabilities", "-o", "json"))["items"]
+        names = {item["metadata"]["name"]: item for item in found}
+        return {name: item for name, item in names.items() if name.endswith(f".{self.group}")}
+
+    def until(
+        self, name: str, accept: Callable[[Json], bool], what: str, timeout_s: float = WAIT_S
+    ) -> Json:
+        """Wait until the status is as wanted, and return it."""
+        return until(lambda: self.status(name), accept, what, timeout_s)
+
+    def until_phase(self, name: str, *phases: str, timeout_s: float = WAIT_S) -> Json:
+        """Wait until the scan is in one of the phases, with the newest spec."""
+        wanted = " or ".join(phases)
+        return self.until(name, lambda s: s.get("phase") in phases, wanted, timeout_s)
+
+    def until_settled(self, name: str, count: int) -> Json:
+        """Wait until at least that many items are settled."""
+        return self.until(name, lambda s: settled(s) >= count, f"{count} settled items")
+
+    def watch(self, name: str) -> "Watch":
+        """Record every version of the scan from now on."""
+        return Watch(self.kubectl, name)
+
+    def remove(self) -> None:
+        """Take away the scans; the CRDs stay, and are in nobody's way."""
+        for name in self.scans:
+            self.kubectl("delete", "capscan", name, "--ignore-not-found")
+
+    def _get(self, kind: str, name: str) -> Json:
+        found: Json = json.loads(self.kubectl("get", kind, name, "-o", "json"))
+        return found
+
+
+class Watch:
+    """`kubectl get -w` into a file: every version that a watcher sees, in order."""
+
+    def __init__(self, kubectl: Kubectl, name: str) -> None:
+        self._process = subprocess.Popen(
+            [
+                str(kubectl.program),
+                f"--kubeconfig={kubectl.kubeconfig}",
+                *("get", "capabilityscan", name, "-w", "-o", "json"),
+            ],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def stop(self) -> list[Json]:
+        """End the watch; all versions it saw."""
+        self._process.terminate()
+        text, _ = self._process.communicate(timeout=WAIT_S)
+        decoder, versions, at = json.JSONDecoder(), [], 0
+        while at < len(text):
+            try:
+                version, at = decoder.raw_decode(text, at)
+            except ValueError:  # cut off by the end of the process
+                break
+            versions.append(version)
+            at += len(text[at:]) - len(text[at:].lstrip())
+        return versions
+
+
+def until(
+    look: Callable[[], T], accept: Callable[[T], bool], what: str, timeout_s: float = WAIT_S
+) -> T:
+    """Look again and again until what is seen is accepted."""
+    deadline = time.monotonic() + timeout_s
+    seen: object = None
+    while time.monotonic() < deadline:
+        try:
+            seen = found = look()
+            if accept(found):
+                return found
+        except KubectlError as error:
+            seen = error
+        time.sleep(POLL_S)
+    raise AssertionError(f"no {what} within {timeout_s:.0f} s; last seen: {seen}")
+
+
+def settled(status: Json) -> int:
+    """Items that need nothing more."""
+    progress = status.get("progress") or {}
+    return sum(progress.get(key, 0) for key in ("completed", "unchanged", "failed", "skipped"))
+
+
+def condition(status: Json, type_: str) -> Json:
+    """One condition."""
+    (found,) = (c for c in status["conditions"] if c["type"] == type_)
+    return dict(found)
+
+
+def asked(ledger: Path) -> list[str]:
+    """Every request the provider got, in order."""
+    return ledger.read_text().split() if ledger.exists() else []

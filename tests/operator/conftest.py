@@ -1,0 +1,54 @@
+"""The operator on the real control plane, as the ServiceAccount that the manifests give it."""
+
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from capscan.localplane.plane import PlaneInfo
+from tests.kubectl import Kubectl
+from tests.operator.cluster import Cluster
+from tests.operator.process import Operator
+
+ROOT = Path(__file__).parents[2]
+_numbers = itertools.count()
+
+
+def install(kubectl: Kubectl) -> None:
+    """What a user does on a cluster; wait until the kinds are served."""
+    kubectl("apply", "-k", str(ROOT / "manifests"))
+    kubectl(
+        *("wait", "--for=condition=Established", "--timeout=30s", "crd"),
+        *("capabilityscans.capscan.dev", "capabilities.capscan.dev"),
+    )
+
+
+def account_kubeconfig(kubectl: Kubectl, folder: Path) -> Path:
+    """A kubeconfig with the real token of the operator's ServiceAccount."""
+    token = kubectl("create", "token", "capscan", "-n", "capscan-system", "--duration=2h").strip()
+    config = yaml.safe_load(kubectl.kubeconfig.read_text())
+    config["users"] = [{"name": config["users"][0]["name"], "user": {"token": token}}]
+    path = folder / "account.kubeconfig"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+@pytest.fixture
+def cluster(kubectl: Kubectl) -> Iterator[Cluster]:
+    """capscan's kinds and RBAC are installed; CRDs and scans are this test's own."""
+    install(kubectl)
+    cluster = Cluster(kubectl, f"t{os.getpid()}x{next(_numbers)}.example.com")
+    yield cluster
+    cluster.remove()
+
+
+@pytest.fixture
+def operator(cluster: Cluster, plane: PlaneInfo, tmp_path: Path) -> Iterator[Operator]:
+    """Not started yet; stopped after the test."""
+    assert plane.kubeconfig.exists()
+    operator = Operator(account_kubeconfig(cluster.kubectl, tmp_path), tmp_path)
+    yield operator
+    operator.close()

@@ -1,0 +1,216 @@
+"""kill -9, SIGTERM, an API server that is away, other writers, missing kinds and permissions."""
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from capscan.localplane.plane import Plane
+from tests.kubectl import Kubectl, KubectlError
+from tests.operator.cluster import Cluster, asked, condition, settled, until
+from tests.operator.conftest import account_kubeconfig, install
+from tests.operator.process import Operator
+
+COUNTS = ("completed", "unchanged", "failed", "skipped")
+
+
+def test_after_kill_9_with_failures_behind_it_it_goes_on_where_it_was(
+    cluster: Cluster, operator: Operator
+) -> None:
+    cluster.create_crds(80)
+    operator.start(latency=0.3, fail="*thing0[0-5]*")
+    scan = cluster.apply_scan(parallelism=6)
+    before = cluster.until(scan, lambda s: (s.get("progress") or {}).get("failed", 0) >= 55, "55")
+    operator.kill()
+    dead = cluster.status(scan)
+    in_flight = 6
+    watch = cluster.watch(scan)
+
+    operator.start(latency=0.3, fail="*thing0[0-5]*")
+    status = cluster.until_phase(scan, "CompletedWithFailures")
+    versions = [v["status"]["progress"] for v in watch.stop() if v["status"].get("progress")]
+
+    assert status["run"]["id"] == before["run"]["id"]
+    assert status["run"]["resumed"] == 1
+    assert status["progress"]["failed"] == 60
+    assert status["progress"]["completed"] == 20
+    assert status["progress"]["failedByReason"] == {"RequestRejected": 60}
+    assert len(status["failedItems"]) == 50
+    assert status["failedItemsOmitted"] == 10
+    floor = dead["progress"]
+    for progress in versions:
+        assert all(progress[count] >= floor[count] for count in COUNTS)
+        floor = progress
+    # Only what was in flight at the kill may have been asked twice.
+    assert len(asked(operator.ledger)) <= 80 + in_flight
+    assert len(set(asked(operator.ledger))) == 80
+
+
+def test_sigterm_lets_items_finish_and_writes_the_last_status(
+    cluster: Cluster, operator: Operator
+) -> None:
+    cluster.create_crds(20)
+    operator.start(latency=1.0)
+    scan = cluster.apply_scan(parallelism=5, progressInterval="10m")
+    until(lambda: asked(operator.ledger), lambda a: len(a) > 5, "a second round")
+
+    assert operator.stop() == 0
+
+    status = cluster.status(scan)
+    count = len(asked(operator.ledger))
+    assert status["progress"]["completed"] == count < 20
+    assert status["progress"]["inFlight"] == 0
+    assert status["phase"] == "Scanning"
+
+    operator.start()
+    status = cluster.until_phase(scan, "Completed")
+    assert status["progress"]["completed"] == 20
+    assert len(asked(operator.ledger)) == 20
+
+
+def test_a_scan_can_be_deleted_while_no_operator_runs(cluster: Cluster) -> None:
+    scan = cluster.apply_scan()
+
+    cluster.kubectl("delete", "capscan", scan, "--timeout=3s")
+
+    with pytest.raises(KubectlError, match="NotFound"):
+        cluster.scan(scan)
+
+
+def test_counts_survive_another_writer_of_the_status(cluster: Cluster, operator: Operator) -> None:
+    cluster.create_crds(40)
+    operator.start(latency=0.3)
+    scan = cluster.apply_scan(parallelism=5, suspend=True)
+    cluster.until_phase(scan, "Suspended")
+    over = threading.Event()
+    foreign = threading.Thread(target=_write_nonsense, args=(cluster, scan, over))
+    foreign.start()
+    try:
+        cluster.patch(scan, {"suspend": False})
+        status = cluster.until_phase(scan, "Completed")
+    finally:
+        over.set()
+        foreign.join()
+
+    status = cluster.until(scan, lambda s: s["message"] == "40 CRDs: 40 analysed.", "our message")
+    assert status["progress"]["completed"] == 40
+    assert len(asked(operator.ledger)) == 40
+
+
+def _write_nonsense(cluster: Cluster, scan: str, over: threading.Event) -> None:
+    patch = json.dumps({"status": {"message": "mine", "progress": {"completed": 7}}})
+    while not over.wait(0.05):
+        cluster.kubectl(
+            "patch", "capscan", scan, "--subresource=status", "--type=merge", "-p", patch
+        )
+
+
+def test_a_status_removed_by_hand_is_written_again(cluster: Cluster, operator: Operator) -> None:
+    cluster.create_crds(20)
+    operator.start(latency=0.4)
+    scan = cluster.apply_scan(parallelism=4)
+    before = cluster.until_settled(scan, 4)
+    remove = ("patch", "capscan", scan, "--subresource=status", "--type=json", "-p")
+
+    cluster.kubectl(*remove, '[{"op":"remove","path":"/status"}]')
+    busy = cluster.until(scan, lambda s: s.get("phase") == "Scanning", "status again")
+    done = cluster.until_phase(scan, "Completed")
+    cluster.kubectl(*remove, '[{"op":"remove","path":"/status"}]')
+    rest = cluster.until_phase(scan, "Completed")
+
+    assert settled(busy) >= settled(before)
+    assert done["run"]["id"] == before["run"]["id"]
+    assert rest == done
+    assert len(asked(operator.ledger)) == 20
+
+
+def test_a_crd_deleted_before_its_turn_is_skipped(cluster: Cluster, operator: Operator) -> None:
+    names = cluster.create_crds(6)
+    operator.start(latency=0.8)
+    scan = cluster.apply_scan(parallelism=1)
+    until(lambda: asked(operator.ledger), bool, "the first request")
+
+    cluster.kubectl("delete", "crd", names[-1])
+    status = cluster.until_phase(scan, "Completed")
+
+    assert status["progress"]["skipped"] == 1
+    assert status["progress"]["completed"] == 5
+    assert status["progress"]["summary"] == "6/6"
+
+
+def test_a_missing_permission_is_named_and_heals(cluster: Cluster, operator: Operator) -> None:
+    cluster.create_crds(2)
+    operator.start()
+    role = json.loads(cluster.kubectl("get", "clusterrole", "capscan", "-o", "json"))
+    less = [rule for rule in role["rules"] if rule["apiGroups"] != ["apiextensions.k8s.io"]]
+    _set_rules(cluster, less)
+    scan = cluster.apply_scan()
+
+    stalled = cluster.until(
+        scan, lambda s: any(c["reason"] == "MissingPermission" for c in s["conditions"]), "a stall"
+    )
+    _set_rules(cluster, role["rules"])
+    status = cluster.until_phase(scan, "Completed")
+
+    assert condition(stalled, "Stalled")["status"] == "True"
+    assert condition(stalled, "Reconciling")["status"] == "False"
+    assert "customresourcedefinitions" in condition(stalled, "Stalled")["message"]
+    assert stalled["phase"] == "Pending"
+    assert status["run"]["id"] == stalled["run"]["id"]
+    assert condition(status, "Stalled")["status"] == "False"
+
+
+def _set_rules(cluster: Cluster, rules: list[object]) -> None:
+    patch = json.dumps({"rules": rules})
+    cluster.kubectl("patch", "clusterrole", "capscan", "--type=merge", "-p", patch)
+
+
+def test_it_waits_for_its_own_kinds_and_goes_on_when_they_come(
+    cluster: Cluster, operator: Operator
+) -> None:
+    kinds = ("capabilityscans.capscan.dev", "capabilities.capscan.dev")
+    cluster.create_crds(3)
+    cluster.kubectl("delete", "crd", *kinds)
+    operator.start()
+    operator.until_logged("CapabilityScan is not installed; waiting for: kubectl apply -k crds/")
+
+    install(cluster.kubectl)
+    scan = cluster.apply_scan()
+    cluster.until_phase(scan, "Completed")
+
+    cluster.kubectl("delete", "crd", *kinds)
+    until(lambda: operator.log.count("is not installed"), lambda n: n == 2, "a second wait")
+    install(cluster.kubectl)
+    again = cluster.apply_scan()
+    status = cluster.until_phase(again, "Completed")
+
+    assert status["progress"]["completed"] == 3
+    assert len(cluster.capabilities()) == 3
+
+
+def test_an_api_server_that_goes_away_in_mid_run_ends_nothing(tmp_path: Path) -> None:
+    """Killed, and back a while later, on a control plane of this test's own."""
+    plane = Plane(tmp_path / "plane")
+    info = plane.up()
+    try:
+        kubectl = Kubectl(info.kubectl, info.kubeconfig)
+        install(kubectl)
+        cluster = Cluster(kubectl, "outage.example.com")
+        cluster.create_crds(30)
+        operator = Operator(account_kubeconfig(kubectl, tmp_path), tmp_path)
+        operator.start(latency=0.4)
+        try:
+            scan = cluster.apply_scan(parallelism=3)
+            before = cluster.until_settled(scan, 3)
+            plane.stop_api_server(by_force=True)
+            operator.until_logged("The API server is not answering")
+            plane.start_api_server()
+            status = cluster.until_phase(scan, "Completed", timeout_s=60)
+        finally:
+            operator.close()
+        assert status["run"]["id"] == before["run"]["id"]
+        assert status["progress"]["completed"] == 30
+        assert len(asked(operator.ledger)) == 30
+    finally:
+        plane.down()
