@@ -1,0 +1,116 @@
+"""Builds the control plane's programs from the Go modules that `go/go.mod` pins.
+
+The last source in `programs.py`, for machines that can reach a Go module proxy but have no
+ready-made programs: minutes once, then the cache. Go checks every module against `go/go.sum`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from capscan.localplane.cache import exclusive
+from capscan.localplane.console import Console, elapsed
+from capscan.localplane.errors import NoPrograms, tail
+from capscan.localplane.golang import find_go, go_environment
+
+GO_FILES = Path(__file__).with_name("go")
+PACKAGES = {
+    "etcd": "go.etcd.io/etcd/server/v3",
+    "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
+    "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
+    "kubectl": "k8s.io/kubernetes/cmd/kubectl",
+}
+POLL_S = 1.0
+
+
+def build(
+    names: Sequence[str], *, folder: Path, console: Console, environ: Mapping[str, str] = os.environ
+) -> dict[str, Path]:
+    """Build what `folder` lacks of `names`; whoever comes second waits for the first."""
+    with exclusive(folder.with_name(f"{folder.name}.lock"), console, "builds the control plane"):
+        missing = [name for name in names if not (folder / name).exists()]
+        if missing:
+            _build_all(missing, folder, console, environ)
+    return {name: folder / name for name in names}
+
+
+def kubernetes_version() -> str:
+    """The Kubernetes release that go.mod pins, as `v1.36.2`."""
+    pins = (GO_FILES / "go.mod").read_text(encoding="utf-8")
+    match = re.search(r"^\s*k8s\.io/kubernetes (v\S+)$", pins, re.MULTILINE)
+    assert match, "go.mod requires k8s.io/kubernetes"  # noqa: S101 (our own file)
+    return match[1]
+
+
+def _build_all(
+    names: Sequence[str], folder: Path, console: Console, environ: Mapping[str, str]
+) -> None:
+    go = find_go(console, environ)
+    # A copy, because an installed package may be read-only and Go wants a module it can lock.
+    module = folder / "go"
+    shutil.copytree(GO_FILES, module, dirs_exist_ok=True)
+    console.say(
+        f"building {', '.join(names)} (Kubernetes {kubernetes_version()}) from source with {go}; "
+        "all together takes about 10 minutes on two cores, once"
+    )
+    for number, name in enumerate(names, start=1):
+        log = folder / f"{name}.log"
+        fresh = folder / f".{name}.{os.getpid()}"
+        command = [str(go), "build", *_flags(), "-o", str(fresh), PACKAGES[name]]
+        title = f"building {name} ({number} of {len(names)})"
+        took = _run(command, module, log, title, console, environ)
+        fresh.replace(folder / name)
+        console.say(f"built {name} ({number} of {len(names)}) in {took}")
+
+
+def _flags() -> list[str]:
+    """Small and reproducible; stamped, because clients cannot parse the version otherwise."""
+    version = kubernetes_version()
+    major, minor, _ = version.removeprefix("v").split(".", 2)
+    stamps = {
+        "gitVersion": version,
+        "gitMajor": major,
+        "gitMinor": minor,
+        "gitTreeState": "clean",
+    }
+    stamped = " ".join(f"-X k8s.io/component-base/version.{k}={v}" for k, v in stamps.items())
+    return ["-trimpath", "-mod=readonly", "-ldflags", f"-s -w {stamped}"]
+
+
+def _run(  # noqa: PLR0913, PLR0917
+    command: Sequence[str], cwd: Path, log: Path, title: str, console: Console,
+    environ: Mapping[str, str],
+) -> str:  # fmt: skip
+    """Run to the end, saying how long it takes; the elapsed time. Raises NoPrograms."""
+    began = time.monotonic()
+    console.say(f"{title}, log in {log}")
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            command, cwd=cwd, env=go_environment(environ),
+            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+        ) as process,
+    ):  # fmt: skip
+        while not _ended(process):
+            console.waiting(f"{title}: {elapsed(began)}")
+    console.clear()
+    if process.returncode:
+        raise NoPrograms(
+            f"{title} failed after {elapsed(began)} (exit code {process.returncode}). "
+            f"The end of {log}:\n{tail(log)}"
+        )
+    return elapsed(began)
+
+
+def _ended(process: subprocess.Popen[bytes]) -> bool:
+    try:
+        process.wait(timeout=POLL_S)
+    except subprocess.TimeoutExpired:
+        return False
+    return True

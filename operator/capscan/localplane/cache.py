@@ -1,0 +1,78 @@
+"""Where the programs and CRDs are kept between runs, and how processes take turns making them.
+
+The cache lies outside every checkout, so that a second clone builds nothing. Its entries appear
+whole or not at all: they are made under a temporary name and renamed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from capscan.localplane.console import Console, elapsed
+
+LOCK_POLL_S = 0.2
+
+
+def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """`$CAPSCAN_CACHE`, else `capscan` in `$XDG_CACHE_HOME` or `~/.cache`. Not created here."""
+    if chosen := environ.get("CAPSCAN_CACHE"):
+        return Path(chosen).expanduser().absolute()
+    base = environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser().absolute() / "capscan"
+
+
+@contextmanager
+def exclusive(path: Path, console: Console, what: str) -> Iterator[None]:
+    """Hold the lock file at `path`, waiting for whoever holds it and saying so.
+
+    The kernel drops the lock when its holder dies, however it dies: there are no stale locks.
+    `what` completes the sentence "waiting for another capscan (pid 7) that ...".
+    """
+    with _locked(path, console, what) as file:
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+def _locked(path: Path, console: Console, what: str) -> TextIO:
+    began = time.monotonic()
+    announced = False
+    while True:
+        if file := _try_lock(path):
+            console.clear()
+            return file
+        line = f"waiting for another capscan{_holder(path)} that {what}"
+        if not announced:
+            console.say(line)
+            announced = True
+        console.waiting(f"{line}: {elapsed(began)}")
+        time.sleep(LOCK_POLL_S)
+
+
+def _try_lock(path: Path) -> TextIO | None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = path.open("a+", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    if os.fstat(file.fileno()).st_nlink:
+        return file
+    file.close()  # its last holder removed it (`down` does): a new one must be made and locked
+    return None
+
+
+def _holder(path: Path) -> str:
+    try:
+        pid = path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        pid = ""
+    return f" (pid {pid})" if pid else ""

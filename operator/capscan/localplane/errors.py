@@ -1,0 +1,61 @@
+"""What can go wrong with the local control plane.
+
+PlaneError
+├── ForeignFolder     the folder holds somebody else's files: choose another one
+├── PlaneDown         this needs a control plane that is up
+├── NoPrograms        etcd, kube-apiserver or kubectl could be neither found nor built
+├── ServerFailed      a program did not start, or did not become ready in time
+│   └── PortTaken     ... because something else listens on its port: another port will do
+└── BadModule         a Go module with CRDs could not be fetched, or is not the one that was pinned
+
+Messages name the log and show its end, because the reason is always in there.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from capscan.core.errors import CapscanError
+
+TAIL_LINES = 15
+TAIL_BYTES = 16 * 1024
+
+
+class PlaneError(CapscanError):
+    """The local control plane cannot do what was asked."""
+
+
+class ForeignFolder(PlaneError):
+    """The data folder is not empty and was not made by `capscan local up`."""
+
+
+class PlaneDown(PlaneError):
+    """There is no running control plane in this folder."""
+
+
+class NoPrograms(PlaneError):
+    """The programs are not on this machine and could not be built."""
+
+
+class ServerFailed(PlaneError):
+    """A program exited, or was not ready within its time."""
+
+
+class PortTaken(ServerFailed):
+    """The port was free a moment ago and is not any more."""
+
+
+class BadModule(PlaneError):
+    """A CRD module is unavailable or differs from its pinned sum."""
+
+
+def tail(log: Path, since: int = 0) -> str:
+    """The last lines of a log, from the byte `since` on, indented to stand under a message."""
+    try:
+        with log.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(since, size - TAIL_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()
+    except FileNotFoundError:
+        lines = []
+    return "\n".join(f"  {line}" for line in lines[-TAIL_LINES:]) or "  (nothing)"

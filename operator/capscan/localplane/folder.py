@@ -1,0 +1,154 @@
+"""A control plane's data folder: what lies where, and how one tells it from somebody else's.
+
+The marker `.capscan-plane` is made first and removed last; only a folder that has it is ever
+written to or removed. It is also the lock that keeps two commands apart.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import yaml
+
+from capscan.localplane.cache import exclusive
+from capscan.localplane.console import Console
+from capscan.localplane.errors import ForeignFolder
+from capscan.localplane.processes import Process
+
+MARKER = ".capscan-plane"
+
+
+@dataclass(frozen=True)
+class Launched:
+    """A server as it was last started. It may have died since."""
+
+    program: str
+    port: int
+    process: Process
+
+
+@dataclass(frozen=True)
+class State:
+    """What must be remembered from one command to the next."""
+
+    token: str
+    """Of the administrator. It stays the same as long as the data does."""
+    kubectl: str
+    servers: dict[str, Launched] = field(default_factory=dict)
+
+    def having(self, name: str, launched: Launched) -> State:
+        """The same with one server (re)started."""
+        return replace(self, servers=self.servers | {name: launched})
+
+
+class PlaneFolder:
+    """Paths, the state file, and the lock. Knows nothing about starting servers."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.expanduser().absolute()
+        self.certificates = self.path / "certificates"
+        self.etcd_data = self.path / "etcd"
+        self.kubeconfig = self.path / "kubeconfig"
+        self.tokens = self.path / "tokens.csv"
+        self._marker = self.path / MARKER
+        self._state = self.path / "state.json"
+
+    def log(self, name: str) -> Path:
+        """Where the server `name` writes what it has to say."""
+        return self.path / f"{name}.log"
+
+    def is_ours(self) -> bool:
+        """Whether `claim` made this folder what it is."""
+        return self._marker.is_file()
+
+    def claim(self) -> None:
+        """Make the folder, or take an empty one. Raises ForeignFolder."""
+        if self.is_ours():
+            return
+        if self.path.exists() and not (self.path.is_dir() and not any(self.path.iterdir())):
+            raise ForeignFolder(
+                f"{self.path} is not empty and was not made by `capscan local up`, so it is left "
+                "alone. Choose a folder that does not exist yet: capscan local up --dir FOLDER"
+            )
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._marker.touch(mode=0o600)
+
+    @contextlib.contextmanager
+    def lock(self, console: Console) -> Iterator[None]:
+        """One command at a time in this folder."""
+        with exclusive(self._marker, console, f"works in {self.path}"):
+            yield
+
+    def read(self) -> State | None:
+        """The state, or None where there is none that makes sense."""
+        try:
+            stored = json.loads(self._state.read_text(encoding="utf-8"))
+            servers = {
+                name: Launched(one["program"], one["port"], Process(**one["process"]))
+                for name, one in stored["servers"].items()
+            }
+            return State(stored["token"], stored["kubectl"], servers)
+        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    def write(self, state: State) -> None:
+        """Remember. Whole or not at all: a `kill -9` in the middle leaves the old one."""
+        self._write_private(self._state, json.dumps(asdict(state), indent=2))
+
+    def begin(self, kubectl: str) -> State:
+        """Throw away what a half-made folder holds, and start with an administrator's token."""
+        self._clear()
+        token = secrets.token_urlsafe(32)
+        self._write_private(self.tokens, f'{token},admin,admin,"system:masters"\n')
+        state = State(token, kubectl)
+        self.write(state)
+        return state
+
+    def write_kubeconfig(self, server: str, token: str) -> None:
+        """For the administrator. The API server signed its own certificate, so trust just that."""
+        authority = base64.b64encode((self.certificates / "apiserver.crt").read_bytes()).decode()
+        name = "capscan-local"
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [
+                {
+                    "name": name,
+                    "cluster": {"server": server, "certificate-authority-data": authority},
+                }
+            ],
+            "users": [{"name": "admin", "user": {"token": token}}],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": "admin"}}],
+            "current-context": name,
+        }
+        self._write_private(self.kubeconfig, yaml.safe_dump(config, sort_keys=False))
+
+    def remove(self) -> None:
+        """Remove all of it; the marker last, so that a half-removed folder is still ours."""
+        self._clear()
+        self._marker.unlink()
+        with contextlib.suppress(OSError):  # somebody put a file there just now: it is theirs
+            self.path.rmdir()
+
+    def _clear(self) -> None:
+        for entry in self.path.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            elif entry.name != MARKER:
+                entry.unlink()
+
+    @staticmethod
+    def _write_private(path: Path, text: str) -> None:
+        fresh = path.with_name(f".{path.name}.new")
+        fresh.unlink(missing_ok=True)
+        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123
+            file.write(text)
+        fresh.replace(path)

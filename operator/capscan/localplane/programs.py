@@ -1,0 +1,117 @@
+"""Finds etcd, kube-apiserver, kubectl and, where wanted, kube-controller-manager.
+
+`find_programs` asks a list of sources in order; each takes the names still missing and answers
+with those it has. A program of the wrong version is passed over: an older kubectl on PATH is
+common, and would be no test of what the project supports.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from capscan.localplane.build import GO_FILES, build, kubernetes_version
+from capscan.localplane.cache import cache_folder
+from capscan.localplane.console import Console
+from capscan.localplane.golang import on_path
+
+ETCD = "etcd"
+API_SERVER = "kube-apiserver"
+CONTROLLER_MANAGER = "kube-controller-manager"
+KUBECTL = "kubectl"
+
+KUBERNETES = (1, 36)
+ETCD_AT_LEAST = (3, 5)
+PROBE_TIMEOUT_S = 20
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+Source = Callable[[Sequence[str]], dict[str, Path]]
+
+
+def find_programs(
+    names: Sequence[str], console: Console, environ: Mapping[str, str] = os.environ
+) -> dict[str, Path]:
+    """A path for each of `names`. The first time this builds them, which takes minutes.
+
+    Raises NoPrograms, with the end of the build's log.
+    """
+    kept = programs_folder(environ)
+    sources: list[Source] = [
+        partial(_from_assets, environ=environ, console=console),
+        partial(_from_path, environ=environ),
+        partial(_from_cache, folder=kept),
+        partial(build, folder=kept, console=console, environ=environ),
+    ]
+    found: dict[str, Path] = {}
+    for source in sources:
+        if missing := [name for name in names if name not in found]:
+            found |= source(missing)
+    return found
+
+
+def programs_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where built programs are kept: one folder for each set of pins and kind of machine."""
+    pins = b"".join((GO_FILES / name).read_bytes() for name in ("go.mod", "go.sum"))
+    machine = platform.machine().lower()
+    system = f"{platform.system().lower()}-{ARCHITECTURES.get(machine, machine)}"
+    key = f"{kubernetes_version()}-{system}-{hashlib.sha256(pins).hexdigest()[:12]}"
+    return cache_folder(environ) / "programs" / key
+
+
+def _from_assets(
+    names: Sequence[str], *, environ: Mapping[str, str], console: Console
+) -> dict[str, Path]:
+    """KUBEBUILDER_ASSETS is a wish that somebody made: say so when it cannot be granted."""
+    if not (folder := environ.get("KUBEBUILDER_ASSETS")):
+        return {}
+    found = {}
+    for name in names:
+        path = Path(folder).absolute() / name
+        if fits(name, path):
+            found[name] = path
+        elif path.exists():
+            console.say(f"passing over {path}: {_requirement(name)} is needed")
+    return found
+
+
+def _from_path(names: Sequence[str], *, environ: Mapping[str, str]) -> dict[str, Path]:
+    found = {}
+    for name in names:
+        if path := next((p for p in on_path(name, environ) if fits(name, p)), None):
+            found[name] = path
+    return found
+
+
+def _from_cache(names: Sequence[str], *, folder: Path) -> dict[str, Path]:
+    """No look at versions: the folder's name says them."""
+    return {name: folder / name for name in names if (folder / name).exists()}
+
+
+def fits(name: str, program: Path) -> bool:
+    """Whether this program is there, runs, and is of a version that will do."""
+    version = _version(name, program)
+    return version >= ETCD_AT_LEAST if name == ETCD else version == KUBERNETES
+
+
+def _requirement(name: str) -> str:
+    minimum = ".".join(map(str, ETCD_AT_LEAST if name == ETCD else KUBERNETES))
+    return f"{name} {minimum} or newer" if name == ETCD else f"{name} {minimum}"
+
+
+def _version(name: str, program: Path) -> tuple[int, int]:
+    question = ["version", "--client"] if name == KUBECTL else ["--version"]
+    try:
+        answer = subprocess.run(
+            [program, *question], stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=PROBE_TIMEOUT_S, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return (0, 0)
+    match = re.search(r"(\d+)\.(\d+)", answer.stdout)
+    return (int(match[1]), int(match[2])) if match else (0, 0)

@@ -1,0 +1,32 @@
+"""kubectl against the tests' control plane."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+TIMEOUT_S = 60
+
+
+class KubectlError(Exception):
+    """kubectl ended with an error; the message is what it printed."""
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """Call it with kubectl's arguments; it answers with what kubectl printed."""
+
+    program: Path
+    kubeconfig: Path
+
+    def __call__(self, *args: str, input: str | None = None) -> str:  # noqa: A002
+        done = subprocess.run(
+            [self.program, *args], env=os.environ | {"KUBECONFIG": str(self.kubeconfig)},
+            input=input, stdin=subprocess.DEVNULL if input is None else None,
+            capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise KubectlError(f"kubectl {' '.join(args)}: {done.stderr.strip()}")
+        return done.stdout

@@ -1,0 +1,72 @@
+"""Starting, recognising and stopping processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from capscan.localplane import processes
+from capscan.localplane.processes import Process, is_running, kill, spawn, stop
+
+
+def test_a_process_of_its_own_session_is_started_and_stopped(tmp_path: Path) -> None:
+    """It has no terminal and no group in common with its parent, and ends when asked."""
+    process = spawn(["/bin/sleep", "60"], tmp_path / "log")
+
+    assert is_running(process)
+    assert os.getsid(process.pid) == process.pid
+    stop(process)
+    assert not is_running(process)
+
+
+def test_one_that_does_not_listen_is_killed(tmp_path: Path) -> None:
+    """An API server whose etcd is gone is like that."""
+    deaf = spawn(
+        ["/bin/sh", "-c", "trap '' TERM; echo ready; while :; do :; done"], tmp_path / "log"
+    )
+    while "ready" not in (tmp_path / "log").read_text():
+        assert is_running(deaf)
+
+    stop(deaf, patience_s=0.1)
+
+    assert not is_running(deaf)
+
+
+def test_a_recycled_pid_is_left_alone() -> None:
+    """Same number, other birth: somebody else's process."""
+    with subprocess.Popen(["/bin/sleep", "60"]) as stranger:
+        remembered = Process(stranger.pid, "the birth of a process that is long gone")
+        assert not is_running(remembered)
+        stop(remembered)
+        kill(remembered)
+
+        assert stranger.poll() is None
+        stranger.send_signal(signal.SIGKILL)
+
+
+def test_a_process_that_awaits_its_parent_does_not_run(tmp_path: Path) -> None:
+    """A test that is the parent must see a dead server as dead."""
+    process = spawn(["/bin/true"], tmp_path / "log")
+    while is_running(process):
+        pass
+
+    assert not is_running(process)
+    with pytest.raises(ProcessLookupError):
+        os.kill(process.pid, 0)
+
+
+def test_ps_tells_births_where_there_is_no_proc(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The BSDs and macOS."""
+    monkeypatch.setattr(processes, "PROC", tmp_path)
+    process = spawn(["/bin/sleep", "60"], tmp_path / "log")
+
+    assert process.birth.endswith(tuple("0123456789"))
+    assert is_running(process)
+    kill(process)
+    assert not is_running(process)
