@@ -1,4 +1,4 @@
-"""The operator as a process of its own, with a `LedgerProvider`: python -m tests.operator_process."""
+"""The operator as a process of its own, with a provider that keeps a ledger."""
 
 import argparse
 import sys

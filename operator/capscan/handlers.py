@@ -28,40 +28,56 @@ STOP_TIMEOUT_S = 5.0
 
 async def watch_with_kopf(watcher: Watcher) -> None:
     """Run kopf until it exits by itself; cancelling stops it. Implements `app.Watch`."""
-    stop = threading.Event()
-    ended = anyio.Event()
-    loop = asyncio.get_running_loop()
+    thread = _KopfThread(watcher)
+    thread.start()
+    try:
+        await thread.ended.wait()
+    finally:
+        thread.stop()
+        with anyio.move_on_after(STOP_TIMEOUT_S, shield=True):
+            await thread.ended.wait()
 
-    def work() -> None:
+
+class _KopfThread(threading.Thread):
+    """kopf with an event loop to itself; `ended` belongs to the loop that made the thread."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        super().__init__(name="kopf", daemon=True)
+        self.ended = anyio.Event()
+        self._watcher = watcher
+        self._home = asyncio.get_running_loop()
+        self._loop = asyncio.new_event_loop()
+        # An asyncio flag: kopf waits for a threading one in an executor, which its own exit
+        # would then wait for.
+        self._stop = asyncio.Event()
+
+    def run(self) -> None:
         try:
-            asyncio.run(_operate(watcher, stop))
+            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+                runner.run(self._operate())
         except Exception as error:
             logger.warning("kopf gave up: %s: %s", type(error).__name__, error)
         finally:
             # The application may be gone by then.
             with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(ended.set)
+                self._home.call_soon_threadsafe(self.ended.set)
 
-    threading.Thread(target=work, name="kopf", daemon=True).start()
-    try:
-        await ended.wait()
-    finally:
-        stop.set()
-        with anyio.move_on_after(STOP_TIMEOUT_S, shield=True):
-            await ended.wait()
+    def stop(self) -> None:
+        """Ask kopf to end; nothing happens where it has."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._stop.set)
 
-
-async def _operate(watcher: Watcher, stop: threading.Event) -> None:
-    beating = asyncio.create_task(_beat(watcher))
-    try:
-        await kopf.operator(
-            registry=_registry(watcher),
-            settings=_settings(),
-            clusterwide=True,
-            stop_flag=stop,
-        )
-    finally:
-        beating.cancel()
+    async def _operate(self) -> None:
+        beating = asyncio.create_task(_beat(self._watcher))
+        try:
+            await kopf.operator(
+                registry=_registry(self._watcher),
+                settings=_settings(),
+                clusterwide=True,
+                stop_flag=self._stop,
+            )
+        finally:
+            beating.cancel()
 
 
 async def _beat(watcher: Watcher) -> None:

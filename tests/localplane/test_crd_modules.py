@@ -73,7 +73,7 @@ def test_a_module_without_crds_is_an_error(tmp_path: Path, console: Console) -> 
         ("echo '[]'", "exit code 0"),
     ],
 )
-def test_a_failed_download_says_why(  # noqa: PLR0917
+def test_a_failed_download_says_why(
     answer: str, reason: str, tmp_path: Path, script: Script, console: Console,
     environ: dict[str, str],
 ) -> None:  # fmt: skip

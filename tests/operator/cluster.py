@@ -55,9 +55,7 @@ class Cluster:
 
     def patch(self, name: str, spec: Json) -> None:
         """Edit a scan's spec."""
-        self.kubectl(
-            "patch", "capscan", name, "--type=merge", "-p", json.dumps({"spec": spec})
-        )
+        self.kubectl("patch", "capscan", name, "--type=merge", "-p", json.dumps({"spec": spec}))
 
     def scan(self, name: str) -> Json:
         """The scan as it now is."""

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from capscan.localplane.plane import PlaneInfo
 from tests.kubectl import Kubectl
 from tests.operator.cluster import Cluster
 from tests.operator.process import Operator
@@ -46,9 +45,8 @@ def cluster(kubectl: Kubectl) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def operator(cluster: Cluster, plane: PlaneInfo, tmp_path: Path) -> Iterator[Operator]:
+def operator(cluster: Cluster, tmp_path: Path) -> Iterator[Operator]:
     """Not started yet; stopped after the test."""
-    assert plane.kubeconfig.exists()
     operator = Operator(account_kubeconfig(cluster.kubectl, tmp_path), tmp_path)
     yield operator
     operator.close()

@@ -1,5 +1,6 @@
 """A run from the first apply to the last row, as a watcher sees it."""
 
+import itertools
 from datetime import datetime
 from typing import Any
 
@@ -73,7 +74,7 @@ def test_a_watcher_sees_counts_that_add_up_and_never_fall(
     seen = [v["status"]["progress"] for v in versions if v["status"].get("progress")]
     for progress in seen:
         assert sum(progress[c] for c in COUNTS) + progress["inFlight"] <= progress["total"] == 40
-    for before, after in zip(seen, seen[1:], strict=False):
+    for before, after in itertools.pairwise(seen):
         assert all(before[count] <= after[count] for count in COUNTS)
     assert status["progress"]["failedByReason"] == {"RequestRejected": 10}
     assert len({v["metadata"]["resourceVersion"] for v in versions}) <= _writes_max(status)
@@ -104,8 +105,9 @@ def test_phases_come_in_order_and_conditions_agree(cluster: Cluster, operator: O
 
     phases = [s["phase"] for s in statuses]
     order = ["Suspended", "Discovering", "Scanning", "Completed"]
-    assert sorted(set(phases), key=order.index) == order
     assert phases == sorted(phases, key=order.index)
+    # A watch may skip a version that is replaced at once; these two last long enough.
+    assert {"Scanning", "Completed"} <= set(phases)
     for status in statuses:
         working = status["phase"] in {"Discovering", "Scanning"}
         assert (condition(status, "Reconciling")["status"] == "True") is working

@@ -200,4 +200,3 @@ def test_a_capability_edited_or_deleted_by_hand_is_made_again(
     assert status["progress"]["unchanged"] == 1
     assert cluster.capability(names[0])["analysis"]["description"] == f"Describes {names[0]}."
     assert cluster.capability(names[2])["metadata"]["labels"]["team"] == "storage"
-

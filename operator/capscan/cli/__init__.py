@@ -25,6 +25,8 @@ class Entry(NamedTuple):
 
 
 COMMANDS = {
+    "operator": Entry("capscan.cli.operator:operator", "The operator, in the foreground."),
+    "demo": Entry("capscan.cli.demo:demo", "The main job, shown step by step on this machine."),
     "local": Entry("capscan.cli.local:local", "A Kubernetes API server on this machine."),
 }
 

@@ -16,6 +16,7 @@ CapscanError
 └── KubeError                 what the Kubernetes API answered (translated once, in kube/client.py)
     ├── NoCluster             no configuration that says where a cluster is
     ├── NotFound
+    │   └── NotServed         404 for the whole kind: its CRD is not (or not yet) there
     ├── Conflict
     ├── Expired               410: a continue token or resourceVersion that is too old
     ├── Forbidden
@@ -129,6 +130,10 @@ class NoCluster(KubeError):
 
 class NotFound(KubeError):
     """404."""
+
+
+class NotServed(NotFound):
+    """404 for the path itself: no such kind."""
 
 
 class Conflict(KubeError):

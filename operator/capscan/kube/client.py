@@ -25,6 +25,7 @@ from capscan.core.errors import (
     Invalid,
     KubeError,
     NotFound,
+    NotServed,
     Unavailable,
 )
 from capscan.kube.config import ClusterSettings, Credentials, credentials, load_configuration
@@ -35,6 +36,10 @@ logger = logging.getLogger(__name__)
 Json = dict[str, Any]
 
 REQUEST_TIMEOUT_S = 30
+WARM_UP_S = 20.0
+"""An API server that was away refuses permissions and does not know its kinds for some seconds
+after it is back (measured: 403 and 404 from an otherwise willing server)."""
+
 PAGE_ITEMS_MAX = 500
 BACKOFF_CAP_S = 10.0
 
@@ -66,6 +71,7 @@ class KubeClient:
     def __init__(self, settings: ClusterSettings) -> None:
         self._settings = settings
         self._api: ApiClient | None = None
+        self._last_absence_s = float("-inf")
 
     async def connect(self) -> None:
         """Load the configuration; raises NoCluster. Nothing is sent yet."""
@@ -133,12 +139,20 @@ class KubeClient:
 
     async def _patiently(self, request: _Request) -> Json:
         retrying = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception_type(Unavailable),
+            retry=tenacity.retry_if_exception(self._will_pass),
             wait=_pause,
             sleep=anyio.sleep,
             before_sleep=_log_absence,
         )
         return await retrying(self._send, request)
+
+    def _will_pass(self, error: BaseException) -> bool:
+        now_s = anyio.current_time()
+        if isinstance(error, Unavailable):
+            self._last_absence_s = now_s
+            return True
+        warming_up = now_s - self._last_absence_s < WARM_UP_S
+        return warming_up and isinstance(error, Forbidden | NotServed)
 
     async def _send(self, request: _Request) -> Json:
         if self._api is None:
@@ -182,9 +196,12 @@ def _parse(data: bytes) -> Json:
 
 def _raise(status: int, retry_after: str | None, data: bytes) -> NoReturn:
     try:
-        message = str(json.loads(data)["message"])
-    except (ValueError, KeyError, TypeError):
-        message = data[:200].decode(errors="replace")
+        answer = json.loads(data)
+        message, details = str(answer["message"]), answer.get("details") or {}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        message, details = data[:200].decode(errors="replace").strip(), {}
+    if status == 404 and not details.get("name"):
+        raise NotServed(message)
     if status == 500 and "request is too large" in message:
         raise Invalid(message)
     kind = _ERRORS.get(status)

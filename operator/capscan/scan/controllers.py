@@ -42,13 +42,13 @@ class Controllers:
 
     def remove(self, uid: str) -> None:
         """The scan was deleted: stop its work at once."""
-        if uid in self._by_uid:
-            self._by_uid[uid].scope.cancel()
+        if running := self._by_uid.get(uid):
+            logger.info("%s: deleted; its Capabilities stay", running.controller.name)
+            running.scope.cancel()
 
     def retain(self, uids: Iterable[str]) -> None:
         """Deletions may have been missed: stop what is not in this listing."""
         for uid in self._by_uid.keys() - set(uids):
-            logger.info("a scan was deleted while nobody watched")
             self.remove(uid)
 
     async def close(self, grace_s: float) -> None:
