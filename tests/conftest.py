@@ -37,7 +37,7 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
         plane.down()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def kubectl(plane: Plane) -> Kubectl:
     """`kubectl("get", "crds")` as the administrator."""
     info = plane.info()

@@ -10,8 +10,11 @@ from pathlib import Path
 TIMEOUT_S = 60
 
 
-class KubectlError(Exception):
+class KubectlError(subprocess.CalledProcessError):
     """kubectl ended with an error; the message is what it printed."""
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}\n{self.stderr.strip()}"
 
 
 @dataclass(frozen=True)
@@ -28,5 +31,5 @@ class Kubectl:
             capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
         )  # fmt: skip
         if done.returncode:
-            raise KubectlError(f"kubectl {' '.join(args)}: {done.stderr.strip()}")
+            raise KubectlError(done.returncode, ["kubectl", *args], done.stdout, done.stderr)
         return done.stdout

