@@ -85,7 +85,7 @@ def _flags() -> list[str]:
     return ["-trimpath", "-mod=readonly", "-ldflags", f"-s -w {stamped}"]
 
 
-def _run(  # noqa: PLR0913, PLR0917
+def _run(
     command: Sequence[str], cwd: Path, log: Path, title: str, console: Console,
     environ: Mapping[str, str],
 ) -> str:  # fmt: skip

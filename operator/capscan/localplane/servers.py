@@ -141,7 +141,7 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def await_ready(  # noqa: PLR0913
+def await_ready(
     name: str, process: Process, ready: Callable[[], bool], log: Path, console: Console, *,
     log_from: int = 0, timeout_s: float = READY_TIMEOUT_S,
 ) -> None:  # fmt: skip
