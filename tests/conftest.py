@@ -12,7 +12,7 @@ from capscan.localplane.plane import ORDER, Plane
 from capscan.localplane.programs import KUBECTL, find_programs
 from tests.kubectl import Kubectl
 
-PLANES = {"plane", "own_plane"}
+PLANES = {"plane", "own_plane", "programs"}
 """Fixtures whose tests run the real programs."""
 
 
@@ -42,3 +42,8 @@ def kubectl(plane: Plane) -> Kubectl:
     """`kubectl("get", "crds")` as the administrator."""
     info = plane.info()
     return Kubectl(info.kubectl, info.kubeconfig)
+
+
+@pytest.fixture
+def programs() -> None:
+    """The test starts a control plane by itself."""

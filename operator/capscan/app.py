@@ -86,9 +86,12 @@ class Application:
         self._inbox: dict[str, Json | None] = {}
         self._inbox_filled = anyio.Event()
 
-    async def run(self, stop: anyio.Event) -> None:
-        """Work until `stop` is set, then end within the drain time. Raises NoCluster."""
+    async def connect(self) -> None:
+        """Find the cluster. Raises NoCluster."""
         await self._client.connect()
+
+    async def run(self, stop: anyio.Event) -> None:
+        """Work until `stop` is set, then end within the drain time."""
         health = Health(clock=anyio.current_time)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._client.close)

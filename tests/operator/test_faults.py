@@ -189,6 +189,7 @@ def test_it_waits_for_its_own_kinds_and_goes_on_when_they_come(
     assert len(cluster.capabilities()) == 3
 
 
+@pytest.mark.usefixtures("programs")
 def test_an_api_server_that_goes_away_in_mid_run_ends_nothing(tmp_path: Path) -> None:
     """Killed, and back a while later, on a control plane of this test's own."""
     plane = Plane(tmp_path / "plane")

@@ -36,6 +36,8 @@ apiVersion: capscan.dev/v1alpha1
 kind: CapabilityScan
 metadata:
   name: {SCAN}
+spec:
+  progressInterval: 500ms
 """
 
 
@@ -117,7 +119,7 @@ class Demo:
         self._screen.heading("What can this cluster do? Ask, and watch")
         self._apply_scan()
         self._watch_scan()
-        self._kubectl("get", "capabilityscan", SCAN, "-o", "jsonpath={.status.message}{'\\n'}")
+        self._kubectl("get", "capabilityscan", SCAN, "-o", "wide")
 
         self._screen.heading("The answer: one Capability per CRD")
         self._kubectl("get", "capabilities")

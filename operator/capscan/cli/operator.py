@@ -65,6 +65,7 @@ async def _until_signalled(application: Application) -> None:
                 logger.info("told to stop by %s", signal.Signals(number).name)
                 stop.set()
 
+    await application.connect()
     async with anyio.create_task_group() as group:
         group.start_soon(listen)
         await application.run(stop)

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
 from kubernetes.aio import config as kube_config
 from kubernetes.aio.client import Configuration
 
@@ -45,7 +46,7 @@ async def load_configuration(settings: ClusterSettings) -> Configuration:
                 client_configuration=configuration,
                 persist_config=False,
             )
-    except (kube_config.ConfigException, OSError, ValueError, KeyError) as error:
+    except (kube_config.ConfigException, yaml.YAMLError, OSError, ValueError, KeyError) as error:
         raise NoCluster(_explain(settings, error)) from error
     return configuration
 
