@@ -83,7 +83,7 @@ def test_missing_names_are_made_of_what_is_there() -> None:
 
     parsed = parse_crd(body)
 
-    assert ("widget", "widgets", "example.com") == (parsed.singular, parsed.plural, parsed.group)
+    assert (parsed.singular, parsed.plural, parsed.group) == ("widget", "widgets", "example.com")
 
 
 def test_a_deprecated_version_is_known_as_such() -> None:
