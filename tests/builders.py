@@ -11,7 +11,7 @@ Schema = dict[str, Any]
 
 SPEC: Schema = {
     "type": "object",
-    "description": "What is wanted.",
+    "description": "WidgetSpec defines the desired state of Widget.",
     "required": ["size"],
     "properties": {
         "size": {"type": "integer", "minimum": 1, "description": "How large it is."},

@@ -102,7 +102,7 @@ def test_kubernetes_own_types_are_named_and_not_entered() -> None:
 def test_status_counts_only_where_it_is_all_there_is() -> None:
     """And then to its first level."""
     status = {"type": "object", "properties": {"result": nested(2)}}
-    alone = {"type": "object", "properties": {"status": status}}
+    alone: Schema = {"type": "object", "properties": {"status": status}}
     body = crd()
     body["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = alone
 
