@@ -120,21 +120,22 @@ def _header(crd: Crd, description: str, counts: tuple[int, int, int]) -> str:
     state = "" if crd.served else " (not served)"
     state += " (deprecated)" if crd.deprecated else ""
     fields, required, depth = counts
-    lines = [
-        f"name: {_name(crd.name)}",
-        f"kind: {_name(crd.kind)}",
-        f"group: {_name(crd.group)}",
-        f"scope: {_name(crd.scope)}",
-        f"plural: {_name(crd.plural)}",
-        f"singular: {_name(crd.singular)}",
-        f"short names: {', '.join(_names(crd.short_names))}",
-        f"categories: {', '.join(_names(crd.categories))}",
-        f"version: {_name(crd.version)}{state}",
-        f"versions: {', '.join(_names(crd.versions))}",
-        f"description: {description}",
-        f"schema: {fields} fields, {required} required, {depth} levels",
-        "fields (* required, [] list, {} map):",
-    ]
+    told = {
+        "name": _name(crd.name),
+        "kind": _name(crd.kind),
+        "group": _name(crd.group),
+        "scope": _name(crd.scope),
+        "plural": _name(crd.plural),
+        "singular": _name(crd.singular),
+        "short names": ", ".join(_names(crd.short_names)),
+        "categories": ", ".join(_names(crd.categories)),
+        "version": _name(crd.version) + state,
+        "versions": ", ".join(_names(crd.versions)),
+        "description": description,
+        "schema": f"{fields} fields, {required} required, {depth} levels",
+    }
+    lines = [f"{key}: {value}" for key, value in told.items() if value]
+    lines.append("fields (* required, [] list, {} map):")
     return "\n".join(lines)
 
 

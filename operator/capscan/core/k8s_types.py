@@ -1,0 +1,113 @@
+"""Kubernetes' own types, recognised in a schema by their fields.
+
+An object is one of them when it has all the marks and nothing that the type does not have: an own
+type that happens to have an `image` and an `env` keeps its fields.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    name: str
+    marks: frozenset[str]
+    others: frozenset[str]
+
+
+def _shape(name: str, marks: str, others: str = "") -> _Shape:
+    return _Shape(name, frozenset(marks.split()), frozenset(f"{marks} {others}".split()))
+
+
+_SHAPES = (
+    _shape(
+        "PodSpec",
+        "containers volumes tolerations",
+        "activeDeadlineSeconds affinity automountServiceAccountToken dnsConfig dnsPolicy "
+        "enableServiceLinks ephemeralContainers hostAliases hostIPC hostNetwork hostPID hostUsers "
+        "hostname hostnameOverride imagePullSecrets initContainers nodeName nodeSelector os "
+        "overhead preemptionPolicy priority priorityClassName readinessGates resourceClaims "
+        "resources restartPolicy runtimeClassName schedulerName schedulingGates securityContext "
+        "serviceAccount serviceAccountName setHostnameAsFQDN shareProcessNamespace subdomain "
+        "terminationGracePeriodSeconds topologySpreadConstraints workloadRef",
+    ),
+    _shape("PodTemplate", "spec", "metadata apiVersion kind"),
+    _shape(
+        "Container",
+        "image command volumeMounts",
+        "args env envFrom imagePullPolicy lifecycle livenessProbe name ports readinessProbe "
+        "resizePolicy resources restartPolicy restartPolicyRules securityContext startupProbe "
+        "stdin stdinOnce targetContainerName terminationMessagePath terminationMessagePolicy tty "
+        "volumeDevices workingDir mirrorVolumeMounts dependencies autoAnnotations",
+    ),
+    _shape(
+        "Volume",
+        "emptyDir secret configMap",
+        "awsElasticBlockStore azureDisk azureFile cephfs cinder csi downwardAPI ephemeral fc "
+        "flexVolume flocker gcePersistentDisk gitRepo glusterfs hostPath image iscsi name nfs "
+        "persistentVolumeClaim photonPersistentDisk portworxVolume projected quobyte rbd scaleIO "
+        "storageos vsphereVolume",
+    ),
+    _shape("Affinity", "nodeAffinity", "podAffinity podAntiAffinity"),
+    _shape("NodeSelector", "nodeSelectorTerms"),
+    _shape("Toleration", "effect operator tolerationSeconds", "key value"),
+    _shape(
+        "TopologySpread",
+        "maxSkew topologyKey",
+        "labelSelector matchLabelKeys minDomains nodeAffinityPolicy nodeTaintsPolicy "
+        "whenUnsatisfiable",
+    ),
+    _shape(
+        "SecurityContext",
+        "runAsUser runAsNonRoot",
+        "allowPrivilegeEscalation appArmorProfile capabilities fsGroup fsGroupChangePolicy "
+        "privileged procMount readOnlyRootFilesystem runAsGroup seLinuxChangePolicy "
+        "seLinuxOptions seccompProfile supplementalGroups supplementalGroupsPolicy sysctls "
+        "windowsOptions",
+    ),
+    _shape("Resources", "limits requests", "claims"),
+    _shape("LabelSelector", "matchExpressions matchLabels"),
+    _shape("EnvVar", "name valueFrom", "value"),
+    _shape("EnvSource", "configMapRef", "secretRef prefix"),
+    _shape(
+        "VolumeMount",
+        "mountPath readOnly",
+        "mountPropagation name recursiveReadOnly subPath subPathExpr",
+    ),
+    _shape(
+        "Probe",
+        "periodSeconds failureThreshold timeoutSeconds",
+        "exec grpc httpGet initialDelaySeconds successThreshold tcpSocket "
+        "terminationGracePeriodSeconds",
+    ),
+    _shape("Lifecycle", "postStart preStop", "stopSignal"),
+    _shape(
+        "PersistentVolumeClaim",
+        "accessModes resources",
+        "dataSource dataSourceRef selector storageClassName volumeAttributesClassName volumeMode "
+        "volumeName",
+    ),
+    _shape("SecretKey", "key name", "optional namespace"),
+    _shape("Reference", "name policy", "namespace"),
+    _shape("Selector", "matchControllerRef matchLabels", "policy namespace"),
+    _shape("Metadata", "annotations labels", "name namespace generateName finalizers"),
+)
+
+TYPES = frozenset(shape.name for shape in _SHAPES)
+
+
+def known_type(properties: Mapping[str, Any]) -> str:
+    """Name of the Kubernetes type that these are the properties of, or nothing."""
+    for shape in _SHAPES:
+        if shape.marks <= properties.keys() and properties.keys() <= shape.others:
+            return shape.name if shape.name != "PodTemplate" else _template(properties)
+    return ""
+
+
+def _template(properties: Mapping[str, Any]) -> str:
+    """A `spec` alone says nothing; around a PodSpec it is a pod's template."""
+    spec = properties["spec"]
+    inner = spec.get("properties") if isinstance(spec, Mapping) else None
+    is_pod = isinstance(inner, Mapping) and known_type(inner) == "PodSpec"
+    return "PodTemplate" if is_pod else ""

@@ -1,0 +1,90 @@
+"""Descriptions as CRD authors write them, made readable and short.
+
+Everything is bounded in work by what it reads first (`RAW_CHARS_MAX`), and every cut falls
+between characters, at a word where there is one.
+"""
+
+import re
+
+RAW_CHARS_MAX = 4000
+"""Of a single description; the longest seen in the wild say nothing new after that."""
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+# Zero-width and direction marks change what a reader sees; lone surrogates cannot be encoded.
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+_PARAGRAPH = re.compile(r"\n[ \t]*(?=\n|[-*•+] |\d+[.)] |#+ )|[\r\u2028\u2029]+")
+_LINK = re.compile(
+    r"[ ,;(]*(?:\b(?:for )?"
+    r"(?:more info(?:rmation)?|(?:see )?more details|details|see(?: also)?|ref(?:erence)?|docs)"
+    r"(?: is| are| at| on| can be found| here| available)*[ :]*)?"
+    r"[<(]?https?://[^\s)>]+[>)]*"
+    r"(?:\s+for (?:more|further|additional) (?:info(?:rmation)?|details)\.?)?",
+    re.IGNORECASE,
+)
+_SENTENCE_END = re.compile(r"[.!?]+[\"')\]]*(?=\s+\S)")
+_NOT_AN_END = re.compile(
+    r"(?:\b(?:e\.g|i\.e|etc|vs|cf|approx|incl|resp|no|fig|ver|inc|ltd|corp|st|dr|mr|ca|al)\.|"
+    r"(?<![\w.])\w\.)$",
+    re.IGNORECASE,
+)
+
+
+def fold(raw: str) -> str:
+    """One line: control characters dropped, every run of white space a single space."""
+    return " ".join(_printable(raw).split())
+
+
+def paragraphs(raw: str) -> list[str]:
+    """Folded paragraphs; each item of a list is one of its own."""
+    pieces = _PARAGRAPH.split(_printable(raw))
+    return [folded for piece in pieces if (folded := " ".join(piece.split()))]
+
+
+def sentences(paragraph: str) -> list[str]:
+    """Splits folded text at full stops that end a sentence: not at `e.g.`, `v1.2` or `J.`."""
+    found, start = [], 0
+    for match in _SENTENCE_END.finditer(paragraph):
+        if _ends_sentence(paragraph, match):
+            found.append(paragraph[start : match.end()].strip())
+            start = match.end()
+    rest = paragraph[start:].strip()
+    return [*found, rest] if rest else found
+
+
+def without_links(folded: str) -> str:
+    """Without addresses and the words that only lead to one."""
+    return _LINK.sub("", folded).strip()
+
+
+def lead(raw: str, chars_max: int) -> str:
+    """The first sentences of the first paragraph that fit; one that does not is cut at a word."""
+    first = without_links(next(iter(paragraphs(raw)), ""))
+    kept = ""
+    for sentence in sentences(first):
+        longer = f"{kept} {sentence}".strip()
+        if len(longer) > chars_max:
+            break
+        kept = longer
+    return kept or shorten(first, chars_max)
+
+
+def shorten(text: str, chars_max: int) -> str:
+    """At most `chars_max` characters, cut at a word and marked with an ellipsis."""
+    if len(text) <= chars_max:
+        return text
+    cut = text[: max(chars_max - 1, 0)]
+    whole_words, _, _ = cut.rpartition(" ")
+    if len(whole_words) * 2 > len(cut):
+        cut = whole_words
+    return (cut.rstrip(" ,;:.-(") + "…")[:chars_max]
+
+
+def _printable(raw: str) -> str:
+    return _INVISIBLE.sub("", _CONTROL.sub(" ", raw[:RAW_CHARS_MAX]))
+
+
+def _ends_sentence(text: str, match: re.Match[str]) -> bool:
+    if text[match.end() :].lstrip()[0].islower():
+        return False
+    tail = text[max(0, match.end() - 16) : match.end()].rstrip("\"')]")
+    return not _NOT_AN_END.search(tail)
