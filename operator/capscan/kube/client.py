@@ -9,6 +9,7 @@ patches that carry a resourceVersion.
 
 import json
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -43,6 +44,9 @@ after it is back (measured: 403 and 404 from an otherwise willing server)."""
 PAGE_ITEMS_MAX = 500
 BACKOFF_CAP_S = 10.0
 
+_APPLY_PATCH = "application/apply-patch+yaml; charset=utf-8"
+"""With the charset, the transport sends text as it is instead of making JSON of it once more."""
+_NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _ERRORS: Mapping[int, type[KubeError]] = {
     400: Invalid,
@@ -60,7 +64,7 @@ class _Request:
     method: str
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
-    body: Json | None = None
+    body: Json | str | None = None
     accept: str = "application/json"
     content_type: str = "application/json"
 
@@ -118,7 +122,7 @@ class KubeClient:
         """Server-side apply; conflicts over fields are won. Raises Invalid, Forbidden, NotFound."""
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
         return await self._patiently(
-            _Request("PATCH", path, query, body, content_type="application/apply-patch+yaml")
+            _Request("PATCH", path, query, _as_yaml(body), content_type=_APPLY_PATCH)
         )
 
     async def merge_patch(self, path: str, body: Json) -> Json:
@@ -184,6 +188,16 @@ class KubeClient:
         self._api.user_agent = "capscan"
         if stale:
             await stale.close()
+
+
+def _as_yaml(body: Json) -> str:
+    """JSON that the API server's YAML reader takes.
+
+    It refuses the surrogate pairs with which JSON escapes what is beyond the BMP, so characters
+    go out as themselves; those that YAML does not print are escaped.
+    """
+    text = json.dumps(body, ensure_ascii=False)
+    return _NOT_IN_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def _parse(data: bytes) -> Json:
