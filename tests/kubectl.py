@@ -24,11 +24,16 @@ class Kubectl:
     program: Path
     kubeconfig: Path
 
-    def __call__(self, *args: str, input: str | None = None) -> str:  # noqa: A002
+    def __call__(
+        self,
+        *args: str,
+        input: str | None = None,  # noqa: A002
+        timeout_s: float = TIMEOUT_S,
+    ) -> str:
         done = subprocess.run(
             [self.program, *args], env=os.environ | {"KUBECONFIG": str(self.kubeconfig)},
             input=input, stdin=subprocess.DEVNULL if input is None else None,
-            capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
+            capture_output=True, text=True, timeout=timeout_s, check=False,
         )  # fmt: skip
         if done.returncode:
             raise KubectlError(done.returncode, ["kubectl", *args], done.stdout, done.stderr)

@@ -87,6 +87,14 @@ class Cluster:
         wanted = " or ".join(phases)
         return self.until(name, lambda s: s.get("phase") in phases, wanted, timeout_s)
 
+    def wait(self, name: str, timeout_s: int) -> str:
+        """What a script does: kubectl wait."""
+        return self.kubectl(
+            *("wait", "--for=condition=Complete", f"capabilityscan/{name}"),
+            f"--timeout={timeout_s}s",
+            timeout_s=timeout_s + 5,
+        )
+
     def until_settled(self, name: str, count: int) -> Json:
         """Wait until at least that many items are settled."""
         return self.until(name, lambda s: settled(s) >= count, f"{count} settled items")

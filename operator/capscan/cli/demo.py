@@ -248,10 +248,10 @@ def _own_crds() -> str:
 
 def _short(path: Path) -> str:
     """As one would type it from here."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
+    for base, prefix in ((Path.cwd(), ""), (Path.home(), "~/")):
+        if path.is_relative_to(base):
+            return f"{prefix}{path.relative_to(base)}"
+    return str(path)
 
 
 @contextmanager

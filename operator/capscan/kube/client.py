@@ -57,6 +57,8 @@ _ERRORS: Mapping[int, type[KubeError]] = {
     413: Invalid,
     422: Invalid,
 }
+_PASSING = frozenset({401, 408, 429})
+"""Refusals that may not last; any other 4xx would come again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,9 +220,10 @@ def _raise(status: int, retry_after: str | None, data: bytes) -> NoReturn:
         raise NotServed(message)
     if status == 500 and "request is too large" in message:
         raise Invalid(message)
-    kind = _ERRORS.get(status)
-    if kind:
+    if kind := _ERRORS.get(status):
         raise kind(message)
+    if status < 500 and status not in _PASSING:
+        raise Invalid(f"{status}: {message}")
     after_s = float(retry_after) if retry_after and retry_after.isdigit() else None
     raise Unavailable(f"{status}: {message}", retry_after_s=after_s)
 

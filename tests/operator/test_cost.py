@@ -1,0 +1,84 @@
+"""What the operator costs the API server, counted by a proxy that its requests pass."""
+
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from tests.operator.cluster import Cluster, asked
+from tests.operator.conftest import account_kubeconfig
+from tests.operator.process import Operator
+from tests.proxy import CountingProxy, Request
+
+STATUS = Request("PATCH", "capabilityscans/{name}/status")
+LISTS = {Request("GET", "customresourcedefinitions"), Request("GET", "capabilities")}
+INTERVAL_S = 0.5
+
+
+@pytest.fixture
+def proxy(cluster: Cluster, tmp_path: Path) -> Iterator[CountingProxy]:
+    with CountingProxy(account_kubeconfig(cluster.kubectl, tmp_path)) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def counted(proxy: CountingProxy, tmp_path: Path) -> Iterator[Operator]:
+    """The operator, by way of the proxy."""
+    operator = Operator(proxy.write_kubeconfig(tmp_path / "proxy.kubeconfig"), tmp_path)
+    yield operator
+    operator.close()
+
+
+def test_a_run_reads_each_crd_once_and_writes_its_status_seldom(
+    cluster: Cluster, counted: Operator, proxy: CountingProxy
+) -> None:
+    cluster.create_crds(30)
+    counted.start(latency=0.5)
+    scan = cluster.apply_scan(parallelism=5, progressInterval="500ms")
+
+    run = cluster.until_phase(scan, "Completed")["run"]
+
+    took = datetime.fromisoformat(run["completionTime"]) - datetime.fromisoformat(run["startTime"])
+    assert proxy.counts[STATUS] <= (took.total_seconds() + 1) / INTERVAL_S + 6
+    assert proxy.counts[Request("GET", "customresourcedefinitions/{name}")] == 30
+    assert proxy.counts[Request("PATCH", "capabilities/{name}")] == 30
+    assert {proxy.counts[request] for request in LISTS} == {1}
+
+
+def test_a_rescan_with_nothing_changed_costs_two_listings(
+    cluster: Cluster, counted: Operator, proxy: CountingProxy
+) -> None:
+    cluster.create_crds(10)
+    counted.start()
+    scan = cluster.apply_scan()
+    cluster.until_phase(scan, "Completed")
+    proxy.reset()
+
+    cluster.patch(scan, {"rescan": "2"})
+    cluster.until(
+        scan, lambda s: s.get("lastHandledRescan") == "2" and s["phase"] == "Completed", "a rescan"
+    )
+
+    assert {proxy.counts[request] for request in LISTS} == {1}
+    assert set(proxy.counts) <= LISTS | {STATUS}
+    assert proxy.counts[STATUS] <= 3
+    assert len(asked(counted.ledger)) == 10
+
+
+def test_a_scan_at_rest_costs_nothing(
+    cluster: Cluster, counted: Operator, proxy: CountingProxy
+) -> None:
+    """For longer than anything that refreshes by itself."""
+    cluster.create_crds(3)
+    counted.start()
+    scan = cluster.apply_scan()
+    cluster.until_phase(scan, "Completed")
+    version = cluster.scan(scan)["metadata"]["resourceVersion"]
+    proxy.reset()
+
+    time.sleep(12)
+
+    assert not proxy.counts
+    assert cluster.scan(scan)["metadata"]["resourceVersion"] == version

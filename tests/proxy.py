@@ -1,0 +1,124 @@
+"""A proxy before the API server that counts requests: plain HTTP in, TLS out, streams untouched.
+
+What a component costs the API server is a claim about requests, so it is counted where they pass.
+"""
+
+import asyncio
+import base64
+import re
+import ssl
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import aiohttp
+import yaml
+from aiohttp import web
+
+HOP_BY_HOP = {"host", "connection", "transfer-encoding", "content-length"}
+
+
+@dataclass(frozen=True, order=True)
+class Request:
+    """One kind of request: the names of single objects are `{name}`."""
+
+    method: str
+    path: str
+    watch: bool = False
+
+
+@dataclass
+class CountingProxy:
+    """Runs in a thread of its own while the `with` block lasts."""
+
+    kubeconfig: Path
+    counts: Counter[Request] = field(default_factory=Counter)
+    port: int = 0
+    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+    _ready: threading.Event = field(default_factory=threading.Event)
+    _stop: asyncio.Event = field(default_factory=asyncio.Event)
+    _thread: threading.Thread | None = None
+
+    def __enter__(self) -> "CountingProxy":
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        assert self._ready.wait(10)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        assert self._thread is not None
+        self._thread.join(10)
+
+    def write_kubeconfig(self, path: Path) -> Path:
+        """The same user, by way of this proxy."""
+        config = yaml.safe_load(self.kubeconfig.read_text())
+        config["clusters"][0]["cluster"] = {"server": f"http://127.0.0.1:{self.port}"}
+        path.write_text(yaml.safe_dump(config))
+        return path
+
+    def reset(self) -> None:
+        """Count from nothing."""
+        self.counts.clear()
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        cluster = yaml.safe_load(self.kubeconfig.read_text())["clusters"][0]["cluster"]
+        async with aiohttp.ClientSession(
+            base_url=cluster["server"],
+            connector=aiohttp.TCPConnector(ssl=_trust(cluster), limit=0),
+            timeout=aiohttp.ClientTimeout(total=None),
+            auto_decompress=False,
+        ) as upstream:
+
+            async def pass_on(request: web.Request) -> web.StreamResponse:
+                return await self._pass_on(upstream, request)
+
+            app = web.Application(client_max_size=64 * 2**20)
+            app.router.add_route("*", "/{path:.*}", pass_on)
+            runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            self.port = runner.addresses[0][1]
+            self._ready.set()
+            await self._stop.wait()
+            await runner.cleanup()
+
+    async def _pass_on(
+        self, upstream: aiohttp.ClientSession, request: web.Request
+    ) -> web.StreamResponse:
+        watch = request.query.get("watch") in {"true", "1"}
+        self.counts[Request(request.method, _template(request.path), watch)] += 1
+        headers = {k: v for k, v in request.headers.items() if k.lower() not in HOP_BY_HOP}
+        async with upstream.request(
+            request.method, request.rel_url, headers=headers, data=await request.read() or None
+        ) as answer:
+            kept = {k: v for k, v in answer.headers.items() if k.lower() not in HOP_BY_HOP}
+            response = web.StreamResponse(status=answer.status, headers=kept)
+            await response.prepare(request)
+            async for chunk in answer.content.iter_any():
+                await response.write(chunk)
+            await response.write_eof()
+            return response
+
+
+def _template(path: str) -> str:
+    """`capabilities/{name}`: the part after group and version."""
+    rest = re.sub(r"^/apis/[^/]+/[^/]+/", "", path)
+    return re.sub(r"^([^/]+)/[^/]+", r"\1/{name}", rest)
+
+
+def _trust(cluster: dict[str, Any]) -> ssl.SSLContext:
+    data = base64.b64decode(cluster["certificate-authority-data"]).decode()
+    return ssl.create_default_context(cadata=data)
