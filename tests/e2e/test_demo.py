@@ -33,7 +33,7 @@ def test_the_demo_runs_a_scan_to_its_end_and_leaves_nothing_behind(tmp_path: Pat
 
     assert done.returncode == 0, done.stdout + done.stderr
     for line in (
-        "$ kubectl apply -f everything.yaml",
+        "/everything.yaml",
         "6 CRDs of cert-manager",
         "10 CRDs of prometheus-operator",
         "23 CRDs of external-secrets",

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -147,9 +147,11 @@ class Demo:
         self._operator_file.write_text(json.dumps(asdict(process)), encoding="utf-8")
 
     def _apply_scan(self) -> None:
-        click.echo("".join(f"   | {line}\n" for line in SAMPLE.splitlines()), nl=False)
-        self._screen.command("kubectl apply -f everything.yaml")
-        self._run(["apply", "-f", "-"], text=SAMPLE)
+        file = self._folder / f"{SCAN}.yaml"
+        file.write_text(SAMPLE, encoding="utf-8")
+        self._screen.command(f"cat {shlex.quote(str(file))}")
+        click.echo("".join(f"   {line}\n" for line in SAMPLE.splitlines()), nl=False)
+        self._kubectl("apply", "-f", str(file))
 
     def _watch_scan(self) -> None:
         args = ["get", "capabilityscan", SCAN, "--watch", f"--request-timeout={RUN_TIMEOUT_S}s"]
@@ -175,13 +177,10 @@ class Demo:
         click.echo("".join(f"   {line}\n" for line in self._quietly(*args).splitlines()), nl=False)
 
     def _quietly(self, *args: str) -> str:
-        return self._run(list(args))
-
-    def _run(self, args: list[str], text: str | None = None) -> str:
         done = subprocess.run(
             self._command(args),
             env=self._environment(),
-            input=text,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,
@@ -190,7 +189,7 @@ class Demo:
             raise Cannot(f"kubectl {shlex.join(args)}: {done.stderr.strip()}")
         return done.stdout
 
-    def _command(self, args: list[str]) -> list[str]:
+    def _command(self, args: Sequence[str]) -> list[str]:
         return [str(self._plane_info.kubectl), *args]
 
     def _environment(self) -> dict[str, str]:
