@@ -113,7 +113,7 @@ class FakeCrds:
 
     def __init__(self, crds: Iterable[Crd] = ()) -> None:
         self.by_name = {one.name: one for one in crds}
-        self.listed = 0
+        self.delay_s = 0.0
         self.denied: ScanError | None = None
         self.read_error: Exception | None = None
         self.on_list: Callable[[], None] = lambda: None
@@ -133,10 +133,9 @@ class FakeCrds:
 
     async def list_refs(self) -> list[CrdRef]:
         self.on_list()
-        await anyio.lowlevel.checkpoint()
+        await anyio.sleep(self.delay_s)
         if self.denied:
             raise self.denied
-        self.listed += 1
         return [CrdRef(one.name, one.uid, one.generation) for one in self.by_name.values()]
 
     async def read(self, name: str) -> Crd:
