@@ -96,14 +96,15 @@ def failed(
         time=item.time,
     )
     before = known or Capability()
+    kept = stored if before.analysis else None  # deleted or emptied since it was listed
     capability = before.model_copy(
         update={"resource": before.resource or _resource(crd), "last_attempt": attempt}
     )
     return Entry(
         ref_of(crd),
         capability,
-        plan_key=stored.plan_key if stored else None,
-        run_id=stored.run_id if stored else None,
+        plan_key=kept.plan_key if kept else None,
+        run_id=kept.run_id if kept else None,
         failed_run=run_id,
         failed_reason=item.reason,
     )

@@ -4,6 +4,7 @@ The store is the checkpoint. Nothing else remembers what a run has done, so resu
 again: what an earlier process finished shows in the annotations of the Capabilities it left.
 """
 
+import fnmatch
 import hashlib
 import json
 import re
@@ -153,6 +154,9 @@ def _selection(selector: Selector) -> Callable[[CrdRef], bool]:
 
 
 def _any_of(globs: Iterable[str]) -> re.Pattern[str]:
-    """One pattern for all globs; no glob at all matches nothing."""
-    patterns = (re.escape(g).replace(r"\*", ".*").replace(r"\?", ".") for g in globs)
+    """One pattern for all globs; no glob at all matches nothing.
+
+    Globs come from users: fnmatch's translation does not backtrack, `.*` for each star would.
+    """
+    patterns = (fnmatch.translate(glob.replace("[", "[[]")) for glob in globs)
     return re.compile("|".join(patterns) or r"(?!)")

@@ -129,20 +129,26 @@ def progress(tally: Tally) -> Progress:
     floor = tally.floor
     completed = max(tally.completed, floor.completed)
     unchanged = max(tally.unchanged, floor.unchanged)
-    failed = max(tally.failed, floor.failed)
+    reasons = _at_least(floor.failed_by_reason, tally.failed_by_reason)
+    failed = sum(reasons.values())
     settled = completed + unchanged + failed + tally.skipped
-    total = max(tally.total, floor.total, settled + len(tally.in_flight))
+    total = max(tally.total, floor.total, settled)
     return Progress(
         total=total,
         completed=completed,
         unchanged=unchanged,
         failed=failed,
         skipped=tally.skipped,
-        in_flight=len(tally.in_flight),
+        # What is asked a second time counts as settled already.
+        in_flight=min(len(tally.in_flight), total - settled),
         percent=100 * settled // total if total else 100,
         summary=f"{settled}/{total}",
-        failed_by_reason=dict(tally.failed_by_reason),
+        failed_by_reason=reasons,
     )
+
+
+def _at_least(floor: Mapping[str, int], counts: Mapping[str, int]) -> dict[str, int]:
+    return {key: max(floor.get(key, 0), counts.get(key, 0)) for key in {**floor, **counts}}
 
 
 def rate_per_s(tally: Tally, elapsed_s: float) -> float | None:

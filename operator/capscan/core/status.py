@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from capscan.core.capability import shorten
 from capscan.core.conditions import Stall, conditions
 from capscan.core.lifecycle import Handled
 from capscan.core.progress import Tally, eta_s, progress, rate_per_s
 from capscan.model import FinishedRun, Phase, Progress, ScanStatus
 from capscan.model.duration import format_duration
 from capscan.model.scan import IN_FLIGHT_NAMES_MAX
+
+MESSAGE_CHARS_MAX = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ def project(snapshot: Snapshot, previous: ScanStatus, now: datetime) -> ScanStat
     tally = snapshot.tally
     counts = progress(tally) if tally else None
     message = snapshot.stall.message if snapshot.stall else _message(snapshot, counts)
+    message = shorten(message, MESSAGE_CHARS_MAX)
     scanning = snapshot.phase is Phase.SCANNING and snapshot.stall is None
     eta = _eta(snapshot) if scanning else None
     rate = rate_per_s(tally, snapshot.working_s) if tally and scanning else None

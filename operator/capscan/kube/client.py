@@ -10,6 +10,7 @@ patches that carry a resourceVersion.
 import json
 import logging
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -25,6 +26,7 @@ from capscan.core.errors import (
     Forbidden,
     Invalid,
     KubeError,
+    NoCluster,
     NotFound,
     NotServed,
     Unavailable,
@@ -77,12 +79,13 @@ class KubeClient:
     def __init__(self, settings: ClusterSettings) -> None:
         self._settings = settings
         self._api: ApiClient | None = None
+        self._in_flight: Counter[ApiClient] = Counter()
+        self._renewing = anyio.Lock()
         self._last_absence_s = float("-inf")
 
     async def connect(self) -> None:
         """Load the configuration; raises NoCluster. Nothing is sent yet."""
-        self._api = ApiClient(await load_configuration(self._settings))
-        self._api.user_agent = "capscan"
+        self._api = await self._new_api()
 
     async def close(self) -> None:
         """Close all connections."""
@@ -161,9 +164,18 @@ class KubeClient:
         return warming_up and isinstance(error, Forbidden | NotServed)
 
     async def _send(self, request: _Request) -> Json:
-        if self._api is None:
+        api = self._api
+        if api is None:
             raise RuntimeError("connect() comes first")
-        arguments = await self._api.param_serialize(
+        self._in_flight[api] += 1
+        try:
+            return await self._send_by(api, request)
+        finally:
+            self._in_flight[api] -= 1
+            await self._close_if_stale(api)
+
+    async def _send_by(self, api: ApiClient, request: _Request) -> Json:
+        arguments = await api.param_serialize(
             request.method,
             request.path,
             query_params=list(request.query.items()),
@@ -172,7 +184,7 @@ class KubeClient:
             auth_settings=["BearerToken"],
         )
         try:
-            response = await self._api.call_api(
+            response = await api.call_api(
                 *arguments, _request_timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
             )
             data = await response.read()
@@ -180,16 +192,33 @@ class KubeClient:
             raise Unavailable(f"{type(error).__name__}: {error}") from error
         if response.status >= 300:
             if response.status == 401:
-                await self._renew_credentials()
+                await self._renew_credentials(api)
             _raise(response.status, response.headers.get("Retry-After"), data)
         return _parse(data)
 
-    async def _renew_credentials(self) -> None:
-        """A 401 means an expired token or a rotated certificate: read what is there now."""
-        stale, self._api = self._api, ApiClient(await load_configuration(self._settings))
-        self._api.user_agent = "capscan"
-        if stale:
-            await stale.close()
+    async def _renew_credentials(self, refused: ApiClient) -> None:
+        """A 401 means an expired token or a rotated certificate: read what is there now, once for
+        all requests that were refused together.
+        """
+        async with self._renewing:
+            if self._api is not refused:
+                return
+            try:
+                self._api = await self._new_api()
+            except NoCluster as error:  # being written at this moment, or its exec plugin failed
+                raise Unavailable(str(error)) from error
+
+    async def _new_api(self) -> ApiClient:
+        api = ApiClient(await load_configuration(self._settings))
+        api.user_agent = "capscan"
+        return api
+
+    async def _close_if_stale(self, api: ApiClient) -> None:
+        """Once the last request on it has ended: closing would pull it from under the others."""
+        if api is not self._api and not self._in_flight[api]:
+            del self._in_flight[api]
+            with anyio.CancelScope(shield=True):
+                await api.close()
 
 
 def _as_yaml(body: Json) -> str:
@@ -207,7 +236,9 @@ def _parse(data: bytes) -> Json:
         parsed = json.loads(data)
     except ValueError as error:
         raise Unavailable(f"the API server's answer is not JSON: {data[:80]!r}") from error
-    return parsed if isinstance(parsed, dict) else {}
+    if not isinstance(parsed, dict):
+        raise Unavailable(f"the API server's answer is no object: {data[:80]!r}")
+    return parsed
 
 
 def _raise(status: int, retry_after: str | None, data: bytes) -> NoReturn:

@@ -32,6 +32,18 @@ class Credentials:
     proxy: str | None
 
 
+_UNUSABLE = (
+    kube_config.ConfigException,
+    yaml.YAMLError,
+    OSError,
+    # What the client's loader raises over a file that is YAML, but no kubeconfig.
+    AttributeError,
+    KeyError,
+    TypeError,
+    ValueError,
+)
+
+
 async def load_configuration(settings: ClusterSettings) -> Configuration:
     """Read the configuration anew, exec plugins included; raises NoCluster with what to do."""
     configuration = Configuration()
@@ -46,7 +58,7 @@ async def load_configuration(settings: ClusterSettings) -> Configuration:
                 client_configuration=configuration,
                 persist_config=False,
             )
-    except (kube_config.ConfigException, yaml.YAMLError, OSError, ValueError, KeyError) as error:
+    except _UNUSABLE as error:
         raise NoCluster(_explain(settings, error)) from error
     return configuration
 

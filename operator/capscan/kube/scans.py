@@ -66,17 +66,15 @@ class StatusWriter:
         except NotFound as error:
             raise ScanGone(str(error)) from error
         except Forbidden as error:
-            raise MissingPermission(
-                "The operator may not write the status of CapabilityScans. Add to its ClusterRole: "
-                f"apiGroups [{GROUP}], resources [capabilityscans/status], verbs [patch]. The API "
-                f"server said: {error}"
-            ) from error
+            raise _missing_permission("capabilityscans/status", "patch", error) from error
 
     async def _read_again(self) -> None:
         try:
             body = await self._client.get(self._path)
         except NotFound as error:
             raise ScanGone(str(error)) from error
+        except Forbidden as error:
+            raise _missing_permission("capabilityscans", "get, list, watch", error) from error
         scan = CapabilityScan.from_wire(body)
         if scan.metadata.uid != self._scan.metadata.uid:
             raise ScanGone(f"{self._path} was deleted and created again")
@@ -86,3 +84,10 @@ class StatusWriter:
 def _version(scan: CapabilityScan) -> int:
     """resourceVersions of one kind are ordered integers (KEP-5504)."""
     return int(scan.metadata.resource_version)
+
+
+def _missing_permission(resource: str, verbs: str, error: Forbidden) -> MissingPermission:
+    return MissingPermission(
+        f"The operator may not {verbs} {resource}. Add to its ClusterRole: apiGroups [{GROUP}], "
+        f"resources [{resource}], verbs [{verbs}]. The API server said: {error}"
+    )

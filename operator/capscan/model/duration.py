@@ -14,10 +14,15 @@ _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
 
 
 def parse_duration(text: str) -> timedelta:
-    """Read `2m30s`; raises ValueError for anything that `PATTERN` does not match."""
+    """Read `2m30s`; raises ValueError for anything that `PATTERN` does not match, and for more
+    than a timedelta holds.
+    """
     if not re.fullmatch(PATTERN, text):
         raise ValueError(f"not a duration: {text!r}; write it like 500ms, 90s, 2m30s or 1h")
-    return timedelta(seconds=sum(float(n) * _UNITS_S[unit] for n, unit in _PART.findall(text)))
+    try:
+        return timedelta(seconds=sum(float(n) * _UNITS_S[unit] for n, unit in _PART.findall(text)))
+    except OverflowError:
+        raise ValueError(f"not a duration anyone lives to see: {text!r}") from None
 
 
 def format_duration(duration: timedelta) -> str:

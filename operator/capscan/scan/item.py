@@ -25,7 +25,16 @@ from capscan.core.errors import (
 from capscan.core.events import CrdFailed, CrdScanned, CrdSkipped, CrdUnchanged, Settled
 from capscan.core.plan import PlannedItem, fingerprint, plan_key
 from capscan.core.retry import retry_delay_s
-from capscan.model import Capability, Completion, Crd, FailedItem, Refresh, Run, ScanSpec
+from capscan.model import (
+    Capability,
+    Completion,
+    Crd,
+    FailedItem,
+    Refresh,
+    Run,
+    ScanSpec,
+    StoredRef,
+)
 from capscan.model.duration import format_duration
 from capscan.scan.ports import Ports
 
@@ -39,22 +48,14 @@ MESSAGE_CHARS_MAX = 500
 
 
 @dataclass(slots=True)
-class _Attempts:
-    """How often the provider was asked, and what it last said."""
+class _Turn:
+    """What is known of one item so far, wherever its turn may end."""
 
-    count: int = 0
+    item: PlannedItem
+    crd: Crd | None = None
+    known: Capability | None = None
+    attempts: int = 0
     last_error: InferenceError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """What one item asks, and what is known before the answer."""
-
-    crd: Crd
-    digest: Digest
-    known: Capability | None
-    mark: str
-    key: str
 
 
 class Settler:
@@ -71,97 +72,93 @@ class Settler:
 
     async def __call__(self, item: PlannedItem) -> Settled:
         """Raises ScanError; everything else that goes wrong is the item's failure."""
-        name = item.ref.name
+        turn = _Turn(item)
+        try:
+            return await self._settle(turn)
+        except (ScanError, KubeError):
+            raise
+        except ItemError as error:
+            return await self._fail(turn, error)
+        except Exception as error:
+            logger.exception("%s: a bug, not an answer", item.ref.name)
+            return await self._fail(turn, InternalError(f"{type(error).__name__}: {error}"))
+
+    async def _settle(self, turn: _Turn) -> Settled:
+        name, stored = turn.item.ref.name, turn.item.stored
         try:
             async with self._reads:
-                crd = await self._ports.crds.read(name)
+                crd = turn.crd = await self._ports.crds.read(name)
                 digest = digest_crd(crd)
         except NotFound:
             return CrdSkipped(name)
         mark = fingerprint(digest, self._provider.identity)
         key = plan_key(capability.ref_of(crd), self._provider.identity)
-        known = await self._store.read(name) if item.stored else None
-        if known and self._still_right(item, known, mark):
-            run_id = item.stored.run_id if item.stored else None
-            await self._store.write(capability.unchanged(crd, known, key, run_id))
+        known = turn.known = await self._store.read(name) if stored else None
+        if stored and known and self._still_right(stored, known, mark):
+            await self._store.write(capability.unchanged(crd, known, key, stored.run_id))
             return CrdUnchanged(name)
-        return await self._ask(item, _Question(crd, digest, known, mark, key))
+        completion = await self._in_time(digest, turn)
+        answered = capability.Answered(
+            scan=self._scan,
+            run_id=self._run.id,
+            provider=self._provider.name,
+            model=self._provider.model,
+            fingerprint=mark,
+            attempts=turn.attempts,
+            at=self._ports.now(),
+        )
+        await self._store.write(capability.analysed(crd, completion.analysis, answered, key))
+        return CrdScanned(name, turn.attempts)
 
-    def _still_right(self, item: PlannedItem, known: Capability, mark: str) -> bool:
-        stored = item.stored
+    def _still_right(self, stored: StoredRef, known: Capability, mark: str) -> bool:
         return (
             self._spec().refresh is Refresh.IF_CHANGED
-            and stored is not None
             and not stored.edited
             and not stored.failed_run
             and known.provenance is not None
             and known.provenance.fingerprint == mark
         )
 
-    async def _ask(self, item: PlannedItem, question: _Question) -> Settled:
-        attempts = _Attempts()
-        try:
-            completion = await self._in_time(question.digest, attempts)
-            answered = capability.Answered(
-                scan=self._scan,
-                run_id=self._run.id,
-                provider=self._provider.name,
-                model=self._provider.model,
-                fingerprint=question.mark,
-                attempts=attempts.count,
-                at=self._ports.now(),
-            )
-            await self._store.write(
-                capability.analysed(question.crd, completion.analysis, answered, question.key)
-            )
-        except (ScanError, KubeError):
-            raise
-        except ItemError as error:
-            return await self._fail(item, question, error, attempts.count)
-        except Exception as error:
-            logger.exception("%s: a bug, not an answer", item.ref.name)
-            bug = InternalError(f"{type(error).__name__}: {error}")
-            return await self._fail(item, question, bug, attempts.count)
-        return CrdScanned(item.ref.name, attempts.count)
-
-    async def _in_time(self, digest: Digest, attempts: _Attempts) -> Completion:
+    async def _in_time(self, digest: Digest, turn: _Turn) -> Completion:
         limit = self._spec().item_timeout
         with anyio.move_on_after(limit.total_seconds()):
-            return await self._attempt(digest, attempts)
-        last = f"; the last error was: {attempts.last_error}" if attempts.last_error else ""
+            return await self._attempt(digest, turn)
+        last = f"; the last error was: {turn.last_error}" if turn.last_error else ""
         raise InferenceTimeout(
-            f"no answer within {format_duration(limit)}, {attempts.count} attempts{last}"
+            f"no answer within {format_duration(limit)}, {turn.attempts} attempts{last}"
         )
 
-    async def _attempt(self, digest: Digest, attempts: _Attempts) -> Completion:
+    async def _attempt(self, digest: Digest, turn: _Turn) -> Completion:
         while True:
-            attempts.count += 1
+            turn.attempts += 1
             try:
                 return await self._provider.complete(digest)
             except InferenceError as error:
-                attempts.last_error = error
+                turn.last_error = error
                 delay_s = retry_delay_s(
-                    error, attempts.count, self._spec().max_attempts, self._ports.jitter()
+                    error, turn.attempts, self._spec().max_attempts, self._ports.jitter()
                 )
                 if delay_s is None:
                     raise
             await anyio.sleep(delay_s)
 
-    async def _fail(
-        self, item: PlannedItem, question: _Question, error: ItemError, attempts: int
-    ) -> CrdFailed:
+    async def _fail(self, turn: _Turn, error: ItemError) -> CrdFailed:
         failure = FailedItem(
-            name=item.ref.name,
+            name=turn.item.ref.name,
             reason=error.reason,
             message=capability.shorten(error.message, MESSAGE_CHARS_MAX),
-            attempts=attempts,
+            attempts=turn.attempts,
             retryable=error.retryable,
             time=self._ports.now(),
         )
-        entry = capability.failed(question.crd, question.known, item.stored, failure, self._run.id)
+        if turn.crd:
+            await self._store_failure(turn.crd, turn, failure)
+        return CrdFailed(failure)
+
+    async def _store_failure(self, crd: Crd, turn: _Turn, failure: FailedItem) -> None:
+        """Where this does not work a restart asks again; that is all that can be done."""
+        entry = capability.failed(crd, turn.known, turn.item.stored, failure, self._run.id)
         try:
             await self._store.write(entry)
         except StoreRejected as rejected:
-            # Without the entry a restart asks again; that is all that can be done.
-            logger.warning("%s: its failure cannot be stored: %s", item.ref.name, rejected)
-        return CrdFailed(failure)
+            logger.warning("%s: its failure cannot be stored: %s", failure.name, rejected)

@@ -83,7 +83,7 @@ class Session:
         """How a finished run ended."""
         if self.failed:
             return Phase.FAILED
-        some = self.tally is not None and self.tally.failed
+        some = self.tally is not None and progress.progress(self.tally).failed
         return Phase.COMPLETED_WITH_FAILURES if some else Phase.COMPLETED
 
     def stop(self, grace_s: float) -> None:

@@ -51,7 +51,8 @@ async def serve_probes(health: Health, port: int) -> AsyncIterator[int]:
     try:
         site = web.TCPSite(runner, None, port)
         await site.start()
-        yield runner.addresses[0][1]
+        # IPv4's, where there is one: for port 0 each family gets a free port of its own.
+        yield min(runner.addresses, key=len)[1]
     finally:
         await runner.cleanup()
 

@@ -126,15 +126,27 @@ def _ref(metadata: Mapping[str, Any]) -> StoredRef:
 
 
 def _edited(managed_fields: list[Mapping[str, Any]], *, analysed: bool) -> bool:
-    """Whether somebody else wrote, or took away, what capscan answers for."""
-    ours_has_analysis = False
-    for entry in managed_fields:
-        fields = (entry.get("fieldsV1") or {}).keys()
-        if entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply":
-            ours_has_analysis = "f:analysis" in fields
-        elif fields & _OWN_FIELDS:
-            return True
-    return analysed and not ours_has_analysis
+    """Whether somebody else wrote, or took away, what capscan answers for, since it did.
+
+    Older entries mean nothing: who once wrote the same value stays a co-owner for ever, as after
+    the restoring of a backup. Times have one second; within it, it counts as an edit.
+    """
+    ours = next((entry for entry in managed_fields if _is_ours(entry)), None)
+    if ours is None:
+        return analysed or any(_own_fields(entry) for entry in managed_fields)
+    return (analysed and "f:analysis" not in _own_fields(ours)) or any(
+        _own_fields(entry) and entry.get("time", "") >= ours.get("time", "")
+        for entry in managed_fields
+        if entry is not ours
+    )
+
+
+def _is_ours(entry: Mapping[str, Any]) -> bool:
+    return entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply"
+
+
+def _own_fields(entry: Mapping[str, Any]) -> frozenset[str]:
+    return _OWN_FIELDS & (entry.get("fieldsV1") or {}).keys()
 
 
 def _missing_kind() -> ScanError:

@@ -1,0 +1,313 @@
+"""The status that a user reads, and the patch that ships it."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from capscan.core.conditions import Stall
+from capscan.core.lifecycle import Handled
+from capscan.core.plan import PlannedItem, ScanPlan
+from capscan.core.progress import Tally, start
+from capscan.core.status import Snapshot, finished_run, merge_patch, project, restate
+from capscan.model import FinishedRun, Phase, ScanStatus
+from tests.fakes import failed_item, name_of, ref, run
+from tests.virtual import EPOCH
+
+
+def snapshot(phase: Phase, tally: Tally | None = None, **changes: Any) -> Snapshot:
+    plain = Snapshot(generation=2, phase=phase, handled=Handled(run()), listed=31, tally=tally)
+    return replace(plain, **changes)
+
+
+def shown(phase: Phase, tally: Tally | None = None, **changes: Any) -> ScanStatus:
+    return project(snapshot(phase, tally, **changes), ScanStatus(), EPOCH)
+
+
+HALF_WAY = Tally(total=20, completed=8, unchanged=2, in_flight=("a.x", "b.x"), asked=10)
+
+
+@pytest.mark.parametrize(
+    ("phase", "tally", "message"),
+    [
+        (Phase.PENDING, None, "Listing CustomResourceDefinitions."),
+        (Phase.DISCOVERING, None, "Listing CustomResourceDefinitions."),
+        (Phase.SCANNING, HALF_WAY, "Analysing CRDs: 10 of 20 settled."),
+        (Phase.SCANNING, None, "Nothing is known about this run yet."),
+        (Phase.SUSPENDED, None, "Suspended; set spec.suspend to false to go on."),
+        (
+            Phase.SUSPENDED,
+            HALF_WAY,
+            "Suspended with 10/20 CRDs settled; set spec.suspend to false to go on.",
+        ),
+        (
+            Phase.COMPLETED,
+            Tally(total=6, completed=3, unchanged=2, skipped=1),
+            "6 CRDs: 3 analysed, 2 unchanged, 1 deleted meanwhile.",
+        ),
+        (Phase.COMPLETED, Tally(total=3, unchanged=3), "3 CRDs: 3 unchanged."),
+    ],
+)
+def test_messages(phase: Phase, tally: Tally | None, message: str) -> None:
+    assert shown(phase, tally).message == message
+
+
+def test_a_selector_that_matches_nothing_is_told_how_to_match_something() -> None:
+    status = shown(Phase.COMPLETED, start(ScanPlan(listed=31)))
+
+    assert status.message is not None
+    assert status.message.startswith("0 of 31 CRDs match the selector")
+    assert "kubectl get crds" in status.message
+
+
+FAILURES = Tally(
+    total=10,
+    completed=7,
+    failed_by_reason={"Timeout": 2, "InvalidAnswer": 1},
+    failed_items=(failed_item(),),
+)
+
+
+def test_failures_are_counted_by_reason_and_their_remedy_is_named() -> None:
+    status = shown(Phase.COMPLETED_WITH_FAILURES, FAILURES)
+
+    assert status.message is not None
+    assert "7 of 10 CRDs are settled, 3 failed (InvalidAnswer 1, Timeout 2)" in status.message
+    assert "spec.rescan" in status.message
+
+
+def test_a_failed_run_says_why_it_stopped() -> None:
+    message = shown(Phase.FAILED, FAILURES).message
+
+    assert message is not None
+    assert "3 of 10 CRDs failed" in message
+    assert "maxFailedPercent" in message
+
+
+def test_a_stall_speaks_for_the_scan() -> None:
+    status = shown(Phase.SCANNING, HALF_WAY, stall=Stall("MissingPermission", "add a rule"))
+
+    assert status.message == "add a rule"
+    assert status.eta is None
+    assert status.in_flight is None
+
+
+def test_a_stall_may_have_much_to_say() -> None:
+    """Its message may come from an exception that nobody foresaw; the API has a limit."""
+    status = shown(Phase.PENDING, stall=Stall("InternalError", "word " * 1000))
+
+    assert status.message is not None
+    assert 900 < len(status.message) <= 1024
+
+
+def test_failed_items_that_do_not_fit_are_counted() -> None:
+    assert shown(Phase.SCANNING, FAILURES).failed_items_omitted == 2
+    assert (
+        shown(
+            Phase.SCANNING, replace(FAILURES, failed_by_reason={"Timeout": 1})
+        ).failed_items_omitted
+        is None
+    )
+
+
+def test_a_run_at_work_says_when_it_ends() -> None:
+    """Ten in twenty seconds, ten to go."""
+    status = shown(Phase.SCANNING, HALF_WAY, working_s=20.0)
+
+    assert status.eta == "20s"
+    assert status.estimated_completion_time == EPOCH + timedelta(seconds=20)
+    assert status.throughput_per_minute == 30.0
+    assert status.in_flight == ["a.x", "b.x"]
+
+
+def test_the_last_moment_is_a_second() -> None:
+    """Never `0s`, which would read as done."""
+    nearly = Tally(total=1000, completed=999, asked=999)
+
+    assert shown(Phase.SCANNING, nearly, working_s=1.0).eta == "1s"
+
+
+@pytest.mark.parametrize(
+    "phase",
+    [Phase.DISCOVERING, Phase.SUSPENDED, Phase.COMPLETED, Phase.COMPLETED_WITH_FAILURES,
+     Phase.FAILED],
+)  # fmt: skip
+def test_nobody_waits_for_the_end_of_what_is_not_at_work(phase: Phase) -> None:
+    status = shown(phase, HALF_WAY, working_s=20.0)
+
+    assert status.eta is None
+    assert status.estimated_completion_time is None
+    assert status.in_flight is None
+
+
+def test_at_most_thirty_two_names_are_in_flight() -> None:
+    many = replace(HALF_WAY, total=99, in_flight=tuple(name_of(n) for n in range(40)))
+    status = shown(Phase.SCANNING, many)
+
+    assert status.in_flight == [name_of(n) for n in range(32)]
+    assert status.progress is not None
+    assert status.progress.in_flight == 40
+
+
+def test_a_finished_run_shows_its_rate_over_its_whole_time() -> None:
+    ended = run(completion_time=EPOCH, duration=timedelta(minutes=2))
+    status = shown(Phase.COMPLETED, Tally(total=10, completed=10), handled=Handled(ended))
+
+    assert status.throughput_per_minute == 5.0
+
+
+def test_a_finished_run_that_asked_nothing_has_no_rate() -> None:
+    ended = run(completion_time=EPOCH, duration=timedelta(minutes=2))
+
+    unchanged = Tally(total=10, unchanged=10)
+    assert shown(Phase.COMPLETED, unchanged, handled=Handled(ended)).throughput_per_minute is None
+
+
+def test_what_was_handled_and_who_answers_is_shown() -> None:
+    before = FinishedRun(id="r0", phase=Phase.FAILED, start_time=EPOCH, summary="1/2")
+    status = shown(
+        Phase.PENDING,
+        handled=Handled(run("r9"), rescan="a", requested_at="10:00"),
+        provider="offline",
+        model="rules/1",
+        last_run=before,
+    )
+
+    assert status.run == run("r9")
+    assert (status.last_handled_rescan, status.last_handled_requested_at) == ("a", "10:00")
+    assert (status.provider, status.model, status.last_run) == ("offline", "rules/1", before)
+    assert status.observed_generation == 2
+
+
+def test_the_largest_status_stays_small() -> None:
+    """Under 64 KiB: the API server refuses 1.5 MB, and every watcher reads all of it."""
+    items = tuple(
+        failed_item(f"{n}{'x' * 250}").model_copy(update={"message": "m" * 500}) for n in range(50)
+    )
+    tally = Tally(
+        total=3000,
+        failed_by_reason={"Timeout": 3000},
+        failed_items=items,
+        in_flight=tuple(f"{n}{'x' * 250}" for n in range(256)),
+    )
+
+    assert len(json.dumps(shown(Phase.SCANNING, tally).to_wire())) < 64 * 1024
+
+
+# -- at rest
+
+
+def test_a_finished_status_is_restated_for_a_spec_that_changes_nothing() -> None:
+    """observedGeneration and the conditions move together, and nothing else moves."""
+    before = shown(Phase.COMPLETED, Tally(total=1, completed=1))
+    after = restate(before, 7)
+
+    assert {c.observed_generation for c in after.conditions or ()} == {7}
+    assert restate(after, 2) == before
+
+
+def test_no_status_is_restated_as_none() -> None:
+    assert restate(ScanStatus(), 7) == ScanStatus(observed_generation=7)
+
+
+def test_what_is_kept_of_a_run() -> None:
+    status = shown(Phase.COMPLETED_WITH_FAILURES, FAILURES)
+
+    assert finished_run(status) == FinishedRun(
+        id="r1",
+        phase=Phase.COMPLETED_WITH_FAILURES,
+        start_time=EPOCH,
+        summary="10/10",
+        failed=3,
+    )
+
+
+@pytest.mark.parametrize("gap", ["run", "phase", "progress"])
+def test_nothing_is_kept_of_a_run_that_did_not_get_anywhere(gap: str) -> None:
+    whole = shown(Phase.COMPLETED, FAILURES)
+
+    assert finished_run(whole.model_copy(update={gap: None})) is None
+
+
+# -- the patch
+
+SCALARS = st.one_of(st.integers(2, 4), st.text("ab", max_size=2))  # to Python, 1 is True
+VALUES = st.recursive(
+    st.one_of(SCALARS, st.lists(SCALARS, max_size=2)),
+    lambda inner: st.dictionaries(st.sampled_from("abcd"), inner, max_size=3),
+    max_leaves=8,
+)
+OBJECTS = st.dictionaries(st.sampled_from("abcd"), VALUES, max_size=4)
+
+
+def applied(target: Any, patch: Any) -> Any:
+    """MergePatch of RFC 7386, section 2, to the letter."""
+    if not isinstance(patch, dict):
+        return patch
+    result = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = applied(result.get(name), value)
+    return result
+
+
+@given(OBJECTS, OBJECTS)
+def test_the_patch_turns_one_object_into_the_other(
+    current: dict[str, Any], wanted: dict[str, Any]
+) -> None:
+    assert applied(current, merge_patch(current, wanted)) == wanted
+
+
+@given(OBJECTS, OBJECTS)
+def test_the_patch_is_empty_exactly_when_nothing_differs(
+    current: dict[str, Any], wanted: dict[str, Any]
+) -> None:
+    assert (merge_patch(current, wanted) == {}) is (current == wanted)
+    assert merge_patch(wanted, wanted) == {}
+
+
+@pytest.mark.parametrize(
+    ("current", "wanted", "patch"),
+    [
+        ({"eta": "3s", "a": 1}, {"a": 1}, {"eta": None}),
+        ({"run": {"id": "a", "end": 1}}, {"run": {"id": "b"}}, {"run": {"id": "b", "end": None}}),
+        ({"items": [1, 2]}, {"items": [1]}, {"items": [1]}),
+        ({"reasons": {"Timeout": 1}}, {"reasons": {}}, {"reasons": {"Timeout": None}}),
+        ({}, {"reasons": {}}, {"reasons": {}}),
+        ({"a": {"b": {"c": 1, "d": 2}}}, {"a": {"b": {"c": 1}}}, {"a": {"b": {"d": None}}}),
+    ],
+)
+def test_only_what_differs_is_sent(
+    current: dict[str, Any], wanted: dict[str, Any], patch: dict[str, Any]
+) -> None:
+    assert merge_patch(current, wanted) == patch
+
+
+def test_a_new_run_takes_the_traces_of_the_old_one_away() -> None:
+    """An old eta or completionTime must not survive into the next run."""
+    at_work = shown(Phase.SCANNING, HALF_WAY, working_s=20.0).to_wire()
+    fresh = shown(Phase.PENDING).to_wire()
+    patch = merge_patch(at_work, fresh)
+
+    assert {key for key, value in patch.items() if value is None} >= {
+        "eta",
+        "estimatedCompletionTime",
+        "inFlight",
+        "progress",
+        "throughputPerMinute",
+    }
+    assert applied(at_work, patch) == fresh
+
+
+def test_a_plan_and_its_status_agree() -> None:
+    plan = ScanPlan(31, (PlannedItem(ref(), "key"),), completed=1, unchanged=2, failed={"f": "E"})
+    counts = shown(Phase.SCANNING, start(plan)).progress
+
+    assert counts is not None
+    assert (counts.summary, counts.percent, counts.failed_by_reason) == ("4/5", 80, {"E": 1})

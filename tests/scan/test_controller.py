@@ -1,0 +1,636 @@
+"""The life of one CapabilityScan, in virtual time."""
+
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import anyio.abc
+import pytest
+
+from capscan.core.errors import MissingPermission, RequestRejected, ScanGone
+from capscan.model import CapabilityScan, Condition, Phase, ScanStatus, Trigger
+from capscan.model.scan import REQUESTED_AT
+from capscan.scan.controller import INTERRUPT_GRACE_S, Identity, ScanController
+from tests import fakes
+from tests.fakes import FakeCrds, FakeProvider, FakeStatus, FakeStore, crd, name_of, ports
+
+pytestmark = pytest.mark.anyio
+
+
+class Cluster:
+    """One CapabilityScan with its CRDs, and the operators that look after it in turn."""
+
+    def __init__(
+        self,
+        spec: dict[str, Any] | None = None,
+        *,
+        crds: int = 20,
+        delay_s: float = 1.0,
+        failing: tuple[int, ...] = (),
+        annotations: dict[str, str] | None = None,
+    ) -> None:
+        rejected: dict[str, list[Exception | None]] = {
+            name_of(n): [RequestRejected("no")] * 9 for n in failing
+        }
+        self.crds = FakeCrds.of(crds)
+        self.store = FakeStore()
+        self.provider = FakeProvider(rejected, delay_s)
+        self.sink = FakeStatus(fakes.scan(spec, annotations=annotations))
+        self.controller: ScanController | None = None
+        self._tokens = (f"t{n}" for n in itertools.count(1))
+        self._owners = (f"operator-{n}" for n in itertools.count(1))
+
+    @asynccontextmanager
+    async def operator(self) -> AsyncIterator[ScanController]:
+        """An operator at work; it dies without a word when the block ends."""
+        controller = self.controller = ScanController(
+            self.sink.scan,
+            self.sink,
+            ports(self.crds, self.store, self.provider),
+            Identity(next(self._owners), lambda: next(self._tokens)),
+        )
+        self.sink.on_write = controller.observe  # its own writes come back by the watch
+        async with anyio.create_task_group() as group:
+            group.start_soon(controller.run)
+            yield controller
+            group.cancel_scope.cancel()
+
+    @property
+    def status(self) -> ScanStatus:
+        return self.sink.status
+
+    def phase(self) -> Phase | None:
+        return self.status.phase
+
+    @property
+    def summary(self) -> str:
+        return self.status.progress.summary if self.status.progress else ""
+
+    @property
+    def run_id(self) -> str:
+        return self.status.run.id if self.status.run else ""
+
+    def phases(self) -> list[Phase | None]:
+        """Each phase once, in the order in which they were written."""
+        return [phase for phase, _ in itertools.groupby(s.phase for _, s in self.sink.versions)]
+
+    def condition(self, type_: str) -> Condition:
+        return next(c for c in self.status.conditions or () if c.type == type_)
+
+    def edit(self, spec: dict[str, Any]) -> None:
+        """A user applies this spec; the watch brings it."""
+        self._change(spec=spec, generation=self.sink.scan.metadata.generation + 1)
+
+    def annotate(self, value: str) -> None:
+        """A user sets the annotation that asks for a run."""
+        metadata = self.sink.scan.metadata
+        spec = self.sink.scan.spec.to_wire()
+        self._change(spec, metadata.generation, {REQUESTED_AT: value})
+
+    def _change(
+        self, spec: dict[str, Any], generation: int, annotations: dict[str, str] | None = None
+    ) -> None:
+        now = self.sink.scan
+        self._seen(
+            fakes.scan(
+                spec,
+                generation=generation,
+                version=int(now.metadata.resource_version) + 1,
+                annotations=annotations or dict(now.metadata.annotations),
+                status=now.raw_status,
+            )
+        )
+
+    def _seen(self, scan: CapabilityScan) -> None:
+        assert self.controller is not None
+        self.controller.observe(scan)
+
+    def lose_status(self) -> None:
+        """Somebody removes the status by hand."""
+        now = self.sink.scan
+        version = int(now.metadata.resource_version) + 1
+        self._seen(
+            fakes.scan(now.spec.to_wire(), generation=now.metadata.generation, version=version)
+        )
+
+
+# -- a run
+
+
+async def test_a_scan_that_is_created_runs_to_its_end() -> None:
+    cluster = Cluster({"parallelism": 5})
+    async with cluster.operator():
+        await anyio.sleep(10)
+
+    assert cluster.phases() == [Phase.DISCOVERING, Phase.SCANNING, Phase.COMPLETED]
+    assert cluster.summary == "20/20"
+    assert cluster.condition("Complete").status == "True"
+    run = cluster.status.run
+    assert run is not None
+    assert (run.id, run.trigger, run.owner) == ("t1", Trigger.CREATED, "operator-1")
+    assert run.duration is not None
+    assert run.duration.total_seconds() == pytest.approx(4)
+    assert cluster.provider.asked.total() == len(cluster.store.written) == 20
+
+
+async def test_while_it_works_the_status_says_what_is_going_on() -> None:
+    cluster = Cluster({"parallelism": 2, "progressInterval": "3s"}, delay_s=0.8)
+    async with cluster.operator():
+        await anyio.sleep(6.5)
+
+        assert cluster.summary == "14/20"
+        assert cluster.status.in_flight == [name_of(14), name_of(15)]
+        assert cluster.status.eta == "3s"
+        assert cluster.condition("Reconciling").status == "True"
+
+
+async def test_nothing_of_the_work_is_left_in_the_status_of_a_finished_run() -> None:
+    cluster = Cluster()
+    async with cluster.operator():
+        await anyio.sleep(60)
+
+    assert cluster.status.eta is None
+    assert cluster.status.in_flight is None
+    assert cluster.status.estimated_completion_time is None
+
+
+async def test_failures_are_told() -> None:
+    cluster = Cluster(failing=(3, 4))
+    async with cluster.operator():
+        await anyio.sleep(60)
+
+    assert cluster.phase() is Phase.COMPLETED_WITH_FAILURES
+    assert {item.name for item in cluster.status.failed_items or ()} == {name_of(3), name_of(4)}
+    assert cluster.condition("Ready").reason == "SomeItemsFailed"
+
+
+async def test_too_many_failures_end_the_run_for_good() -> None:
+    cluster = Cluster({"maxFailedPercent": 5, "parallelism": 1}, failing=(0, 1))
+    async with cluster.operator():
+        await anyio.sleep(600)
+
+    assert cluster.phase() is Phase.FAILED
+    assert cluster.condition("Stalled").status == "True"
+    assert cluster.provider.asked.total() == 2
+
+
+async def test_a_selector_that_matches_nothing_is_completed() -> None:
+    cluster = Cluster({"selector": {"include": ["nothing.*"]}})
+    async with cluster.operator():
+        await anyio.sleep(10)
+
+    assert cluster.phase() is Phase.COMPLETED
+    assert cluster.status.message is not None
+    assert cluster.status.message.startswith("0 of 20 CRDs match")
+
+
+@pytest.mark.parametrize("interval_s", [1, 5])
+async def test_the_status_is_written_once_per_interval_and_at_changes_of_phase(
+    interval_s: int,
+) -> None:
+    cluster = Cluster(
+        {"parallelism": 3, "progressInterval": f"{interval_s}s"}, crds=150, delay_s=0.7
+    )
+    async with cluster.operator():
+        await anyio.sleep(60)
+    run = cluster.status.run
+
+    assert run is not None
+    assert run.duration is not None
+    took_s = run.duration.total_seconds()
+    assert took_s == pytest.approx(35)
+    assert took_s / interval_s <= len(cluster.sink.versions) <= took_s / interval_s + 4
+
+
+async def test_a_scan_at_rest_is_not_written() -> None:
+    cluster = Cluster()
+    async with cluster.operator():
+        await anyio.sleep(60)
+        written = len(cluster.sink.versions)
+        await anyio.sleep(3600)
+
+    assert len(cluster.sink.versions) == written
+
+
+# -- edits
+
+
+async def test_an_edit_in_mid_run_keeps_what_is_done_and_still_wanted() -> None:
+    cluster = Cluster({"refresh": "Always", "parallelism": 2})
+    async with cluster.operator():
+        await anyio.sleep(5.5)
+        cluster.edit({"refresh": "Always", "parallelism": 2, "selector": {"exclude": [name_of(0)]}})
+        await anyio.sleep(60)
+
+    assert cluster.run_id == "t1-t2"
+    assert cluster.status.run is not None
+    assert cluster.status.run.trigger is Trigger.SPEC_CHANGED
+    assert set(cluster.provider.asked.values()) == {1}
+    counts = cluster.status.progress
+    assert counts is not None
+    assert (counts.total, counts.unchanged, counts.completed) == (19, 11, 8)
+    assert cluster.status.last_run is not None
+    assert (cluster.status.last_run.id, cluster.status.last_run.summary) == ("t1", "12/20")
+    assert cluster.status.observed_generation == 2
+
+
+async def test_an_edit_is_obeyed_within_seconds_though_answers_take_minutes() -> None:
+    cluster = Cluster(delay_s=100)
+    async with cluster.operator():
+        await anyio.sleep(10)
+        cluster.edit({"selector": {"include": [name_of(0)]}})
+        await anyio.sleep(INTERRUPT_GRACE_S + 0.1)
+
+        assert cluster.run_id == "t1-t2"
+        assert cluster.provider.in_flight == 1
+
+
+async def test_parallelism_takes_effect_without_a_new_run() -> None:
+    cluster = Cluster({"parallelism": 2}, delay_s=10)
+    async with cluster.operator():
+        await anyio.sleep(5)
+        cluster.edit({"parallelism": 7})
+        await anyio.wait_all_tasks_blocked()
+
+        assert cluster.provider.in_flight == 7
+        await anyio.sleep(60)
+    assert cluster.run_id == "t1"
+    assert cluster.status.observed_generation == 2
+    assert set(cluster.provider.asked.values()) == {1}
+
+
+async def test_an_edit_that_asks_nothing_new_is_acknowledged_at_rest() -> None:
+    """So that a wait for observedGeneration ends; nothing else of the status moves."""
+    cluster = Cluster()
+    async with cluster.operator():
+        await anyio.sleep(60)
+        before = cluster.status
+        cluster.edit({"parallelism": 3})
+        await anyio.sleep(5)
+
+    assert cluster.status.observed_generation == 2
+    assert cluster.condition("Ready").observed_generation == 2
+    assert cluster.status.run == before.run
+    assert cluster.status.progress == before.progress
+
+
+async def test_an_edit_that_is_taken_back_at_once_changes_nothing() -> None:
+    cluster = Cluster({"parallelism": 2})
+    async with cluster.operator():
+        await anyio.sleep(5.5)
+        cluster.edit({"parallelism": 2, "selector": {"include": ["other*"]}})
+        cluster.edit({"parallelism": 2})
+        await anyio.sleep(60)
+
+    assert cluster.run_id == "t1"
+    assert cluster.summary == "20/20"
+    assert set(cluster.provider.asked.values()) == {1}
+
+
+async def test_a_stale_event_of_the_watch_is_ignored() -> None:
+    """A watch that was started anew replays an object older than what was written since."""
+    cluster = Cluster()
+    async with cluster.operator() as controller:
+        await anyio.sleep(60)
+        controller.observe(fakes.scan({"selector": {"include": ["other*"]}}, version=1))
+        await anyio.sleep(60)
+
+    assert cluster.run_id == "t1"
+
+
+# -- rescans
+
+
+async def test_a_rescan_asks_about_what_changed_and_what_failed() -> None:
+    cluster = Cluster(failing=(3,))
+    async with cluster.operator():
+        await anyio.sleep(60)
+        cluster.provider.asked.clear()
+        cluster.provider.replies.clear()
+        schema = {"type": "object", "description": "New."}
+        cluster.crds.add(crd(name_of(7), generation=2, schema=schema))
+        cluster.edit({"rescan": "again"})
+        await anyio.sleep(60)
+
+    assert cluster.provider.asked == {name_of(3): 1, name_of(7): 1}
+    assert cluster.phase() is Phase.COMPLETED
+    assert cluster.status.failed_items is None
+    assert cluster.run_id == "t2"
+    assert cluster.status.last_handled_rescan == "again"
+
+
+async def test_a_rescan_keeps_ready_of_the_last_run_until_it_is_done() -> None:
+    cluster = Cluster(delay_s=0.1)
+    async with cluster.operator():
+        await anyio.sleep(60)
+        cluster.provider.delay_s = 5
+        cluster.edit({"rescan": "again", "refresh": "Always"})
+        await anyio.sleep(4)
+
+        ready, complete = cluster.condition("Ready"), cluster.condition("Complete")
+        assert (ready.status, ready.observed_generation) == ("True", 1)
+        assert (complete.status, complete.observed_generation) == ("False", 2)
+
+
+async def test_the_annotation_asks_for_a_run_once() -> None:
+    cluster = Cluster()
+    async with cluster.operator():
+        await anyio.sleep(60)
+        cluster.annotate("10:00")
+        await anyio.sleep(60)
+        cluster.annotate("10:00")
+        await anyio.sleep(60)
+
+    assert cluster.run_id == "t2"
+    assert cluster.status.last_handled_requested_at == "10:00"
+
+
+# -- suspending
+
+
+async def test_a_suspended_run_goes_on_as_the_same_run() -> None:
+    cluster = Cluster({"parallelism": 2})
+    async with cluster.operator():
+        await anyio.sleep(4.5)
+        cluster.edit({"parallelism": 2, "suspend": True})
+        await anyio.sleep(60)
+        assert cluster.phase() is Phase.SUSPENDED
+        assert cluster.summary == "10/20"
+        assert cluster.provider.in_flight == 0
+        assert cluster.condition("Reconciling").status == "False"
+        cluster.edit({"parallelism": 2})
+        await anyio.sleep(60)
+
+    run = cluster.status.run
+    assert run is not None
+    assert (run.id, run.resumed) == ("t1", 1)
+    assert cluster.phase() is Phase.COMPLETED
+    assert set(cluster.provider.asked.values()) == {1}
+
+
+async def test_a_scan_that_is_created_suspended_waits() -> None:
+    cluster = Cluster({"suspend": True})
+    async with cluster.operator():
+        await anyio.sleep(60)
+        assert cluster.phases() == [Phase.SUSPENDED]
+        assert not cluster.provider.asked
+        cluster.edit({})
+        await anyio.sleep(60)
+
+    assert cluster.phase() is Phase.COMPLETED
+    assert cluster.run_id == "t1"
+
+
+async def test_suspending_a_finished_scan_leaves_it_finished() -> None:
+    cluster = Cluster()
+    async with cluster.operator():
+        await anyio.sleep(60)
+        cluster.edit({"suspend": True})
+        await anyio.sleep(60)
+
+    assert cluster.phase() is Phase.COMPLETED
+    assert cluster.status.observed_generation == 2
+
+
+async def test_a_suspend_that_comes_with_a_rescan_holds_it_back() -> None:
+    cluster = Cluster()
+    async with cluster.operator():
+        await anyio.sleep(60)
+        cluster.edit({"suspend": True, "rescan": "again"})
+        await anyio.sleep(60)
+        assert cluster.phase() is Phase.SUSPENDED
+        assert cluster.run_id == "t1"
+        cluster.edit({"rescan": "again"})
+        await anyio.sleep(60)
+
+    assert cluster.run_id == "t2"
+
+
+# -- restarts
+
+
+@pytest.mark.parametrize("after_s", [0, 0.5, 1.5, 4.5, 8.5, 9.99])
+async def test_after_a_kill_the_run_goes_on_and_no_count_falls(after_s: float) -> None:
+    cluster = Cluster({"parallelism": 2, "progressInterval": "1s"}, failing=(1, 5))
+    async with cluster.operator():
+        await anyio.sleep(after_s)
+    settled = len(cluster.store.written)
+    async with cluster.operator():
+        await anyio.sleep(60)
+
+    assert cluster.run_id == ("t1" if after_s else "t2")
+    assert cluster.phase() is Phase.COMPLETED_WITH_FAILURES
+    assert cluster.summary == "20/20"
+    in_flight_when_killed = 2
+    assert cluster.provider.asked.total() <= 20 + in_flight_when_killed
+    assert len(cluster.store.written) == 20 >= settled
+    shown = [status.progress for _, status in cluster.sink.versions if status.progress]
+    for counts in ("total", "completed", "failed"):
+        values = [getattr(one, counts) for one in shown]
+        assert values == sorted(values)
+
+
+async def test_a_resumed_run_says_so() -> None:
+    cluster = Cluster({"parallelism": 2})
+    async with cluster.operator():
+        await anyio.sleep(3.5)
+    async with cluster.operator():
+        await anyio.sleep(60)
+
+    run = cluster.status.run
+    assert run is not None
+    assert (run.resumed, run.owner) == (1, "operator-2")
+
+
+async def test_a_finished_scan_is_left_alone_by_the_next_operator() -> None:
+    cluster = Cluster()
+    async with cluster.operator():
+        await anyio.sleep(60)
+    written = len(cluster.sink.versions)
+    async with cluster.operator():
+        await anyio.sleep(60)
+
+    assert len(cluster.sink.versions) == written
+    assert cluster.provider.asked.total() == 20
+
+
+async def test_an_operator_that_ends_lets_items_finish_and_writes_the_last_status() -> None:
+    cluster = Cluster({"parallelism": 2, "progressInterval": "60s"})
+    async with cluster.operator() as controller:
+        await anyio.sleep(4.5)
+        controller.close(grace_s=8)
+        await anyio.sleep(1)
+        at = anyio.current_time()
+        await anyio.sleep(60)
+
+        assert cluster.summary == "10/20"
+        assert cluster.phase() is Phase.SCANNING
+        assert cluster.status.progress is not None
+        assert cluster.status.progress.in_flight == 0
+        assert cluster.sink.versions[-1][0] < at
+    async with cluster.operator():
+        await anyio.sleep(60)
+    assert set(cluster.provider.asked.values()) == {1}
+
+
+async def test_an_operator_that_ends_gives_up_items_after_the_grace() -> None:
+    cluster = Cluster(delay_s=1000)
+    async with cluster.operator() as controller:
+        await anyio.sleep(5)
+        controller.close(grace_s=8)
+        await anyio.sleep(8.1)
+
+        assert cluster.provider.in_flight == 0
+        assert cluster.sink.versions[-1][0] == pytest.approx(13)
+
+
+async def test_an_operator_that_ends_is_not_kept_by_a_scan_at_rest() -> None:
+    cluster = Cluster()
+    async with anyio.create_task_group() as group:
+        async with cluster.operator() as controller:
+            await anyio.sleep(60)
+            controller.close(grace_s=8)
+        group.cancel_scope.cancel()
+
+    assert cluster.phase() is Phase.COMPLETED
+
+
+# -- trouble
+
+
+async def test_a_missing_permission_stalls_the_scan_and_heals() -> None:
+    cluster = Cluster()
+    cluster.crds.denied = MissingPermission("add a rule")
+    async with cluster.operator():
+        await anyio.sleep(60)
+        assert cluster.condition("Stalled").reason == "MissingPermission"
+        assert cluster.condition("Reconciling").status == "False"
+        assert cluster.phase() is Phase.PENDING
+        assert cluster.status.message == "add a rule"
+        stalled = [s for _, s in cluster.sink.versions if s.message == "add a rule"]
+        assert len(stalled) == 1
+        cluster.crds.denied = None
+        await anyio.sleep(60)
+
+    assert cluster.phase() is Phase.COMPLETED
+    assert cluster.condition("Stalled").status == "False"
+    assert cluster.run_id == "t1"
+
+
+async def test_a_stalled_scan_is_woken_by_an_edit() -> None:
+    cluster = Cluster()
+    cluster.crds.denied = MissingPermission("add a rule")
+    async with cluster.operator():
+        await anyio.sleep(100)
+        cluster.crds.denied = None
+        cluster.edit({"parallelism": 3})
+        await anyio.wait_all_tasks_blocked()
+
+        assert cluster.phase() is Phase.SCANNING
+
+
+async def test_a_stalled_scan_can_be_suspended() -> None:
+    cluster = Cluster()
+    cluster.crds.denied = MissingPermission("add a rule")
+    async with cluster.operator():
+        await anyio.sleep(5)
+        cluster.edit({"suspend": True})
+        await anyio.sleep(1)
+
+    assert cluster.phase() is Phase.SUSPENDED
+    assert cluster.condition("Stalled").status == "False"
+
+
+async def test_a_permission_that_is_lost_in_mid_run_loses_nothing() -> None:
+    cluster = Cluster({"parallelism": 2})
+    async with cluster.operator():
+        await anyio.sleep(4.5)
+        cluster.store.denied = MissingPermission("you may not")
+        await anyio.sleep(5)
+        assert cluster.condition("Stalled").status == "True"
+        assert cluster.summary == "8/20"
+        cluster.store.denied = None
+        await anyio.sleep(60)
+
+    assert cluster.phase() is Phase.COMPLETED
+    assert cluster.summary == "20/20"
+    assert cluster.run_id == "t1"
+
+
+async def test_a_bug_stalls_one_scan_and_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    cluster = Cluster()
+
+    def bug() -> None:
+        raise ZeroDivisionError("oops")
+
+    cluster.crds.on_list = bug
+    async with cluster.operator():
+        await anyio.sleep(5)
+        assert cluster.condition("Stalled").reason == "InternalError"
+        assert cluster.status.message == "ZeroDivisionError: oops; see the operator's log."
+        cluster.crds.on_list = lambda: None
+        await anyio.sleep(60)
+
+    assert cluster.phase() is Phase.COMPLETED
+    assert any(record.exc_info for record in caplog.records)
+
+
+async def test_a_status_that_may_not_be_written_stops_no_work() -> None:
+    cluster = Cluster({"parallelism": 2})
+    async with cluster.operator():
+        await anyio.sleep(2.5)
+        cluster.sink.denied = MissingPermission("you may not")
+        await anyio.sleep(5)
+        settled = len(cluster.store.written)
+        cluster.sink.denied = None
+        await anyio.sleep(60)
+
+    assert settled == 14
+    assert cluster.summary == "20/20"
+
+
+async def test_a_status_that_was_removed_by_hand_is_written_again() -> None:
+    cluster = Cluster()
+    async with cluster.operator():
+        await anyio.sleep(60)
+        before = cluster.status
+        cluster.lose_status()
+        assert cluster.status == ScanStatus()
+        await anyio.sleep(5)
+
+    assert cluster.status == before
+    assert cluster.provider.asked.total() == 20
+
+
+async def test_a_status_that_was_removed_in_mid_run_is_written_again() -> None:
+    cluster = Cluster({"parallelism": 2})
+    async with cluster.operator():
+        await anyio.sleep(4.5)
+        cluster.lose_status()
+        await anyio.sleep(3)
+        assert cluster.run_id == "t1"
+        await anyio.sleep(60)
+
+    assert cluster.run_id == "t1"
+    assert cluster.summary == "20/20"
+
+
+async def test_the_work_of_a_deleted_scan_ends(caplog: pytest.LogCaptureFixture) -> None:
+    """Where the deletion shows only in a refused write; what was analysed stays."""
+    caplog.set_level("INFO")
+    cluster = Cluster(delay_s=5)
+    async with anyio.create_task_group() as group:
+        async with cluster.operator():
+            await anyio.sleep(7)
+            cluster.sink.denied = ScanGone("deleted")
+            await anyio.sleep(5)
+            asked = cluster.provider.asked.total()
+            await anyio.sleep(60)
+        group.cancel_scope.cancel()
+
+    assert cluster.provider.in_flight == 0
+    assert cluster.provider.asked.total() == asked
+    assert len(cluster.store.by_name) == 10
+    assert "deleted" in caplog.text

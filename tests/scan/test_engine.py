@@ -1,0 +1,239 @@
+"""Bounded workers: how many at once, when they stop, what they report."""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import anyio
+import pytest
+
+from capscan.core.errors import MissingPermission
+from capscan.core.events import (
+    CrdFailed,
+    CrdReleased,
+    CrdScanned,
+    CrdSkipped,
+    CrdStarted,
+    ScanEvent,
+    Settled,
+)
+from capscan.core.plan import PlannedItem
+from capscan.scan.engine import Engine
+from tests.fakes import failed_item, name_of, ref
+
+pytestmark = pytest.mark.anyio
+
+
+def items(count: int) -> list[PlannedItem]:
+    return [PlannedItem(ref(name_of(n)), "key") for n in range(count)]
+
+
+class Work:
+    """What an engine is given to do: each item takes `takes_s`."""
+
+    def __init__(self, takes_s: float = 1.0) -> None:
+        self.takes_s = takes_s
+        self.in_flight = 0
+        self.in_flight_max = 0
+        self.begun = 0
+        self.events: list[ScanEvent] = []
+
+    async def __call__(self, item: PlannedItem) -> Settled:
+        self.begun += 1
+        self.in_flight += 1
+        self.in_flight_max = max(self.in_flight_max, self.in_flight)
+        try:
+            await anyio.sleep(self.takes_s)
+        finally:
+            self.in_flight -= 1
+        return CrdScanned(item.ref.name, attempts=1)
+
+    def kinds(self) -> Counter[type[ScanEvent]]:
+        return Counter(type(event) for event in self.events)
+
+
+def engine(
+    work: Work, parallelism: int, settle: Callable[[PlannedItem], Awaitable[Settled]] | None = None
+) -> Engine:
+    return Engine(settle or work, work.events.append, parallelism)
+
+
+@pytest.mark.parametrize(
+    ("count", "parallelism", "seconds"),
+    [(10, 1, 10), (10, 3, 4), (10, 10, 1), (3, 256, 1), (0, 3, 0)],
+)
+async def test_as_many_as_allowed_are_in_flight_and_never_more(
+    count: int, parallelism: int, seconds: float
+) -> None:
+    work = Work()
+    await engine(work, parallelism).run(items(count))
+
+    assert work.in_flight_max == min(count, parallelism)
+    assert anyio.current_time() == pytest.approx(seconds)
+    assert work.kinds() == Counter({CrdStarted: count, CrdScanned: count})
+
+
+async def test_items_start_in_their_order() -> None:
+    work = Work()
+    await engine(work, 3).run(items(9))
+    started = [event.name for event in work.events if isinstance(event, CrdStarted)]
+
+    assert started == [name_of(n) for n in range(9)]
+
+
+async def test_an_item_is_reported_when_it_is_settled_not_when_all_are() -> None:
+    work = Work()
+    async with anyio.create_task_group() as group:
+        group.start_soon(engine(work, 1).run, items(3))
+        await anyio.sleep(1.5)
+
+        assert work.kinds() == Counter({CrdStarted: 2, CrdScanned: 1})
+
+
+async def test_failures_and_gone_items_are_events_like_any_other() -> None:
+    ends: dict[str, Settled] = {
+        name_of(0): CrdFailed(failed_item(name_of(0))),
+        name_of(1): CrdSkipped(name_of(1)),
+        name_of(2): CrdScanned(name_of(2), attempts=1),
+    }
+
+    async def settle(item: PlannedItem) -> Settled:
+        return ends[item.ref.name]
+
+    work = Work()
+    await engine(work, 3, settle).run(items(3))
+
+    assert work.kinds() == Counter({CrdStarted: 3, CrdFailed: 1, CrdSkipped: 1, CrdScanned: 1})
+
+
+async def test_more_are_started_at_once_when_it_grows() -> None:
+    work = Work(takes_s=10)
+    running = engine(work, 2)
+    async with anyio.create_task_group() as group:
+        group.start_soon(running.run, items(8))
+        await anyio.sleep(1)
+        running.resize(5)
+        await anyio.wait_all_tasks_blocked()
+
+        assert work.in_flight == 5
+    assert work.in_flight_max == 5
+
+
+async def test_none_is_started_until_fewer_are_left_when_it_shrinks() -> None:
+    """Those that are in flight go on: what they cost is spent."""
+    work = Work(takes_s=10)
+    running = engine(work, 5)
+    async with anyio.create_task_group() as group:
+        group.start_soon(running.run, items(9))
+        await anyio.sleep(1)
+        running.resize(2)
+        await anyio.sleep(8)
+        assert work.in_flight == 5
+        await anyio.sleep(2)
+        assert work.in_flight == 2
+
+    assert work.kinds() == Counter({CrdStarted: 9, CrdScanned: 9})
+
+
+async def test_growing_again_while_too_many_are_in_flight_starts_none() -> None:
+    work = Work(takes_s=10)
+    running = engine(work, 6)
+    async with anyio.create_task_group() as group:
+        group.start_soon(running.run, items(9))
+        await anyio.sleep(1)
+        running.resize(1)
+        running.resize(4)
+        await anyio.wait_all_tasks_blocked()
+
+        assert work.begun == 6
+    assert work.in_flight_max == 6
+
+
+async def test_after_a_stop_what_is_in_flight_may_finish() -> None:
+    work = Work(takes_s=2)
+    running = engine(work, 2)
+    async with anyio.create_task_group() as group:
+        group.start_soon(running.run, items(9))
+        await anyio.sleep(1)
+        running.stop(grace_s=5)
+
+    assert work.kinds() == Counter({CrdStarted: 2, CrdScanned: 2})
+    assert anyio.current_time() == pytest.approx(2)
+
+
+async def test_after_the_grace_what_is_still_in_flight_is_given_up() -> None:
+    work = Work(takes_s=60)
+    running = engine(work, 2)
+    async with anyio.create_task_group() as group:
+        group.start_soon(running.run, items(9))
+        await anyio.sleep(1)
+        running.stop(grace_s=5)
+
+    assert work.kinds() == Counter({CrdStarted: 2, CrdReleased: 2})
+    assert anyio.current_time() == pytest.approx(6)
+    assert work.in_flight == 0
+
+
+async def test_a_second_stop_may_shorten_the_grace_but_never_lengthen_it() -> None:
+    work = Work(takes_s=60)
+    running = engine(work, 1)
+    async with anyio.create_task_group() as group:
+        group.start_soon(running.run, items(1))
+        await anyio.sleep(1)
+        running.stop(grace_s=10)
+        running.stop(grace_s=2)
+        running.stop(grace_s=30)
+
+    assert anyio.current_time() == pytest.approx(3)
+
+
+async def test_an_engine_that_was_stopped_before_it_ran_starts_nothing() -> None:
+    work = Work()
+    stopped = engine(work, 3)
+    stopped.stop(grace_s=5)
+    await stopped.run(items(3))
+
+    assert work.events == []
+
+
+async def test_an_exception_ends_the_run_and_releases_the_others() -> None:
+    work = Work(takes_s=60)
+
+    async def settle(item: PlannedItem) -> Settled:
+        if item.ref.name == name_of(1):
+            raise MissingPermission("you may not")
+        return await work(item)
+
+    with pytest.RaisesGroup(MissingPermission):
+        await engine(work, 3, settle).run(items(9))
+
+    kinds = work.kinds()
+    assert kinds.keys() == {CrdStarted, CrdReleased}
+    assert kinds[CrdStarted] == kinds[CrdReleased] < 5
+    assert anyio.current_time() == 0
+
+
+async def test_a_cancelled_run_releases_everything() -> None:
+    """What a deleted scan does: no item is left open, no permit held."""
+    work = Work(takes_s=60)
+    running = engine(work, 3)
+    with anyio.move_on_after(1):
+        await running.run(items(9))
+
+    assert work.kinds() == Counter({CrdStarted: 3, CrdReleased: 3})
+    assert work.in_flight == 0
+
+
+async def test_an_item_that_is_cancelled_from_within_frees_its_place() -> None:
+    """The provider's own scope ends it; the next item takes its turn."""
+    work = Work()
+
+    async def settle(item: PlannedItem) -> Settled:
+        with suppress(TimeoutError), anyio.fail_after(1):
+            await anyio.sleep_forever()
+        return CrdSkipped(item.ref.name)
+
+    await engine(work, 1, settle).run(items(3))
+
+    assert anyio.current_time() == pytest.approx(3)
+    assert work.kinds() == Counter({CrdStarted: 3, CrdSkipped: 3})

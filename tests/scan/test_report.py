@@ -1,0 +1,121 @@
+"""When the status is written."""
+
+from dataclasses import dataclass, field
+
+import anyio
+import pytest
+
+from capscan.scan.report import REFRESH_S, Reporter
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class Writes:
+    """When writes ended; each takes `takes_s`, and sends something or not."""
+
+    takes_s: float = 0.0
+    sends: bool = True
+    at: list[float] = field(default_factory=list)
+    at_once: int = 0
+    at_once_max: int = 0
+
+    async def __call__(self) -> bool:
+        self.at_once += 1
+        self.at_once_max = max(self.at_once_max, self.at_once)
+        await anyio.sleep(self.takes_s)
+        self.at_once -= 1
+        self.at.append(anyio.current_time())
+        return self.sends
+
+
+async def test_many_changes_are_one_write_per_interval() -> None:
+    writes = Writes()
+    reporter = Reporter(writes, lambda: 2.0)
+    async with anyio.create_task_group() as group:
+        group.start_soon(reporter.run)
+        for _ in range(95):
+            reporter.touch()
+            await anyio.sleep(0.1)
+        group.cancel_scope.cancel()
+
+    assert writes.at == pytest.approx([0, 2, 4, 6, 8])
+
+
+async def test_a_change_of_phase_is_written_at_once() -> None:
+    writes = Writes()
+    reporter = Reporter(writes, lambda: 60.0)
+    await reporter.flush()
+    await anyio.sleep(1)
+    await reporter.flush()
+
+    assert writes.at == pytest.approx([0, 1])
+
+
+async def test_changes_during_a_write_are_written_after_it() -> None:
+    writes = Writes(takes_s=5)
+    reporter = Reporter(writes, lambda: 2.0)
+    async with anyio.create_task_group() as group:
+        group.start_soon(reporter.run)
+        reporter.touch()
+        await anyio.sleep(1)
+        reporter.touch()
+        await anyio.sleep(14)
+        group.cancel_scope.cancel()
+
+    assert writes.at == pytest.approx([5, 12])
+
+
+async def test_two_writes_are_never_under_way_at_once() -> None:
+    writes = Writes(takes_s=5)
+    reporter = Reporter(writes, lambda: 0.1)
+    async with anyio.create_task_group() as group:
+        group.start_soon(reporter.run)
+        for _ in range(4):
+            group.start_soon(reporter.flush)
+            reporter.touch()
+            await anyio.sleep(1)
+        await anyio.sleep(60)
+        group.cancel_scope.cancel()
+
+    assert writes.at_once_max == 1
+    assert len(writes.at) >= 5
+
+
+async def test_a_new_interval_counts_at_once() -> None:
+    writes = Writes()
+    interval_s = 60.0
+    reporter = Reporter(writes, lambda: interval_s)
+    async with anyio.create_task_group() as group:
+        group.start_soon(reporter.run)
+        reporter.touch()
+        await anyio.sleep(1)
+        interval_s = 3.0
+        reporter.touch()
+        await anyio.sleep(9)
+        group.cancel_scope.cancel()
+
+    assert writes.at == pytest.approx([0, 3])
+
+
+async def test_what_only_time_changes_is_looked_at_now_and_then() -> None:
+    writes = Writes(sends=False)
+    async with anyio.create_task_group() as group:
+        group.start_soon(Reporter(writes, lambda: 2.0).run)
+        await anyio.sleep(3.5 * REFRESH_S)
+        group.cancel_scope.cancel()
+
+    assert writes.at == pytest.approx([REFRESH_S, 2 * REFRESH_S, 3 * REFRESH_S])
+
+
+async def test_a_write_that_sent_nothing_delays_nothing() -> None:
+    writes = Writes(sends=False)
+    reporter = Reporter(writes, lambda: 60.0)
+    async with anyio.create_task_group() as group:
+        group.start_soon(reporter.run)
+        for _ in range(3):
+            reporter.touch()
+            await anyio.sleep(1)
+        group.cancel_scope.cancel()
+
+    assert writes.at == pytest.approx([0, 1, 2])

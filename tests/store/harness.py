@@ -1,0 +1,94 @@
+"""What the contract suite needs of a store besides its port: somebody else who meddles."""
+
+import json
+from dataclasses import dataclass
+from typing import Protocol
+
+from capscan.kube.client import KubeClient
+from capscan.kube.config import ClusterSettings
+from capscan.scan.ports import Store
+from capscan.store.capabilities import CapabilityStore
+from tests.fakes import FakeStore
+from tests.kubectl import Kubectl
+
+
+class Meddler(Protocol):
+    """Another user of the cluster."""
+
+    def edit(self, name: str) -> None:
+        """Change the analysis."""
+
+    def label(self, name: str) -> None:
+        """Add a label of one's own."""
+
+    def labels(self, name: str) -> set[str]:
+        """The keys of all labels."""
+
+    def delete(self, name: str) -> None:
+        """Delete the object."""
+
+
+@dataclass
+class InMemory:
+    """Meddles with a FakeStore."""
+
+    store: FakeStore
+
+    def edit(self, name: str) -> None:
+        self.store.edit(name)
+
+    def label(self, name: str) -> None:
+        self.store.by_name[name].labels.add("team")
+
+    def labels(self, name: str) -> set[str]:
+        return self.store.by_name[name].labels
+
+    def delete(self, name: str) -> None:
+        self.store.delete(name)
+
+
+@dataclass
+class OnTheCluster:
+    """Meddles with kubectl."""
+
+    kubectl: Kubectl
+
+    def edit(self, name: str) -> None:
+        patch = {"analysis": {"description": "Edited by hand."}}
+        self.kubectl("patch", "cap", name, "--type=merge", "-p", json.dumps(patch))
+
+    def label(self, name: str) -> None:
+        self.kubectl("label", "cap", name, "team=db")
+
+    def labels(self, name: str) -> set[str]:
+        body = json.loads(self.kubectl("get", "cap", name, "-o", "json"))
+        return set(body["metadata"]["labels"])
+
+    def delete(self, name: str) -> None:
+        self.kubectl("delete", "cap", name)
+
+
+@dataclass
+class Case:
+    """A store under test."""
+
+    store: Store
+    meddler: Meddler
+
+
+async def connected(kubectl: Kubectl) -> KubeClient:
+    """A client of the cluster, as its administrator."""
+    client = KubeClient(ClusterSettings(kubeconfig=str(kubectl.kubeconfig)))
+    await client.connect()
+    return client
+
+
+def on_the_cluster(client: KubeClient, kubectl: Kubectl) -> Case:
+    """The real thing."""
+    return Case(CapabilityStore(client), OnTheCluster(kubectl))
+
+
+def in_memory() -> Case:
+    """The fake."""
+    store = FakeStore()
+    return Case(store, InMemory(store))
