@@ -128,6 +128,13 @@ def test_a_value_that_is_taken_back_does_not_rescan_when_it_returns() -> None:
     assert due(fakes.scan({"rescan": "a"}), done) is None
 
 
+def test_a_value_stays_handled_through_runs_that_have_none() -> None:
+    handled = Handled(run(completion_time=EPOCH), rescan="a", requested_at="10:00")
+    after = begun(OTHERWISE, handled)
+
+    assert (after.rescan, after.requested_at) == ("a", "10:00")
+
+
 def test_suspend_and_rescan_in_one_edit_rescans_when_it_is_resumed() -> None:
     both = fakes.scan({"suspend": True, "rescan": "a"})
 

@@ -74,13 +74,13 @@ class ApiServer:
             return self.script.pop(0)
         return await self.handler(one) if self.handler else ok()
 
-    def login(self, token: str) -> None:
-        """Write the kubeconfig, with this token."""
+    def login(self, **user: Any) -> None:
+        """Write the kubeconfig, with this user."""
         config = {
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{self.port}"}}],
-            "users": [{"name": "u", "user": {"token": token}}],
+            "users": [{"name": "u", "user": user}],
             "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
             "current-context": "x",
         }
@@ -92,7 +92,7 @@ async def serving(folder: Path) -> AsyncIterator[tuple[ApiServer, KubeClient]]:
     """The server, and a client that is connected to it."""
     server = ApiServer(folder / "kubeconfig")
     await server.start()
-    server.login("first")
+    server.login(token="first")
     client = KubeClient(ClusterSettings(kubeconfig=str(server.kubeconfig)))
     try:
         await client.connect()

@@ -1,6 +1,8 @@
 """What the API server's answers become, and how long an absent one is waited for."""
 
+import json
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -234,18 +236,36 @@ def only(token: str) -> Callable[[Seen], Awaitable[web.Response]]:
 async def test_after_a_401_the_credentials_are_read_again(api: Api) -> None:
     server, client = api
     server.handler = only("second")
-    server.login("second")
+    server.login(token="second")
 
     assert await client.get(PATH) == {"a": 1}
     assert len(server.seen) == 2
     assert (await client.login()).token == "second"
 
 
-async def test_an_expired_token_is_renewed_under_many_requests_at_once(api: Api) -> None:
-    """Each of them is told 401, and none may pull the connection from under another."""
+async def test_an_expired_token_is_renewed_under_many_requests_at_once(
+    api: Api, tmp_path: Path
+) -> None:
+    """Each of them is told 401, none may pull the connection from under another, and the plugin
+    that knows the new token is asked once.
+    """
     server, client = api
     server.handler = only("second")
-    server.login("second")
+    asked = tmp_path / "asked"
+    token = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "kind": "ExecCredential",
+        "status": {"token": "second"},
+    }
+    script = f"echo asked >> '{asked}'; echo '{json.dumps(token)}'"
+    server.login(
+        exec={
+            "apiVersion": "client.authentication.k8s.io/v1",
+            "command": "sh",
+            "args": ["-c", script],
+            "interactiveMode": "Never",
+        }
+    )
     got: list[Any] = []
 
     async def get() -> None:
@@ -257,6 +277,7 @@ async def test_an_expired_token_is_renewed_under_many_requests_at_once(api: Api)
 
     assert got == [{"a": 1}] * 50
     assert len(server.seen) == 100
+    assert asked.read_text() == "asked\n"
 
 
 async def test_a_kubeconfig_that_is_gone_when_the_token_expires_is_waited_for(api: Api) -> None:
@@ -268,7 +289,7 @@ async def test_a_kubeconfig_that_is_gone_when_the_token_expires_is_waited_for(ap
     with anyio.move_on_after(0.2) as scope:
         await client.get(PATH)
     assert scope.cancelled_caught
-    server.login("second")
+    server.login(token="second")
 
     assert await client.get(PATH) == {"a": 1}
 

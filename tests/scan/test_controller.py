@@ -531,6 +531,20 @@ async def test_a_stalled_scan_is_woken_by_an_edit() -> None:
         assert cluster.phase() is Phase.SCANNING
 
 
+async def test_a_new_run_begins_without_the_stall_of_the_old_one() -> None:
+    """The edit may have been the cure: it is listed anew before anything is said to be wrong."""
+    cluster = Cluster()
+    cluster.crds.denied = MissingPermission("add a rule")
+    async with cluster.operator():
+        await anyio.sleep(100)
+        cluster.crds.delay_s = 5
+        cluster.edit({"selector": {"include": [name_of(0)]}})
+        await anyio.sleep(2)
+
+        assert cluster.phase() is Phase.DISCOVERING
+        assert cluster.condition("Stalled").status == "False"
+
+
 async def test_a_stalled_scan_can_be_suspended() -> None:
     cluster = Cluster()
     cluster.crds.denied = MissingPermission("add a rule")
