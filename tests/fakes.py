@@ -179,6 +179,11 @@ class FakeStore:
         kept = self.by_name.get(name)
         return kept.capability if kept else None
 
+    async def check(self) -> None:
+        await anyio.lowlevel.checkpoint()
+        if self.denied:
+            raise self.denied
+
     async def write(self, entry: Entry) -> None:
         await anyio.sleep(self.delay_s)
         if self.denied:

@@ -148,7 +148,7 @@ def test_one_run_handles_all_that_is_new() -> None:
     after = begun(spec, FINISHED, annotations={REQUESTED_AT: "10:00"})
 
     assert after.run is not None
-    assert after.run.trigger is Trigger.SPEC_CHANGED
+    assert after.run.trigger is Trigger.RESCAN
     assert (after.rescan, after.requested_at) == ("a", "10:00")
     assert due(fakes.scan(spec, annotations={REQUESTED_AT: "10:00"}), after) is None
 
@@ -161,6 +161,7 @@ def test_one_run_handles_all_that_is_new() -> None:
         pytest.param(UNFINISHED, OTHERWISE, "r1-new", id="edited in mid-run"),
         pytest.param(UNFINISHED, {"rescan": "a"}, "new", id="rescan in mid-run"),
         pytest.param(Handled(run(id="r1-r2")), OTHERWISE, "r1-new", id="edited twice"),
+        pytest.param(UNFINISHED, OTHERWISE | {"rescan": "a"}, "new", id="edited and rescanned"),
     ],
 )
 def test_an_edit_in_mid_run_makes_a_run_of_the_same_lineage(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from capscan.core.errors import MissingPermission, NotServed, ScanGone
+from capscan.core.errors import MissingPermission, NotServed, ScanGone, StatusRejected
 from capscan.kube.client import KubeClient
 from capscan.kube.scans import PATH, StatusWriter, list_scans
 from capscan.model import CapabilityScan, Phase, ScanStatus
@@ -190,6 +190,14 @@ async def test_a_missing_permission_names_the_rule_to_add(
     with pytest.raises(MissingPermission, match=rule) as caught:
         await writer.update(says("hello"))
     assert "user u cannot" in str(caught.value)
+
+
+async def test_a_status_that_is_refused_names_the_likely_cause(api: Api) -> None:
+    api[0].script = [refusal(422, "status.phase: Unsupported value")]
+    writer = StatusWriter(api[1], CapabilityScan.from_wire(Scan().body))
+
+    with pytest.raises(StatusRejected, match=r"Unsupported value.*kubectl apply -k crds/"):
+        await writer.update(says("hello"))
 
 
 async def test_an_older_version_from_the_watch_is_not_taken(

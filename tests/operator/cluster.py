@@ -153,8 +153,8 @@ def until(
             seen = found = look()
             if accept(found):
                 return found
-        except KubectlError as error:
-            seen = error
+        except (KubectlError, KeyError) as error:  # not there yet
+            seen = error if seen is None else seen
         time.sleep(POLL_S)
     raise AssertionError(f"no {what} within {timeout_s:.0f} s; last seen: {seen}")
 

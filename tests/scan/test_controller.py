@@ -519,6 +519,21 @@ async def test_a_missing_permission_stalls_the_scan_and_heals() -> None:
     assert cluster.run_id == "t1"
 
 
+async def test_nobody_is_asked_what_could_not_be_stored() -> None:
+    """Answers cost money: that they may be kept is found out first."""
+    cluster = Cluster()
+    cluster.store.denied = MissingPermission("add a rule")
+    async with cluster.operator():
+        await anyio.sleep(600)
+        assert not cluster.provider.asked
+        stalled = [s for _, s in cluster.sink.versions if s.message == "add a rule"]
+        assert len(stalled) == 1
+        cluster.store.denied = None
+        await anyio.sleep(60)
+
+    assert cluster.phase() is Phase.COMPLETED
+
+
 async def test_a_stalled_scan_is_woken_by_an_edit() -> None:
     cluster = Cluster()
     cluster.crds.denied = MissingPermission("add a rule")

@@ -49,6 +49,12 @@ async def test_a_new_store_is_empty(case: Case) -> None:
     assert await case.store.read(NAME) is None
 
 
+async def test_a_check_writes_nothing(case: Case) -> None:
+    await case.store.check()
+
+    assert await case.store.list_refs() == []
+
+
 async def test_what_is_written_is_read(case: Case) -> None:
     entry = answer()
     await case.store.write(entry)

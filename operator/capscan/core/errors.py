@@ -12,6 +12,7 @@ CapscanError
 ├── ScanError                 the run cannot go on; the scan says so in a condition
 │   ├── MissingPermission     names the RBAC rule to add
 │   ├── MissingKind           capscan's own CRDs are not (or no longer) installed
+│   ├── StatusRejected        the API server does not take the status
 │   └── ScanGone              the CapabilityScan was deleted, or recreated under its name
 └── KubeError                 what the Kubernetes API answered (translated once, in kube/client.py)
     ├── NoCluster             no configuration that says where a cluster is
@@ -20,7 +21,7 @@ CapscanError
     ├── Conflict
     ├── Expired               410: a continue token or resourceVersion that is too old
     ├── Forbidden
-    ├── Invalid               400, 413, 422: this object will never be accepted
+    ├── Invalid               400, 413, 422 and the like: it would be refused again
     └── Unavailable           connection errors, 401, 429, 5xx: it may work later
 
 Errors say what happened. `core/retry.py` alone says what to do about an item's; the patience with
@@ -114,6 +115,12 @@ class MissingKind(ScanError):
     reason = "MissingKind"
 
 
+class StatusRejected(ScanError):
+    """The API server does not take the status: its CRDs may be older than the operator."""
+
+    reason = "StatusRejected"
+
+
 class ScanGone(ScanError):
     """The CapabilityScan this run belongs to no longer exists."""
 
@@ -149,7 +156,7 @@ class Forbidden(KubeError):
 
 
 class Invalid(KubeError):
-    """400, 413, 422, and the 500 of a request that is too large."""
+    """Any other 4xx, and the 500 of a request that is too large."""
 
 
 class Unavailable(KubeError):

@@ -73,17 +73,19 @@ def asks_otherwise(before: CapabilityScan, after: CapabilityScan) -> bool:
 
 
 def due(scan: CapabilityScan, handled: Handled) -> Trigger | None:
-    """Why a new run should start, if it should."""
+    """Why a new run should start, if it should. A rescan that comes with an edit is a rescan: it
+    asks anew about what the run before it has done.
+    """
     if handled.run is None:
         return Trigger.CREATED
-    if handled.run.inputs_hash != inputs_hash(scan.spec):
-        return Trigger.SPEC_CHANGED
     rescan = scan.spec.rescan
     requested_at = scan.metadata.annotations.get(REQUESTED_AT)
     if (rescan and rescan != handled.rescan) or (
         requested_at and requested_at != handled.requested_at
     ):
         return Trigger.RESCAN
+    if handled.run.inputs_hash != inputs_hash(scan.spec):
+        return Trigger.SPEC_CHANGED
     return None
 
 

@@ -8,9 +8,18 @@ write, and the difference is empty.
 
 from collections.abc import Callable
 
-from capscan.core.errors import Conflict, Forbidden, MissingPermission, NotFound, ScanGone
+from capscan.core.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    MissingPermission,
+    NotFound,
+    ScanGone,
+    StatusRejected,
+)
 from capscan.core.status import merge_patch
-from capscan.kube.client import Json, KubeClient
+from capscan.kube.client import KubeClient
+from capscan.kube.transport import Json
 from capscan.model import CapabilityScan, ScanStatus
 from capscan.model.scan import GROUP, VERSION
 
@@ -67,6 +76,11 @@ class StatusWriter:
             raise ScanGone(str(error)) from error
         except Forbidden as error:
             raise _missing_permission("capabilityscans/status", "patch", error) from error
+        except Invalid as error:
+            raise StatusRejected(
+                f"The API server does not take the status: {error}. Are its CRDs older than the "
+                "operator? kubectl apply -k crds/"
+            ) from error
 
     async def _read_again(self) -> None:
         try:

@@ -13,7 +13,7 @@ import anyio
 
 from capscan.core import lifecycle, progress
 from capscan.core.conditions import Stall
-from capscan.core.errors import MissingPermission, ScanError, ScanGone
+from capscan.core.errors import MissingPermission, ScanError, ScanGone, StatusRejected
 from capscan.core.lifecycle import Continue, Handled, Hold, Rest, Start
 from capscan.core.status import Snapshot, finished_run, project, restate
 from capscan.model import CapabilityScan, Phase, Run, ScanStatus, Trigger
@@ -248,12 +248,15 @@ class ScanController:
         return self._scan.spec.progress_interval.total_seconds()
 
     async def _write(self) -> bool:
-        """Write the status, however long the permission for it takes to come."""
+        """Write the status, however long it takes until that is let through.
+
+        Until then nothing is asked: what is not written down would be asked again.
+        """
         refusals = 0
         while True:
             try:
                 return await self._sink.update(self._render)
-            except MissingPermission as error:
+            except (MissingPermission, StatusRejected) as error:
                 logger.error("%s: %s", self.name, error)
                 await anyio.sleep(_pause_s(refusals))
                 refusals += 1

@@ -61,6 +61,10 @@ class Store(Protocol):
         """One in full. Raises ScanError."""
         ...
 
+    async def check(self) -> None:
+        """Raises ScanError where `write` would: before anything is asked that costs money."""
+        ...
+
     async def write(self, entry: Entry) -> None:
         """Store it whole, or not at all. Raises StoreRejected, ScanError."""
         ...

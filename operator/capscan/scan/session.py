@@ -106,6 +106,8 @@ class Session:
             stored = await self._ports.store.list_refs()
             listed = await self._ports.crds.list_refs()
             todo = plan(listed, stored, self._spec(), self._run, self._ports.provider.identity)
+            if todo.pending:
+                await self._ports.store.check()
             for orphan in todo.orphaned:
                 logger.info("%s: its CRD is gone, removing the Capability", orphan.name)
                 await self._ports.store.remove(orphan)

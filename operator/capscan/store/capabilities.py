@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from capscan.core.capability import Entry
 from capscan.core.errors import (
+    Conflict,
     Forbidden,
     Invalid,
     MissingKind,
@@ -19,7 +20,8 @@ from capscan.core.errors import (
     ScanError,
     StoreRejected,
 )
-from capscan.kube.client import Json, KubeClient
+from capscan.kube.client import KubeClient
+from capscan.kube.transport import Json
 from capscan.model import Capability, StoredRef
 from capscan.model.capability import (
     FAILED_REASON,
@@ -32,6 +34,9 @@ from capscan.model.scan import GROUP, VERSION
 from capscan.store.labels import labels
 
 PATH = f"/apis/{GROUP}/{VERSION}/capabilities"
+
+CHECKED_NAME = "written.by.capscan"
+"""Of no object: what `check` pretends to write."""
 
 _OWN_FIELDS = frozenset(
     f"f:{field.alias}" for field in Capability.model_fields.values() if field.alias
@@ -62,15 +67,23 @@ class CapabilityStore:
         except Forbidden as error:
             raise _missing_permission("get", error) from error
 
+    async def check(self) -> None:
+        """Whether a write would be let through: nobody is asked what could not be kept."""
+        await self._apply(CHECKED_NAME, _frame(CHECKED_NAME), dry_run=True)
+
     async def write(self, entry: Entry) -> None:
         """Store it whole, creating it where there is none.
 
         Raises StoreRejected, MissingKind, MissingPermission.
         """
         try:
-            await self._client.apply(f"{PATH}/{entry.ref.name}", _body(entry))
-        except Invalid as error:
+            await self._apply(entry.ref.name, _body(entry))
+        except (Invalid, Conflict) as error:
             raise StoreRejected(f"the API server refused the Capability: {error}") from error
+
+    async def _apply(self, name: str, body: Json, *, dry_run: bool = False) -> None:
+        try:
+            await self._client.apply(f"{PATH}/{name}", body, dry_run=dry_run)
         except NotFound as error:
             raise _missing_kind() from error
         except Forbidden as error:
@@ -97,16 +110,19 @@ def _body(entry: Entry) -> Json:
         "name": entry.ref.name,
         "uid": entry.ref.uid,
     }
+    metadata = {
+        "labels": labels(entry.capability),
+        "annotations": {key: value for key, value in annotations.items() if value},
+        "ownerReferences": [owner],
+    }
+    return _frame(entry.ref.name, **metadata) | entry.capability.to_wire()
+
+
+def _frame(name: str, **metadata: object) -> Json:
     return {
         "apiVersion": f"{GROUP}/{VERSION}",
         "kind": "Capability",
-        "metadata": {
-            "name": entry.ref.name,
-            "labels": labels(entry.capability),
-            "annotations": {key: value for key, value in annotations.items() if value},
-            "ownerReferences": [owner],
-        },
-        **entry.capability.to_wire(),
+        "metadata": {"name": name, **metadata},
     }
 
 

@@ -1,0 +1,166 @@
+"""One request to the API server, once: sent with fresh credentials, and its errors translated.
+
+Built on the transport of kubernetes.aio (configuration, credentials, TLS) and on raw JSON: the
+generated methods would parse every schema of every CRD into models. What to do about an error is
+not decided here.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import aiohttp
+import anyio
+from kubernetes.aio.client import ApiClient
+
+from capscan.core.errors import (
+    Conflict,
+    Expired,
+    Forbidden,
+    Invalid,
+    KubeError,
+    NoCluster,
+    NotFound,
+    NotServed,
+    Unavailable,
+)
+from capscan.kube.config import ClusterSettings, Credentials, credentials, load_configuration
+
+Json = dict[str, Any]
+
+REQUEST_TIMEOUT_S = 30
+
+_ERRORS: Mapping[int, type[KubeError]] = {
+    400: Invalid,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    410: Expired,
+    413: Invalid,
+    422: Invalid,
+}
+_PASSING = frozenset({401, 408, 429})
+"""Refusals that may not last; any other 4xx would come again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What goes out; `body` as text is sent as it is, as an object in JSON."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Json | str | None = None
+    accept: str = "application/json"
+    content_type: str = "application/json"
+
+
+class Transport:
+    """One connection pool to one cluster."""
+
+    def __init__(self, settings: ClusterSettings) -> None:
+        self._settings = settings
+        self._api: ApiClient | None = None
+        self._in_flight: Counter[ApiClient] = Counter()
+        self._renewing = anyio.Lock()
+
+    async def connect(self) -> None:
+        """Load the configuration; raises NoCluster. Nothing is sent yet."""
+        self._api = await self._new_api()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._api:
+            await self._api.close()
+
+    async def login(self) -> Credentials:
+        """Freshly read credentials for another client, as the same user."""
+        return credentials(await load_configuration(self._settings))
+
+    async def send(self, request: Request) -> Json:
+        """The object that came back. Raises KubeError."""
+        api = self._api
+        if api is None:
+            raise RuntimeError("connect() comes first")
+        self._in_flight[api] += 1
+        try:
+            return await self._send_by(api, request)
+        finally:
+            self._in_flight[api] -= 1
+            await self._close_if_stale(api)
+
+    async def _send_by(self, api: ApiClient, request: Request) -> Json:
+        arguments = await api.param_serialize(
+            request.method,
+            request.path,
+            query_params=list(request.query.items()),
+            header_params={"Accept": request.accept, "Content-Type": request.content_type},
+            body=request.body,
+            auth_settings=["BearerToken"],
+        )
+        try:
+            response = await api.call_api(
+                *arguments, _request_timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
+            )
+            data = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unavailable(f"{type(error).__name__}: {error}") from error
+        if response.status >= 300:
+            if response.status == 401:
+                await self._renew_credentials(api)
+            _raise(response.status, response.headers.get("Retry-After"), data)
+        return _parse(data)
+
+    async def _renew_credentials(self, refused: ApiClient) -> None:
+        """A 401 means an expired token or a rotated certificate: read what is there now, once for
+        all requests that were refused together.
+        """
+        async with self._renewing:
+            if self._api is not refused:
+                return
+            try:
+                self._api = await self._new_api()
+            except NoCluster as error:  # being written at this moment, or its exec plugin failed
+                raise Unavailable(str(error)) from error
+
+    async def _new_api(self) -> ApiClient:
+        api = ApiClient(await load_configuration(self._settings))
+        api.user_agent = "capscan"
+        return api
+
+    async def _close_if_stale(self, api: ApiClient) -> None:
+        """Once the last request on it has ended: closing would pull it from under the others."""
+        if api is not self._api and not self._in_flight[api]:
+            del self._in_flight[api]
+            with anyio.CancelScope(shield=True):
+                await api.close()
+
+
+def _parse(data: bytes) -> Json:
+    try:
+        parsed = json.loads(data)
+    except ValueError as error:
+        raise Unavailable(f"the API server's answer is not JSON: {data[:80]!r}") from error
+    if not isinstance(parsed, dict):
+        raise Unavailable(f"the API server's answer is no object: {data[:80]!r}")
+    return parsed
+
+
+def _raise(status: int, retry_after: str | None, data: bytes) -> NoReturn:
+    try:
+        answer = json.loads(data)
+        message, details = str(answer["message"]), answer.get("details") or {}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        message, details = data[:200].decode(errors="replace").strip(), {}
+    if status == 404 and not details.get("name"):
+        raise NotServed(message)
+    if status == 500 and "request is too large" in message:
+        raise Invalid(message)
+    if kind := _ERRORS.get(status):
+        raise kind(message)
+    if status < 500 and status not in _PASSING:
+        raise Invalid(f"{status}: {message}")
+    after_s = float(retry_after) if retry_after and retry_after.isdigit() else None
+    raise Unavailable(f"{status}: {message}", retry_after_s=after_s)
