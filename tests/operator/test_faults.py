@@ -126,8 +126,8 @@ def test_a_status_removed_by_hand_is_written_again(cluster: Cluster, operator: O
 
 
 def test_a_crd_deleted_before_its_turn_is_skipped(cluster: Cluster, operator: Operator) -> None:
-    names = cluster.create_crds(6)
-    operator.start(latency=0.8)
+    names = cluster.create_crds(12)
+    operator.start(latency=0.5)
     scan = cluster.apply_scan(parallelism=1)
     until(lambda: asked(operator.ledger), bool, "the first request")
 
@@ -135,8 +135,8 @@ def test_a_crd_deleted_before_its_turn_is_skipped(cluster: Cluster, operator: Op
     status = cluster.until_phase(scan, "Completed")
 
     assert status["progress"]["skipped"] == 1
-    assert status["progress"]["completed"] == 5
-    assert status["progress"]["summary"] == "6/6"
+    assert status["progress"]["completed"] == 11
+    assert status["progress"]["summary"] == "12/12"
 
 
 def test_a_missing_permission_is_named_and_heals(cluster: Cluster, operator: Operator) -> None:

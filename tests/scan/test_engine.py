@@ -1,7 +1,6 @@
 """Bounded workers: how many at once, when they stop, what they report."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import anyio
@@ -18,7 +17,7 @@ from capscan.core.events import (
     Settled,
 )
 from capscan.core.plan import PlannedItem
-from capscan.scan.engine import Engine
+from capscan.scan.engine import AHEAD_MAX, Engine, Permit, Settle
 from tests.fakes import failed_item, name_of, ref
 
 pytestmark = pytest.mark.anyio
@@ -38,23 +37,22 @@ class Work:
         self.begun = 0
         self.events: list[ScanEvent] = []
 
-    async def __call__(self, item: PlannedItem) -> Settled:
-        self.begun += 1
-        self.in_flight += 1
-        self.in_flight_max = max(self.in_flight_max, self.in_flight)
-        try:
-            await anyio.sleep(self.takes_s)
-        finally:
-            self.in_flight -= 1
+    async def __call__(self, item: PlannedItem, permit: Permit) -> Settled:
+        async with permit:
+            self.begun += 1
+            self.in_flight += 1
+            self.in_flight_max = max(self.in_flight_max, self.in_flight)
+            try:
+                await anyio.sleep(self.takes_s)
+            finally:
+                self.in_flight -= 1
         return CrdScanned(item.ref.name, attempts=1)
 
     def kinds(self) -> Counter[type[ScanEvent]]:
         return Counter(type(event) for event in self.events)
 
 
-def engine(
-    work: Work, parallelism: int, settle: Callable[[PlannedItem], Awaitable[Settled]] | None = None
-) -> Engine:
+def engine(work: Work, parallelism: int, settle: Settle | None = None) -> Engine:
     return Engine(settle or work, work.events.append, parallelism)
 
 
@@ -70,7 +68,7 @@ async def test_as_many_as_allowed_are_in_flight_and_never_more(
 
     assert work.in_flight_max == min(count, parallelism)
     assert anyio.current_time() == pytest.approx(seconds)
-    assert work.kinds() == Counter({CrdStarted: count, CrdScanned: count})
+    assert work.kinds() == Counter({CrdStarted: count, CrdReleased: count, CrdScanned: count})
 
 
 async def test_items_start_in_their_order() -> None:
@@ -87,7 +85,7 @@ async def test_an_item_is_reported_when_it_is_settled_not_when_all_are() -> None
         group.start_soon(engine(work, 1).run, items(3))
         await anyio.sleep(1.5)
 
-        assert work.kinds() == Counter({CrdStarted: 2, CrdScanned: 1})
+        assert work.kinds() == Counter({CrdStarted: 2, CrdReleased: 1, CrdScanned: 1})
 
 
 async def test_failures_and_gone_items_are_events_like_any_other() -> None:
@@ -97,13 +95,16 @@ async def test_failures_and_gone_items_are_events_like_any_other() -> None:
         name_of(2): CrdScanned(name_of(2), attempts=1),
     }
 
-    async def settle(item: PlannedItem) -> Settled:
-        return ends[item.ref.name]
+    async def settle(item: PlannedItem, permit: Permit) -> Settled:
+        async with permit:
+            return ends[item.ref.name]
 
     work = Work()
     await engine(work, 3, settle).run(items(3))
 
-    assert work.kinds() == Counter({CrdStarted: 3, CrdFailed: 1, CrdSkipped: 1, CrdScanned: 1})
+    assert work.kinds() == Counter(
+        {CrdStarted: 3, CrdReleased: 3, CrdFailed: 1, CrdSkipped: 1, CrdScanned: 1}
+    )
 
 
 async def test_more_are_started_at_once_when_it_grows() -> None:
@@ -132,7 +133,7 @@ async def test_none_is_started_until_fewer_are_left_when_it_shrinks() -> None:
         await anyio.sleep(2)
         assert work.in_flight == 2
 
-    assert work.kinds() == Counter({CrdStarted: 9, CrdScanned: 9})
+    assert work.kinds() == Counter({CrdStarted: 9, CrdReleased: 9, CrdScanned: 9})
 
 
 async def test_growing_again_while_too_many_are_in_flight_starts_none() -> None:
@@ -157,7 +158,7 @@ async def test_after_a_stop_what_is_in_flight_may_finish() -> None:
         await anyio.sleep(1)
         running.stop(grace_s=5)
 
-    assert work.kinds() == Counter({CrdStarted: 2, CrdScanned: 2})
+    assert work.kinds() == Counter({CrdStarted: 2, CrdReleased: 2, CrdScanned: 2})
     assert anyio.current_time() == pytest.approx(2)
 
 
@@ -199,10 +200,10 @@ async def test_an_engine_that_was_stopped_before_it_ran_starts_nothing() -> None
 async def test_an_exception_ends_the_run_and_releases_the_others() -> None:
     work = Work(takes_s=60)
 
-    async def settle(item: PlannedItem) -> Settled:
+    async def settle(item: PlannedItem, permit: Permit) -> Settled:
         if item.ref.name == name_of(1):
             raise MissingPermission("you may not")
-        return await work(item)
+        return await work(item, permit)
 
     with pytest.RaisesGroup(MissingPermission):
         await engine(work, 3, settle).run(items(9))
@@ -228,12 +229,61 @@ async def test_an_item_that_is_cancelled_from_within_frees_its_place() -> None:
     """The provider's own scope ends it; the next item takes its turn."""
     work = Work()
 
-    async def settle(item: PlannedItem) -> Settled:
-        with suppress(TimeoutError), anyio.fail_after(1):
-            await anyio.sleep_forever()
+    async def settle(item: PlannedItem, permit: Permit) -> Settled:
+        async with permit:
+            with suppress(TimeoutError), anyio.fail_after(1):
+                await anyio.sleep_forever()
         return CrdSkipped(item.ref.name)
 
     await engine(work, 1, settle).run(items(3))
 
     assert anyio.current_time() == pytest.approx(3)
-    assert work.kinds() == Counter({CrdStarted: 3, CrdSkipped: 3})
+    assert work.kinds() == Counter({CrdStarted: 3, CrdReleased: 3, CrdSkipped: 3})
+
+
+async def test_a_few_more_get_ready_while_the_others_are_in_flight() -> None:
+    """What the API server takes is hidden behind what the provider takes."""
+    work = Work(takes_s=10)
+    read = 0
+
+    async def settle(item: PlannedItem, permit: Permit) -> Settled:
+        nonlocal read
+        await anyio.sleep(1)
+        read += 1
+        return await work(item, permit)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(engine(work, 2, settle).run, items(20))
+        await anyio.sleep(5)
+        assert (work.in_flight, read) == (2, 2 + AHEAD_MAX)
+
+    assert anyio.current_time() == pytest.approx(1 + 10 * 10)
+
+
+async def test_a_stop_keeps_those_that_are_getting_ready_from_starting() -> None:
+    work = Work(takes_s=2)
+    running = engine(work, 2)
+    async with anyio.create_task_group() as group:
+        group.start_soon(running.run, items(20))
+        await anyio.sleep(1)
+        running.stop(grace_s=60)
+
+    assert work.begun == 2
+
+
+async def test_an_answer_that_is_being_stored_frees_its_permit_and_survives_a_stop() -> None:
+    work = Work(takes_s=1)
+
+    async def settle(item: PlannedItem, permit: Permit) -> Settled:
+        outcome = await work(item, permit)
+        await anyio.sleep(3)
+        return outcome
+
+    running = engine(work, 1, settle)
+    async with anyio.create_task_group() as group:
+        group.start_soon(running.run, items(9))
+        await anyio.sleep(1.5)
+        assert work.begun == 2
+        running.stop(grace_s=10)
+
+    assert work.kinds() == Counter({CrdStarted: 2, CrdReleased: 2, CrdScanned: 2})

@@ -1,6 +1,7 @@
 """One CRD from its turn to its end."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -40,7 +41,7 @@ class Setting:
     spec: ScanSpec = field(default_factory=ScanSpec)
 
     async def settle(self, run_id: str = "r2", name: str = NAME) -> Settled:
-        return await self.settler(run_id)(await self.item(name))
+        return await self.settler(run_id)(await self.item(name), nullcontext())
 
     def settler(self, run_id: str = "r2") -> Settler:
         these = ports(self.crds, self.store, self.provider)
@@ -351,7 +352,7 @@ async def test_few_crds_are_read_at_once() -> None:
     settler = setting.settler()
 
     async def settle(item: PlannedItem) -> Any:
-        return await settler(item)
+        return await settler(item, nullcontext())
 
     async with anyio.create_task_group() as group:
         for n in range(20):

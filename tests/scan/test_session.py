@@ -73,7 +73,7 @@ async def test_a_session_settles_everything_and_says_how_it_ended() -> None:
     assert session.outcome is Phase.COMPLETED
     assert (session.listed, tally(session).completed) == (5, 5)
     assert len(setting.store.by_name) == 5
-    assert setting.changes == 10
+    assert setting.changes == 3 * 5
 
 
 async def test_nothing_is_known_before_the_listing() -> None:

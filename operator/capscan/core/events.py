@@ -1,6 +1,7 @@
 """What happens to a run's items: one stream, many readers (status, logs, later metrics).
 
-`CrdStarted` opens an item; exactly one of the others closes it.
+An item that has to be asked about is in flight from `CrdStarted` to `CrdReleased`. What became of
+it is one more event, unless it was interrupted: then it is still pending.
 """
 
 from dataclasses import dataclass
@@ -11,6 +12,13 @@ from capscan.model import FailedItem
 @dataclass(frozen=True, slots=True)
 class CrdStarted:
     """An item is in flight."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CrdReleased:
+    """It is no longer in flight: answered, given up, or interrupted."""
 
     name: str
 
@@ -45,13 +53,6 @@ class CrdFailed:
 @dataclass(frozen=True, slots=True)
 class CrdSkipped:
     """The CRD was deleted between the listing and its turn."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class CrdReleased:
-    """Interrupted by a suspend, an edit or the operator's end: still pending."""
 
     name: str
 

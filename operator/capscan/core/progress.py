@@ -95,10 +95,10 @@ def fold(tally: Tally, event: ScanEvent) -> Tally:
     """The counts after one more event."""
     if isinstance(event, CrdStarted):
         return replace(tally, in_flight=(*tally.in_flight, event.name))
-    rest = tuple(name for name in tally.in_flight if name != event.name)
     if isinstance(event, CrdReleased):
+        rest = tuple(name for name in tally.in_flight if name != event.name)
         return replace(tally, in_flight=rest)
-    tally = replace(tally, in_flight=rest, asked=tally.asked + 1)
+    tally = replace(tally, asked=tally.asked + 1)
     match event:
         case CrdScanned():
             return replace(tally, completed=tally.completed + 1)

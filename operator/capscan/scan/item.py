@@ -36,6 +36,7 @@ from capscan.model import (
     StoredRef,
 )
 from capscan.model.duration import format_duration
+from capscan.scan.engine import Permit
 from capscan.scan.ports import Ports
 
 logger = logging.getLogger(__name__)
@@ -70,11 +71,11 @@ class Settler:
         self._spec = spec
         self._reads = anyio.CapacityLimiter(READS_MAX)
 
-    async def __call__(self, item: PlannedItem) -> Settled:
+    async def __call__(self, item: PlannedItem, permit: Permit) -> Settled:
         """Raises ScanError; everything else that goes wrong is the item's failure."""
         turn = _Turn(item)
         try:
-            return await self._settle(turn)
+            return await self._settle(turn, permit)
         except (ScanError, KubeError):
             raise
         except ItemError as error:
@@ -83,7 +84,7 @@ class Settler:
             logger.exception("%s: a bug, not an answer", item.ref.name)
             return await self._fail(turn, InternalError(f"{type(error).__name__}: {error}"))
 
-    async def _settle(self, turn: _Turn) -> Settled:
+    async def _settle(self, turn: _Turn, permit: Permit) -> Settled:
         name, stored = turn.item.ref.name, turn.item.stored
         try:
             async with self._reads:
@@ -97,7 +98,12 @@ class Settler:
         if stored and known and self._still_right(stored, known, mark):
             await self._store.write(capability.unchanged(crd, known, key, stored.run_id))
             return CrdUnchanged(name)
-        completion = await self._in_time(digest, turn)
+        async with permit:
+            try:
+                completion = await self._in_time(digest, turn)
+            except ItemError as error:
+                # Told before the permit goes on: it may be the failure that stops the run.
+                return await self._fail(turn, error)
         answered = capability.Answered(
             scan=self._scan,
             run_id=self._run.id,
