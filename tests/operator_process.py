@@ -10,22 +10,40 @@ from capscan.settings import Settings
 from tests.providers import LedgerProvider
 
 
-def main() -> int:
-    """Parse the flags, run until signalled."""
-    parser = argparse.ArgumentParser()
+def provider_flags() -> argparse.ArgumentParser:
+    """Which cluster, and what its provider is like."""
+    parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--kubeconfig", required=True)
     parser.add_argument("--ledger", type=Path, required=True)
     parser.add_argument("--latency", type=float, default=0.0)
+    parser.add_argument("--sigma", type=float, default=0.0)
+    parser.add_argument("--flaky", type=float, default=0.0)
     parser.add_argument("--fail", default="")
     parser.add_argument("--unavailable", default="")
+    return parser
+
+
+def provider(flags: argparse.Namespace) -> LedgerProvider:
+    """As the flags say."""
+    return LedgerProvider(
+        ledger=flags.ledger,
+        latency_s=flags.latency,
+        sigma=flags.sigma,
+        flaky=flags.flaky,
+        fail=flags.fail,
+        unavailable=flags.unavailable,
+    )
+
+
+def main() -> int:
+    """Parse the flags, run until signalled."""
+    parser = argparse.ArgumentParser(parents=[provider_flags()])
     parser.add_argument("--probe-port", type=int)
     flags = parser.parse_args()
     configure_logging(verbose=True)
-    settings = Settings(
-        cluster=ClusterSettings(kubeconfig=flags.kubeconfig), probe_port=flags.probe_port
-    )
-    provider = LedgerProvider(flags.ledger, flags.latency, flags.fail, flags.unavailable)
-    return run_operator(settings, provider)
+    cluster = ClusterSettings(kubeconfig=flags.kubeconfig)
+    settings = Settings(cluster=cluster, probe_port=flags.probe_port)
+    return run_operator(settings, provider(flags))
 
 
 if __name__ == "__main__":

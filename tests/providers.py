@@ -8,6 +8,7 @@ import fnmatch
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 
 import anyio
 
@@ -50,22 +51,37 @@ class ScriptedProvider:
 
 @dataclass
 class LedgerProvider:
-    """Waits, then answers, or fails for good where the name matches a glob."""
+    """Waits, then answers; fails for good, or is unavailable, where the name matches a glob.
+
+    `latency_s` is the mean; with `sigma` above 0 latencies are lognormal with that shape. `flaky`
+    is the share of requests that end as unavailable. Both are drawn from a fixed seed.
+    """
 
     ledger: Path
     latency_s: float = 0.0
+    sigma: float = 0.0
+    flaky: float = 0.0
     fail: str = ""
     unavailable: str = ""
     name: str = "ledger"
     model: str = "ledger/1"
     identity: str = "ledger/1"
+    random: Random = field(default_factory=lambda: Random(0))
 
     async def complete(self, digest: Digest) -> Completion:
         with self.ledger.open("a") as ledger:
             ledger.write(f"{digest.name}\n")
-        await anyio.sleep(self.latency_s)
+        await anyio.sleep(self._latency_s())
         if self.fail and fnmatch.fnmatch(digest.name, self.fail):
             raise RequestRejected(f"{digest.name} is not to my taste")
         if self.unavailable and fnmatch.fnmatch(digest.name, self.unavailable):
             raise ProviderUnavailable("come back later")
+        if self.random.random() < self.flaky:
+            raise ProviderUnavailable("out of luck")
         return Completion(analysis(digest.name))
+
+    def _latency_s(self) -> float:
+        if not self.sigma:
+            return self.latency_s
+        # The mean of a lognormal is exp(mu + sigma^2 / 2).
+        return self.latency_s * self.random.lognormvariate(-(self.sigma**2) / 2, self.sigma)

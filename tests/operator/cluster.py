@@ -32,10 +32,10 @@ class Cluster:
         self.apply(*bodies)
         return [body["metadata"]["name"] for body in bodies]
 
-    def apply(self, *bodies: Json) -> str:
+    def apply(self, *bodies: Json, timeout_s: float = WAIT_S) -> str:
         """kubectl apply."""
-        items = {"apiVersion": "v1", "kind": "List", "items": list(bodies)}
-        return self.kubectl("apply", "--server-side", "-f", "-", input=json.dumps(items))
+        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(bodies)})
+        return self.kubectl("apply", "--server-side", "-f", "-", input=text, timeout_s=timeout_s)
 
     def apply_scan(self, name: str = "scan", **spec: Any) -> str:
         """Apply a scan over this test's CRDs, named for this test; returns its name."""

@@ -37,20 +37,17 @@ class Operator:
         assert self._process is not None
         return self._process.pid
 
-    def start(
-        self, *, latency: float = 0.0, fail: str = "", unavailable: str = "", port: int = 0
-    ) -> None:
-        """Start it; it is at work a moment later."""
-        command = [
-            *(sys.executable, "-m", "tests.operator_process"),
-            f"--kubeconfig={self.kubeconfig}",
-            f"--ledger={self.ledger}",
-            f"--latency={latency}",
-            f"--fail={fail}",
-            f"--unavailable={unavailable}",
-            *([f"--probe-port={port}"] if port else []),
-        ]
-        self.spawn(command)
+    def start(self, **flags: float | str) -> None:
+        """Start it with flags of `tests.operator_process`; it is at work a moment later."""
+        options = [f"--{name.replace('_', '-')}={value}" for name, value in flags.items()]
+        self.spawn(
+            [
+                *(sys.executable, "-m", "tests.operator_process"),
+                f"--kubeconfig={self.kubeconfig}",
+                f"--ledger={self.ledger}",
+                *options,
+            ]
+        )
 
     def spawn(self, command: list[str]) -> None:
         """Start another command in its place."""

@@ -100,7 +100,7 @@ def test_probes_say_when_it_is_alive_and_when_it_does_its_job(
 ) -> None:
     port = next(iter(free_ports()))
     cluster.kubectl("delete", "crd", "capabilityscans.capscan.dev")
-    operator.start(port=port)
+    operator.start(probe_port=port)
 
     until(lambda: ask(port, "livez"), lambda a: a == (200, "ok\n"), "life")
     status, _ = until(lambda: ask(port, "readyz"), lambda a: "not installed" in a[1], "a reason")

@@ -1,0 +1,210 @@
+"""The whole operator through a real API server, beside a loop that asks one question at a time.
+
+The provider answers after 0.5 s on average, so the bound of a run is items x latency /
+parallelism. Requests are counted by a proxy between the operator and the API server; memory and
+processor time are read from the operator's own process.
+"""
+
+import io
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.builders import crd
+from tests.kubectl import Kubectl
+from tests.operator.cluster import Cluster, asked
+from tests.operator.conftest import account_kubeconfig, install
+from tests.operator.process import Operator
+from tests.proxy import CountingProxy, Request
+
+from benchmarks.figures import Figure
+from benchmarks.memory import cpu_s, rss_mib
+from capscan.localplane.console import Console
+from capscan.localplane.plane import Plane
+
+ITEMS = 125
+LATENCY_S = 0.5
+SIGMA = 0.5
+FLAKY = 0.05
+FAIL = "thing01*"
+PARALLELISMS = (1, 5, 10, 20, 64)
+SIZES = (1000, 4000)
+INTERVAL_S = 2.0
+RUN_TIMEOUT_S = 300
+
+STATUS = Request("PATCH", "capabilityscans/{name}/status")
+READ = Request("GET", "customresourcedefinitions/{name}")
+LISTS = (Request("GET", "customresourcedefinitions"), Request("GET", "capabilities"))
+# What an API server with thousands of CRDs needs to stay within this machine.
+MEMORY = {"GOMEMLIMIT": "7GiB", "GOGC": "40"}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One run of the operator."""
+
+    took_s: float
+    failed: int
+    asked: int
+    status_writes: int
+    reads: int
+    lists: int
+    rss_mib: float
+    cpu_s: float
+
+
+def measure() -> list[Figure]:
+    """All of it, on one control plane that grows."""
+    os.environ.update(MEMORY)
+    with tempfile.TemporaryDirectory() as name, _cluster(Path(name)) as cluster:
+        folder = Path(name)
+        cluster.create_crds(ITEMS)
+        figures, rss_125 = _against_the_loop(cluster, folder)
+        return figures + _growth(cluster, folder, rss_125)
+
+
+def _against_the_loop(cluster: Cluster, folder: Path) -> tuple[list[Figure], float]:
+    loop_s, _, loop_mib = _loop(cluster, folder, latency=LATENCY_S)
+    _, loop_failed, _ = _loop(cluster, folder, latency=0.0, flaky=FLAKY, fail=FAIL)
+    runs = {p: _run(cluster, folder, p, latency=LATENCY_S) for p in PARALLELISMS}
+    varied = _run(cluster, folder, 10, latency=LATENCY_S, sigma=SIGMA)
+    flaky = _run(cluster, folder, 10, latency=0.0, flaky=FLAKY, fail=FAIL)
+    ten = runs[10]
+    figures = [Figure("loop, one at a time", loop_s, "s")]
+    for parallelism, run in runs.items():
+        bound = ITEMS * LATENCY_S / parallelism
+        target = 1.15 if parallelism == 10 else None
+        figures.append(Figure(f"{parallelism} at a time / bound", run.took_s / bound, "x", target))
+    bound = ITEMS * LATENCY_S / 10
+    figures += [
+        Figure("10 at a time, lognormal / bound", varied.took_s / bound, "x"),
+        Figure("loop / 10 at a time", loop_s / ten.took_s, "x", 8, at_least=True),
+        Figure("loop / 5 at a time", loop_s / runs[5].took_s, "x", 5, at_least=True),
+        Figure("failed, the loop", loop_failed, "items"),
+        Figure("failed, 10 at a time", flaky.failed, "items", loop_failed),
+        Figure("RSS / the loop's", ten.rss_mib / loop_mib, "x", 1.5),
+        Figure("RSS", ten.rss_mib, "MiB", 110),
+        Figure("CPU per item", ten.cpu_s / ITEMS * 1000, "ms"),
+        Figure("status writes", ten.status_writes, "requests", ten.took_s / INTERVAL_S + 6),
+    ]
+    return figures, ten.rss_mib
+
+
+def _growth(cluster: Cluster, folder: Path, rss_125: float) -> list[Figure]:
+    figures: list[Figure] = []
+    per_item_s: list[float] = []
+    rss = 0.0
+    have = ITEMS
+    for size in SIZES:
+        _create(cluster, range(have, size))
+        have = size
+        run = _run(cluster, folder, 64, latency=0.0)
+        per_item_s.append(run.took_s / size)
+        rss = run.rss_mib
+        figures.append(Figure(f"{size} CRDs", run.took_s, "s"))
+    rescan = _run(cluster, folder, 64, latency=0.0, refresh="IfChanged")
+    return [
+        *figures,
+        Figure("time per CRD, 4000 / 1000", per_item_s[1] / per_item_s[0], "x", 1.15),
+        Figure("RSS at 4000", rss, "MiB", 200),
+        Figure("RSS at 4000 / at 125", rss / rss_125, "x", 1.3),
+        Figure("rescan of 4000 unchanged", rescan.took_s, "s", 10),
+        Figure("  its listings", rescan.lists, "lists", 2),
+        Figure("  its reads", rescan.reads, "requests", 0),
+        Figure("  its questions", rescan.asked, "requests", 0),
+    ]
+
+
+@contextmanager
+def _cluster(folder: Path) -> Iterator[Cluster]:
+    plane = Plane(folder / "plane", Console(io.StringIO()))
+    try:
+        info = plane.up()
+        kubectl = Kubectl(info.kubectl, info.kubeconfig)
+        install(kubectl)
+        yield Cluster(kubectl, "bench.example.com")
+    finally:
+        plane.down()
+
+
+def _create(cluster: Cluster, numbers: range) -> None:
+    """Many CRDs by four kubectl at a time, then wait until the API server has digested them."""
+    chunks = [numbers[at : at + 100] for at in range(0, len(numbers), 100)]
+
+    def create(chunk: range) -> None:
+        cluster.apply(*(crd(f"kind{n:05}s", group=cluster.group) for n in chunk), timeout_s=600)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(create, chunks))
+    cluster.kubectl(
+        *("wait", "--for=condition=Established", "crd", "--all", "--timeout=900s"), timeout_s=910
+    )
+
+
+def _run(
+    cluster: Cluster,
+    folder: Path,
+    parallelism: int,
+    *,
+    refresh: str = "Always",
+    **provider: float | str,
+) -> Measured:
+    """One run by a fresh operator, held until it is ready, so that its start is not compared."""
+    with CountingProxy(account_kubeconfig(cluster.kubectl, folder)) as proxy:
+        operator = Operator(proxy.write_kubeconfig(folder / "proxy.kubeconfig"), folder)
+        operator.ledger.unlink(missing_ok=True)
+        operator.start(**provider)
+        try:
+            scan = cluster.apply_scan(
+                parallelism=parallelism,
+                refresh=refresh,
+                suspend=True,
+                progressInterval=f"{INTERVAL_S:g}s",
+            )
+            cluster.until_phase(scan, "Suspended")
+            proxy.reset()
+            process = Path(f"/proc/{operator.pid}")
+            cpu, began = cpu_s(process), time.monotonic()
+            cluster.patch(scan, {"suspend": False})
+            # One waiting kubectl: a polling one would compete for the processor.
+            cluster.wait(scan, timeout_s=RUN_TIMEOUT_S)
+            took_s = time.monotonic() - began
+            return Measured(
+                took_s=took_s,
+                failed=cluster.status(scan)["progress"]["failed"],
+                asked=len(asked(operator.ledger)),
+                status_writes=proxy.counts[STATUS],
+                reads=proxy.counts[READ],
+                lists=sum(proxy.counts[request] for request in LISTS),
+                rss_mib=rss_mib(process),
+                cpu_s=cpu_s(process) - cpu,
+            )
+        finally:
+            operator.close()
+            cluster.remove()
+
+
+def _loop(cluster: Cluster, folder: Path, **provider: float | str) -> tuple[float, int, float]:
+    """(seconds, failed items, MiB) of the loop, in a process of its own."""
+    kubeconfig = account_kubeconfig(cluster.kubectl, folder)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "benchmarks.one_at_a_time"),
+            *("--kubeconfig", str(kubeconfig), "--ledger", str(folder / "loop.ledger")),
+            *("--group", cluster.group),
+            *(f"--{name}={value}" for name, value in provider.items()),
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=RUN_TIMEOUT_S,
+    )
+    took_s, failed, mib = done.stdout.split()
+    return float(took_s), int(failed), float(mib)

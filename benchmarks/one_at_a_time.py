@@ -1,0 +1,61 @@
+"""What most people would write first: a loop over the CRDs, one question after the other.
+
+It does the same work by the same parts (read, digest, ask with retries, store), without planning,
+workers, status or resuming: the other side of `bench_engine`.
+"""
+
+import argparse
+import random
+import time
+from contextlib import nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+
+import anyio
+from tests.operator_process import provider, provider_flags
+
+from benchmarks.memory import rss_mib
+from capscan.core.events import CrdFailed
+from capscan.core.plan import PlannedItem, plan_key
+from capscan.kube.client import KubeClient
+from capscan.kube.config import ClusterSettings
+from capscan.kube.crds import CrdSource
+from capscan.model import Run, ScanSpec, Trigger
+from capscan.scan.item import Settler
+from capscan.scan.ports import Ports
+from capscan.store.capabilities import CapabilityStore
+
+
+async def loop(flags: argparse.Namespace) -> None:
+    """Print seconds, failures and MiB."""
+    client = KubeClient(ClusterSettings(kubeconfig=flags.kubeconfig))
+    await client.connect()
+    ports = Ports(
+        crds=CrdSource(client),
+        store=CapabilityStore(client),
+        provider=provider(flags),
+        now=lambda: datetime.now(UTC),
+        jitter=random.random,
+    )
+    began = time.monotonic()
+    run = Run(
+        id="loop",
+        trigger=Trigger.CREATED,
+        inputs_hash="",
+        owner="loop",
+        start_time=datetime.now(UTC),
+    )
+    settle = Settler(ports, scan="loop", run=run, spec=ScanSpec)
+    failed = 0
+    for ref in await ports.crds.list_refs():
+        if ref.name.endswith(flags.group):
+            item = PlannedItem(ref, plan_key(ref, ports.provider.identity))
+            failed += isinstance(await settle(item, nullcontext()), CrdFailed)
+    print(time.monotonic() - began, failed, rss_mib(Path("/proc/self")))
+    await client.close()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(parents=[provider_flags()])
+    parser.add_argument("--group", required=True)
+    anyio.run(loop, parser.parse_args())
