@@ -3,7 +3,7 @@
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,23 +29,26 @@ class Figure:
         return self.value >= self.target if self.at_least else self.value <= self.target
 
 
-def report(name: str, figures: Sequence[Figure]) -> None:
-    """Print a table for people and write `out/<name>.json` for machines."""
-    width = max(len(figure.name) for figure in figures)
-    print(f"\n{name}")
+def report(name: str, figures: Iterable[Figure]) -> None:
+    """Print each figure as it comes, for people, and write `out/<name>.json` for machines."""
+    print(f"\n{name}", flush=True)
+    rows = []
     for figure in figures:
-        sign = ">=" if figure.at_least else "<="
-        target = "" if figure.target is None else f"{sign} {figure.target:g}"
-        verdict = {None: "", True: "met", False: "NOT MET"}[figure.met]
-        print(
-            f"  {figure.name:<{width}}  {figure.value:>9.2f} {figure.unit:<9} {target:<9} {verdict}"
-        )
+        print(_row(figure), flush=True)
+        told = {k: v for k, v in asdict(figure).items() if k != "at_least"}
+        rows.append(told | {"met": figure.met})
     OUT.mkdir(exist_ok=True)
-    rows = [
-        {k: v for k, v in asdict(f).items() if k != "at_least"} | {"met": f.met} for f in figures
-    ]
     body = {"figures": rows, "environment": _environment()}
     (OUT / f"{name}.json").write_text(json.dumps(body, indent=2) + "\n")
+
+
+def _row(figure: Figure) -> str:
+    sign = ">=" if figure.at_least else "<="
+    target = "" if figure.target is None else f"{sign} {figure.target:.4g}"
+    verdict = {None: "", True: "met", False: "NOT MET"}[figure.met]
+    return (
+        f"  {figure.name:<34} {figure.value:>9.2f} {figure.unit:<9} {target:<9} {verdict}".rstrip()
+    )
 
 
 def _environment() -> dict[str, object]:

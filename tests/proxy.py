@@ -5,6 +5,7 @@ What a component costs the API server is a claim about requests, so it is counte
 
 import asyncio
 import base64
+import contextlib
 import re
 import ssl
 import threading
@@ -106,10 +107,11 @@ class CountingProxy:
         ) as answer:
             kept = {k: v for k, v in answer.headers.items() if k.lower() not in HOP_BY_HOP}
             response = web.StreamResponse(status=answer.status, headers=kept)
-            await response.prepare(request)
-            async for chunk in answer.content.iter_any():
-                await response.write(chunk)
-            await response.write_eof()
+            with contextlib.suppress(ConnectionResetError):  # the client has gone: its right
+                await response.prepare(request)
+                async for chunk in answer.content.iter_any():
+                    await response.write(chunk)
+                await response.write_eof()
             return response
 
 
