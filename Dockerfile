@@ -7,15 +7,17 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=igno
 # The packages first: they change less often than the source, and this layer takes the time.
 COPY requirements/build.txt requirements/runtime.txt requirements/
 RUN pip install --require-hashes -r requirements/build.txt \
- && python -m venv /opt/capscan \
- && /opt/capscan/bin/pip install --require-hashes -r requirements/runtime.txt
+ && python -m venv --without-pip /opt/capscan \
+ && pip --python /opt/capscan install --require-hashes -r requirements/runtime.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY operator/ operator/
 COPY crds/ crds/
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir /tmp/dist . \
- && /opt/capscan/bin/pip install --no-deps /tmp/dist/capscan-*.whl
+ && pip --python /opt/capscan install --no-deps /tmp/dist/capscan-*.whl
 
 FROM python:3.11-slim
+# The operator installs nothing. What the image brings for that is hidden, though its layer stays.
+RUN python -m pip uninstall --yes pip setuptools wheel
 COPY --from=build /opt/capscan /opt/capscan
 ENV PATH=/opt/capscan/bin:$PATH PYTHONUNBUFFERED=1
 # A number, not a name: runAsNonRoot can only check a number.

@@ -28,12 +28,13 @@ test: $(READY) ## every test, with branch coverage
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 
-check: $(READY) ## lint, types, import contract, rendered files fresh
+check: $(READY) ## lint, types, import contract, rendered files fresh, Dockerfile
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m capscan.crdgen --check
+	$(BIN)/hadolint Dockerfile
 
 format: $(READY) ## format the sources and fix what ruff can fix
 	$(BIN)/ruff format

@@ -4,8 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from capscan.cli.operator import configure_logging, run_operator
-from capscan.kube.config import ClusterSettings
+from capscan.cli.operator import run_operator
 from capscan.settings import Settings
 from tests.providers import LedgerProvider
 
@@ -40,9 +39,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(parents=[provider_flags()])
     parser.add_argument("--probe-port", type=int)
     flags = parser.parse_args()
-    configure_logging(verbose=True)
-    cluster = ClusterSettings(kubeconfig=flags.kubeconfig)
-    settings = Settings(cluster=cluster, probe_port=flags.probe_port)
+    settings = Settings(kubeconfig=flags.kubeconfig, probe_port=flags.probe_port, log_level="debug")
     return run_operator(settings, provider(flags))
 
 

@@ -106,9 +106,9 @@ class Application:
                 group.cancel_scope.cancel()
 
     async def _close(self, controllers: Controllers) -> None:
-        logger.info("stopping: items in flight have %.0f s to finish", self._settings.drain_s)
-        with anyio.move_on_after(self._settings.drain_s + CLOSE_MARGIN_S) as scope:
-            await controllers.close(self._settings.drain_s)
+        logger.info("stopping: items in flight have %.0f s to finish", self._settings.drain_seconds)
+        with anyio.move_on_after(self._settings.drain_seconds + CLOSE_MARGIN_S) as scope:
+            await controllers.close(self._settings.drain_seconds)
         if scope.cancelled_caught:
             logger.warning("gave up on the last status: the API server did not take it in time")
 
@@ -191,5 +191,8 @@ def _parse(body: Json) -> CapabilityScan | None:
         return CapabilityScan.from_wire(body)
     except ValidationError as error:
         name = body["metadata"].get("name")
-        logger.error("%s: not a CapabilityScan this version understands: %s", name, error)
+        logger.error(
+            "%s: not a CapabilityScan this version understands: %s", name, error,
+            extra={"scan": name},
+        )  # fmt: skip
         return None

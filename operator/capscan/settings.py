@@ -1,16 +1,225 @@
-"""What can be set from outside when the operator starts."""
+"""What can be set from outside when the operator starts: the one place that says so.
 
-from dataclasses import dataclass, field
+Each setting has one name in three spellings: `--drain-seconds`, `CAPSCAN_DRAIN_SECONDS`, and
+`drainSeconds` in the file; a flag wins over the environment, and that over the file. No setting is
+a secret, so all of them may be logged. The flags are made from this model in `cli/operator.py`, the
+table in docs/install.md by its test.
+"""
 
+import difflib
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+from pydantic import Field, ValidationError, field_validator
+from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from capscan.core.errors import WrongSettings
 from capscan.kube.config import ClusterSettings
 
+PREFIX = "CAPSCAN_"
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Settings of one operator process."""
+ELSEWHERE = frozenset({"CAPSCAN_CACHE", "CAPSCAN_PLANE_DIR"})
+"""Variables that other commands read."""
 
-    cluster: ClusterSettings = field(default_factory=ClusterSettings)
-    probe_port: int | None = None
-    """Port of /livez and /readyz on all interfaces; None serves none."""
-    drain_s: float = 8.0
-    """Seconds that items in flight have to finish after a SIGTERM."""
+FOR_TESTS = frozenset({"CAPSCAN_CORPUS", "CAPSCAN_UPDATE_GOLDEN"})
+"""Variables that this repository's tests read, and hand on to the operators they start."""
+
+VALUE_CHARS_MAX = 60
+
+
+class Settings(BaseSettings):
+    """Settings of one operator process. What is not given is taken from the environment, then from
+    the file that `config` names. Raises WrongSettings or, over a value, pydantic's own error:
+    `load` is for people.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True
+    )
+
+    config: Path | None = Field(default=None, description="Read settings from this YAML file.")
+    kubeconfig: str | None = Field(
+        default=None,
+        description="The kubeconfig to use. Default: as kubectl, or the pod's account.",
+    )
+    context: str | None = Field(default=None, description="A context of the kubeconfig.")
+    probe_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="Serve /livez and /readyz on this port of all interfaces. Default: nowhere.",
+    )
+    drain_seconds: float = Field(
+        default=8.0,
+        ge=0,
+        le=3600,
+        description="Seconds that items in flight have to finish once the operator is told to stop."
+        " Keep it 5 below the Pod's terminationGracePeriodSeconds.",
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="Lines for people, or one JSON object a line."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least serious lines that are logged."
+    )
+
+    @property
+    def cluster(self) -> ClusterSettings:
+        """Which cluster, and as whom."""
+        return ClusterSettings(self.kubeconfig, self.context)
+
+    def shown(self) -> dict[str, Any]:
+        """What is set, as it would stand in a file; fit to be logged."""
+        set_ = self.model_dump(mode="json", exclude_none=True)
+        return {to_camel(name): value for name, value in set_.items()}
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_values(cls, value: object) -> object:
+        """`probePort: on` is not port 1."""
+        if isinstance(value, bool):
+            raise ValueError("a truth value")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, environment, file."""
+        return init_settings, env_settings, _File(settings_cls)
+
+
+def load(flags: Mapping[str, str | None]) -> Settings:
+    """The settings with these flags, by name, None where one is not given. Raises WrongSettings,
+    which names every value that will not do and what to write instead.
+    """
+    given: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        problems = [(str(p["loc"][0]), p["input"]) for p in error.errors()]
+        raise WrongSettings(
+            "\n".join(f"{_origin(n, given)} is {_said(v)}: write {wanted(n)}" for n, v in problems)
+        ) from None
+
+
+def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """A sentence on each variable that looks like a setting and is none."""
+    ours = {name for name in environ if name.upper().startswith(PREFIX)}
+    known = {variable(name) for name in Settings.model_fields} | ELSEWHERE | FOR_TESTS
+    return [
+        f"{name} is set, and is no setting{_nearest_variable(name)}"
+        for name in sorted(ours)
+        if name.upper() not in known
+    ]
+
+
+def flag(name: str) -> str:
+    """The flag for this setting."""
+    return f"--{name.replace('_', '-')}"
+
+
+def variable(name: str) -> str:
+    """The environment variable for this setting."""
+    return f"{PREFIX}{name.upper()}"
+
+
+def file_keys() -> dict[str, str]:
+    """The name in the file of each setting that may stand there."""
+    return {to_camel(name): name for name in Settings.model_fields if name != "config"}
+
+
+def wanted(name: str) -> str:
+    """What may be written as this setting's value."""
+    field = Settings.model_fields[name]
+    types = get_args(field.annotation) or (field.annotation,)
+    if choices := [type_ for type_ in types if isinstance(type_, str)]:
+        return f"{', '.join(choices[:-1])} or {choices[-1]}"
+    if int in types or float in types:
+        least, most = _bounds(field)
+        return f"a {'whole ' if int in types else ''}number from {least} to {most}"
+    return "a path" if Path in types else "text"
+
+
+def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """`; did you mean X?` where there is an X close to what was written."""
+    spelt = {k.lower(): k for k in known}
+    found = difflib.get_close_matches(name.lower(), spelt, n=1)
+    return f"; did you mean {prefix}{spelt[found[0]]}?" if found else ""
+
+
+def _nearest_variable(name: str) -> str:
+    """By what comes after the prefix, which is the same in all of them."""
+    return nearest(name[len(PREFIX) :], map(str.upper, Settings.model_fields), PREFIX)
+
+
+class _File(PydanticBaseSettingsSource):
+    """The YAML file that the sources before this one name."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        path = self.current_state.get("config")
+        return _read(Path(path)) if path else {}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise WrongSettings(f"{path} cannot be read: {reason}") from None
+    except yaml.YAMLError as error:
+        raise WrongSettings(f"{path} is not YAML{_place(error)}") from None
+    if not isinstance(content, dict):
+        if content is None:
+            return {}
+        raise WrongSettings(f"{path} holds no settings: write lines such as `probePort: 8080`")
+    keys = file_keys()
+    if unknown := [str(key) for key in content if key not in keys]:
+        raise WrongSettings(
+            "\n".join(f"{path}: no setting is called {k}{nearest(k, keys)}" for k in unknown)
+            + f"\nA file may set {', '.join(keys)}."
+        )
+    return {keys[key]: value for key, value in content.items()}
+
+
+def _place(error: yaml.YAMLError) -> str:
+    """Without the snippet that the error itself would show."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        return f": line {error.problem_mark.line + 1}: {error.problem}"
+    return ""
+
+
+def _bounds(field: FieldInfo) -> tuple[Any, Any]:
+    bounds = {k: getattr(m, k) for m in field.metadata for k in ("ge", "le") if hasattr(m, k)}
+    return bounds["ge"], bounds["le"]
+
+
+def _origin(name: str, flags: Mapping[str, object]) -> str:
+    """Where the value stands that was taken for this setting, as the user spells it."""
+    environ = {key.upper(): value for key, value in os.environ.items() if value}
+    if name in flags:
+        return flag(name)
+    if variable(name) in environ:
+        return variable(name)
+    return f"{to_camel(name)} in {flags.get('config') or environ.get(variable('config'))}"
+
+
+def _said(value: object) -> str:
+    """The wrong value, unless it is more than a word: that may be anything, a secret too."""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, dict | list) or len(text) > VALUE_CHARS_MAX or not text.isprintable():
+        return "not what can stand there"
+    return "empty" if value is None or not text else text

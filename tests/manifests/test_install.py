@@ -1,6 +1,7 @@
 """manifests/: installed in one go, and allowed what it needs and nothing else."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from capscan.settings import Settings, load
 from tests.manifests.kubectl import ROOT, Kubectl, established, refusal
 
 BASE = str(ROOT / "manifests")
@@ -83,6 +85,7 @@ def test_the_base_holds_no_custom_resource(kubectl: Kubectl) -> None:
         "ServiceAccount",
         "ClusterRole",
         "ClusterRoleBinding",
+        "ConfigMap",
         "Deployment",
     ]
 
@@ -230,10 +233,56 @@ def test_the_container_writes_nothing_to_its_disk_and_stays_in_its_memory(
     assert container["resources"]["limits"]["memory"] == "256Mi"
 
 
-def test_the_probes_ask_a_port_that_is_there(kubectl: Kubectl) -> None:
-    """By its name."""
+def settings(kubectl: Kubectl, folder: Path) -> Settings:
+    """What the operator makes of its arguments and the files that the Pod mounts."""
+    spec = pod(kubectl)["spec"]
+    (container,) = spec["containers"]
+    (volume,) = spec["volumes"]
+    (mount,) = container["volumeMounts"]
+    files = one(kubectl, "ConfigMap")
+    assert volume["configMap"]["name"] == files["metadata"]["name"]
+    assert volume["name"] == mount["name"]
+    for name, text in files["data"].items():
+        (folder / name).write_text(text, encoding="utf-8")
+    command, config = container["args"]
+    assert command == "operator"
+    return load(
+        {"config": config.removeprefix("--config=").replace(mount["mountPath"], str(folder))}
+    )
+
+
+def test_the_operator_understands_the_settings_it_is_given(
+    kubectl: Kubectl, tmp_path: Path
+) -> None:
+    """Logs for machines, and time enough to stop before the kubelet ends it."""
+    found = settings(kubectl, tmp_path)
+    grace_s = pod(kubectl)["spec"]["terminationGracePeriodSeconds"]
+
+    assert found.log_format == "json"
+    assert found.drain_seconds + 5 < grace_s
+
+
+def test_an_edit_of_the_settings_rolls_the_deployment_out(kubectl: Kubectl, tmp_path: Path) -> None:
+    """The Pod names a ConfigMap whose name changes with what is in it."""
+    shutil.copytree(ROOT / "manifests", tmp_path / "manifests")
+    shutil.copytree(ROOT / "crds", tmp_path / "crds")
+    with (tmp_path / "manifests" / "config.yaml").open("a", encoding="utf-8") as config:
+        config.write("context: other\n")
+
+    def volume(base: Path) -> str:
+        documents = yaml.safe_load_all(kubectl("kustomize", str(base)))
+        (deployment,) = (d for d in documents if d["kind"] == "Deployment")
+        (volume,) = deployment["spec"]["template"]["spec"]["volumes"]
+        return str(volume["configMap"]["name"])
+
+    assert volume(tmp_path / "manifests") != volume(ROOT / "manifests")
+
+
+def test_the_probes_ask_a_port_that_is_there(kubectl: Kubectl, tmp_path: Path) -> None:
+    """By its name; and the operator serves it."""
     (container,) = pod(kubectl)["spec"]["containers"]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert settings(kubectl, tmp_path).probe_port == ports["probes"]
 
     asked = [container[probe]["httpGet"] for probe in ("livenessProbe", "readinessProbe")]
 

@@ -3,54 +3,67 @@
 import logging
 import signal
 import sys
+from collections.abc import Callable
 
 import anyio
 import click
 
 from capscan.app import Application
-from capscan.core.errors import NoCluster
+from capscan.core.errors import NoCluster, WrongSettings
 from capscan.handlers import watch_with_kopf
 from capscan.inference.heuristic import OfflineAnalysis
-from capscan.kube.config import ClusterSettings
+from capscan.logs import configure_logging
 from capscan.scan.ports import Provider
-from capscan.settings import Settings
+from capscan.settings import Settings, flag, load, unknown_variables, variable, wanted
 
 logger = logging.getLogger("capscan")
 
 EXIT_UNREACHABLE = 3
 
 
+def _flags(command: Callable[..., None]) -> Callable[..., None]:
+    """One flag a setting. What may be given is checked with the other sources, in one place."""
+    for name, field in reversed(Settings.model_fields.items()):
+        text = f"{field.description} [{variable(name)}; {wanted(name)}]"
+        command = click.option(flag(name), metavar="VALUE", help=text)(command)
+    return command
+
+
 @click.command()
-@click.option("--kubeconfig", metavar="FILE", help="Default: as kubectl, or the pod's account.")
-@click.option("--context", metavar="NAME", help="A context of the kubeconfig.")
-@click.option("--probe-port", type=click.IntRange(0, 65535), help="Serve /livez and /readyz there.")
-@click.option("--verbose", is_flag=True, help="Log every item, not only runs and failures.")
-def operator(
-    kubeconfig: str | None, context: str | None, probe_port: int | None, verbose: bool
-) -> None:
-    """Run the operator in the foreground until it is told to stop."""
-    configure_logging(verbose=verbose)
-    settings = Settings(cluster=ClusterSettings(kubeconfig, context), probe_port=probe_port)
+@_flags
+@click.option("--verbose", is_flag=True, help="The same as --log-level debug.")
+def operator(*, verbose: bool, **flags: str | None) -> None:
+    """Run the operator in the foreground until it is told to stop.
+
+    A flag wins over the environment, and that over the file that --config names.
+    """
+    if verbose:
+        flags["log_level"] = flags["log_level"] or "debug"
+    try:
+        settings = load(flags)
+    except WrongSettings as error:
+        raise click.UsageError(str(error)) from error
     sys.exit(run_operator(settings, OfflineAnalysis()))
-
-
-def configure_logging(*, verbose: bool = False) -> None:
-    """Lines for people, on standard error."""
-    logging.basicConfig(
-        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", level=logging.INFO, force=True
-    )
-    logging.getLogger("capscan").setLevel(logging.DEBUG if verbose else logging.INFO)
-    logging.getLogger("kopf").setLevel(logging.ERROR)
 
 
 def run_operator(settings: Settings, provider: Provider) -> int:
     """Run until SIGTERM or SIGINT; the exit code. Tests and benchmarks bring their own provider."""
+    configure_logging(settings.log_level, settings.log_format)
+    _say_what_is_set(settings)
     try:
         anyio.run(_until_signalled, Application(settings, provider=provider, watch=watch_with_kopf))
     except NoCluster as error:
-        click.echo(f"capscan: {error}", err=True)
+        logger.error("%s", error)
         return EXIT_UNREACHABLE
     return 0
+
+
+def _say_what_is_set(settings: Settings) -> None:
+    shown = settings.shown()
+    text = ", ".join(f"{name}: {value}" for name, value in shown.items())
+    logger.info("starts with %s", text, extra={"configuration": shown})
+    for sentence in unknown_variables():
+        logger.warning("%s", sentence)
 
 
 async def _until_signalled(application: Application) -> None:

@@ -14,6 +14,7 @@ CapscanError
 │   ├── MissingKind           capscan's own CRDs are not (or no longer) installed
 │   ├── StatusRejected        the API server does not take the status
 │   └── ScanGone              the CapabilityScan was deleted, or recreated under its name
+├── WrongSettings             the operator's flags, environment or file, with what to write instead
 └── KubeError                 what the Kubernetes API answered (translated once, in kube/client.py)
     ├── NoCluster             no configuration that says where a cluster is
     ├── NotFound
@@ -125,6 +126,10 @@ class ScanGone(ScanError):
     """The CapabilityScan this run belongs to no longer exists."""
 
     reason = "ScanGone"
+
+
+class WrongSettings(CapscanError):
+    """Settings that will not do; the message has one line for each."""
 
 
 class KubeError(CapscanError):

@@ -100,7 +100,7 @@ class ScanController:
             with anyio.move_on_after(LAST_WRITE_TIMEOUT_S, shield=True):
                 await self._reporter.flush()
         except* ScanGone:
-            logger.info("%s: deleted; its Capabilities stay", self.name)
+            logger.info("%s: deleted; its Capabilities stay", self.name, extra={"scan": self.name})
 
     async def _keep_moving(self) -> None:
         while not self._closing:
@@ -136,7 +136,10 @@ class ScanController:
         self._tally = None
         self._stall, self._stalls = None, 0
         self._resting = False
-        logger.info("%s: run %s starts (%s)", self.name, self._engaged, trigger)
+        logger.info(
+            "%s: run %s starts (%s)", self.name, self._engaged, trigger,
+            extra=self._fields(run, trigger=str(trigger)),
+        )  # fmt: skip
 
     def _take_up(self, run: Run) -> None:
         """Go on with a run that another process, or this one before a suspend, has begun."""
@@ -146,14 +149,14 @@ class ScanController:
         resumed = run.model_copy(update={"owner": self._identity.owner, "resumed": run.resumed + 1})
         self._handled = replace(self._handled, run=resumed)
         self._engaged = run.id
-        logger.info("%s: run %s goes on where it was", self.name, run.id)
+        logger.info("%s: run %s goes on where it was", self.name, run.id, extra=self._fields(run))
 
     def _hold(self) -> None:
         self._resting = False
         self._phase = Phase.SUSPENDED
         self._stall = None
         self._engaged = None
-        logger.info("%s: suspended", self.name)
+        logger.info("%s: suspended", self.name, extra=self._fields(self._handled.run))
 
     async def _work(self) -> None:
         run = self._current_run()
@@ -173,7 +176,7 @@ class ScanController:
         except ScanError as error:
             await self._stalled(Stall(error.reason, str(error)))
         except Exception as error:
-            logger.exception("%s: a bug ended this session", self.name)
+            logger.exception("%s: a bug ended this session", self.name, extra=self._fields(run))
             cause = f"{type(error).__name__}: {error}"
             await self._stalled(Stall("InternalError", f"{cause}; see the operator's log."))
         finally:
@@ -203,10 +206,16 @@ class ScanController:
         self._handled = replace(self._handled, run=ended)
         self._engaged = None
         self._phase = session.outcome
-        logger.info("%s: run %s is %s after %s", self.name, run.id, self._phase, took)
+        logger.info(
+            "%s: run %s is %s after %s", self.name, run.id, self._phase, took,
+            extra=self._fields(run, phase=str(self._phase)),
+        )  # fmt: skip
 
     async def _stalled(self, stall: Stall) -> None:
-        logger.error("%s: stalled: %s: %s", self.name, stall.reason, stall.message)
+        logger.error(
+            "%s: stalled: %s: %s", self.name, stall.reason, stall.message,
+            extra=self._fields(self._handled.run, reason=stall.reason),
+        )  # fmt: skip
         if self._session and not self._session.planned:
             self._phase = Phase.PENDING
         self._stall = stall
@@ -215,6 +224,10 @@ class ScanController:
         await self._reporter.flush()
         with anyio.move_on_after(pause_s):
             await self._changed.wait()
+
+    def _fields(self, run: Run | None, **more: str) -> dict[str, str]:
+        """What a log line is about."""
+        return {"scan": self.name} | ({"run": run.id} if run else {}) | more
 
     def _current_run(self) -> Run:
         run = self._handled.run
@@ -257,7 +270,10 @@ class ScanController:
             try:
                 return await self._sink.update(self._render)
             except (MissingPermission, StatusRejected) as error:
-                logger.error("%s: %s", self.name, error)
+                logger.error(
+                    "%s: %s", self.name, error,
+                    extra=self._fields(self._handled.run, reason=error.reason),
+                )  # fmt: skip
                 await anyio.sleep(_pause_s(refusals))
                 refusals += 1
 

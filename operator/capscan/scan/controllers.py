@@ -43,7 +43,8 @@ class Controllers:
     def remove(self, uid: str) -> None:
         """The scan was deleted: stop its work at once."""
         if running := self._by_uid.get(uid):
-            logger.info("%s: deleted; its Capabilities stay", running.controller.name)
+            name = running.controller.name
+            logger.info("%s: deleted; its Capabilities stay", name, extra={"scan": name})
             running.scope.cancel()
 
     def retain(self, uids: Iterable[str]) -> None:
@@ -71,7 +72,8 @@ class Controllers:
                 await running.controller.run()
         except Exception:
             # Forgotten, so that the next event or listing starts it afresh.
-            logger.exception("the controller of %s ended by a bug", running.controller.name)
+            name = running.controller.name
+            logger.exception("the controller of %s ended by a bug", name, extra={"scan": name})
         finally:
             if self._by_uid.get(uid) is running:
                 del self._by_uid[uid]

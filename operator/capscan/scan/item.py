@@ -81,7 +81,9 @@ class Settler:
         except ItemError as error:
             return await self._fail(turn, error)
         except Exception as error:
-            logger.exception("%s: a bug, not an answer", item.ref.name)
+            logger.exception(
+                "%s: a bug, not an answer", item.ref.name, extra=self._fields(item.ref.name)
+            )
             return await self._fail(turn, InternalError(f"{type(error).__name__}: {error}"))
 
     async def _settle(self, turn: _Turn, permit: Permit) -> Settled:
@@ -167,4 +169,11 @@ class Settler:
         try:
             await self._store.write(entry)
         except StoreRejected as rejected:
-            logger.warning("%s: its failure cannot be stored: %s", failure.name, rejected)
+            logger.warning(
+                "%s: its failure cannot be stored: %s", failure.name, rejected,
+                extra=self._fields(failure.name) | {"reason": rejected.reason},
+            )  # fmt: skip
+
+    def _fields(self, crd: str) -> dict[str, str]:
+        """What a log line is about."""
+        return {"scan": self._scan, "run": self._run.id, "crd": crd}

@@ -109,7 +109,10 @@ class Session:
             if todo.pending:
                 await self._ports.store.check()
             for orphan in todo.orphaned:
-                logger.info("%s: its CRD is gone, removing the Capability", orphan.name)
+                logger.info(
+                    "%s: its CRD is gone, removing the Capability", orphan.name,
+                    extra=self._fields(orphan.name),
+                )  # fmt: skip
                 await self._ports.store.remove(orphan)
             items = await self._failures(todo)
             self.tally = progress.start(todo, self._before, items)
@@ -132,11 +135,17 @@ class Session:
         if isinstance(event, CrdFailed):
             item = event.item
             logger.warning(
-                "%s: %s failed: %s: %s", self._scan, item.name, item.reason, item.message
-            )
+                "%s: %s failed: %s: %s", self._scan, item.name, item.reason, item.message,
+                extra=self._fields(item.name)
+                | {"reason": item.reason, "attempts": item.attempts},
+            )  # fmt: skip
             if self.failed and self._engine:
                 self._engine.stop(grace_s=0)
         self._on_change()
+
+    def _fields(self, crd: str) -> dict[str, object]:
+        """What a log line is about."""
+        return {"scan": self._scan, "run": self._run.id, "crd": crd}
 
     async def _failures(self, todo: ScanPlan) -> Iterable[FailedItem]:
         """Details of what failed earlier in this run: reported ones first, then from the store."""

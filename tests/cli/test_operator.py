@@ -1,0 +1,106 @@
+"""`capscan operator` as a command: its flags, and what it says before there is a cluster."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from capscan.settings import PREFIX, Settings, flag, variable
+
+COMMAND = (sys.executable, "-m", "capscan", "operator")
+
+
+def run(*args: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """With no settings but these, and no kubeconfig."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(PREFIX)}
+    return subprocess.run(
+        [*COMMAND, *args],
+        env=kept | {"KUBECONFIG": os.devnull} | environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_help_lists_every_setting_with_its_variable() -> None:
+    """The model is the list."""
+    said = run("--help", COLUMNS="400").stdout
+
+    assert [
+        n for n in Settings.model_fields if flag(n) not in said or variable(n) not in said
+    ] == []
+
+
+def test_wrong_settings_are_wrong_use(tmp_path: Path) -> None:
+    """Exit code 2, every mistake on a line of its own, no traceback."""
+    config = tmp_path / "config.yaml"
+    config.write_text("logLevel: loud\n")
+
+    done = run("--config", str(config), "--probe-port=http", CAPSCAN_DRAIN_SECONDS="-1")
+
+    assert done.returncode == 2
+    assert "--probe-port is http: write a whole number from 0 to 65535\n" in done.stderr
+    assert "CAPSCAN_DRAIN_SECONDS is -1: write a number from 0 to 3600\n" in done.stderr
+    assert f"logLevel in {config} is loud: write debug, info, warning or error\n" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_key_that_is_no_setting_is_wrong_use(tmp_path: Path) -> None:
+    """With the nearest that is one."""
+    config = tmp_path / "config.yaml"
+    config.write_text("probeprot: 8080\n")
+
+    done = run("--config", str(config))
+
+    assert done.returncode == 2
+    assert "no setting is called probeprot; did you mean probePort?" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_first_line_says_what_is_set() -> None:
+    """In one line, whatever becomes of the start; `--verbose` is a log level."""
+    done = run("--verbose", "--context=prod", CAPSCAN_PROBE_PORT="0")
+
+    first = done.stderr.splitlines()[0]
+    assert done.returncode == 3
+    assert first.endswith(
+        "INFO    capscan: starts with context: prod, probePort: 0, drainSeconds: 8.0, "
+        "logFormat: text, logLevel: debug"
+    )
+
+
+def test_a_variable_that_is_no_setting_is_a_warning() -> None:
+    """Its value may be anything, and is not repeated."""
+    done = run(CAPSCAN_DRAIN_SECOND="hush")
+
+    assert "WARNING capscan: CAPSCAN_DRAIN_SECOND is set, and is no setting; " in done.stderr
+    assert "did you mean CAPSCAN_DRAIN_SECONDS?" in done.stderr
+    assert "hush" not in done.stderr
+
+
+def test_every_line_is_json_where_that_is_asked_for() -> None:
+    """The one on why it cannot start, too."""
+    done = run("--log-format=json")
+
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert lines[0]["configuration"] == {
+        "drainSeconds": 8.0,
+        "logFormat": "json",
+        "logLevel": "info",
+    }
+    assert (lines[-1]["level"], lines[-1]["logger"]) == ("error", "capscan")
+    assert "no cluster to talk to" in lines[-1]["message"]
+
+
+def test_what_stands_in_a_broken_kubeconfig_is_not_logged(tmp_path: Path) -> None:
+    """Nor where it is taken for the file of settings."""
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text("users:\n- user: {token: hush-hush\n  name: [\n")
+
+    as_itself = run("--kubeconfig", str(kubeconfig), "--verbose")
+    as_settings = run("--config", str(kubeconfig))
+
+    assert (as_itself.returncode, as_settings.returncode) == (3, 2)
+    assert "hush" not in as_itself.stderr + as_settings.stderr

@@ -1,0 +1,144 @@
+"""The two formats of the log."""
+
+import ast
+import io
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from capscan.logs import FIELDS, TEXT, JsonFormatter, TextFormatter
+
+ROOT = Path(__file__).parents[1]
+
+Written = tuple[logging.Logger, io.StringIO]
+
+
+def written(formatter: logging.Formatter) -> Iterator[Written]:
+    logger = logging.getLogger("capscan.scan")
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(formatter)
+    logger.addHandler(handler)
+    yield logger, stream
+    logger.removeHandler(handler)
+
+
+@pytest.fixture
+def as_json() -> Iterator[Written]:
+    yield from written(JsonFormatter())
+
+
+@pytest.fixture
+def as_text() -> Iterator[Written]:
+    yield from written(TextFormatter(TEXT))
+
+
+def only(stream: io.StringIO) -> dict[str, Any]:
+    (line,) = stream.getvalue().splitlines()
+    entry: dict[str, Any] = json.loads(line)
+    return entry
+
+
+def test_a_line_of_json_says_when_who_and_what(as_json: Written) -> None:
+    """In the order in which one reads it."""
+    logger, stream = as_json
+
+    logger.warning("%s failed", "a", extra={"scan": "s", "reason": "Timeout", "attempts": 4})
+
+    entry = only(stream)
+    assert list(entry) == ["time", "level", "logger", "message", "scan", "reason", "attempts"]
+    assert entry | {"time": ""} == {
+        "time": "",
+        "level": "warning",
+        "logger": "capscan.scan",
+        "message": "a failed",
+        "scan": "s",
+        "reason": "Timeout",
+        "attempts": 4,
+    }
+    assert entry["time"].endswith("Z")
+    assert datetime.fromisoformat(entry["time"]).tzinfo is not None
+
+
+def test_what_other_packages_attach_stays_out(as_json: Written) -> None:
+    """It may be anything, a token too."""
+    logger, stream = as_json
+
+    logger.info("hello", extra={"token": "hush"})
+
+    assert "hush" not in stream.getvalue()
+
+
+def test_nothing_ends_a_line_of_json_early(as_json: Written) -> None:
+    """Line ends of every alphabet, half a surrogate, a traceback."""
+    logger, stream = as_json
+
+    try:
+        raise ValueError("first\nsecond")
+    except ValueError:
+        logger.exception("a\nb\u2028c\x85d\ud800")
+
+    entry = only(stream)
+    assert entry["message"] == "a\nb\u2028c\x85d\ud800"
+    assert entry["exception"].startswith("Traceback")
+    assert entry["exception"].endswith("ValueError: first\nsecond\n")
+
+
+def test_no_message_forges_a_line_of_text(as_text: Written) -> None:
+    """What a server said may have line ends in it."""
+    logger, stream = as_text
+
+    logger.error("refused: %s", "because\r\n  2026-01-01 INFO capscan: all is well")
+
+    (line,) = stream.getvalue().splitlines()
+    assert line.endswith(
+        "ERROR   capscan.scan: refused: because 2026-01-01 INFO capscan: all is well"
+    )
+
+
+def attached() -> set[str]:
+    """The keys of every `extra=` and of what the `_fields` methods take, in the source."""
+    names: set[str] = set()
+    for file in (ROOT / "operator").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            for keyword in node.keywords:
+                if keyword.arg == "extra":
+                    names |= _keys(keyword.value)
+    return names
+
+
+def _keys(value: ast.expr) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(value):
+        if isinstance(node, ast.Dict):
+            found |= {str(ast.literal_eval(key)) for key in node.keys if key}
+        if isinstance(node, ast.Call):
+            found |= {str(keyword.arg) for keyword in node.keywords}
+    return found
+
+
+def test_every_field_that_is_attached_is_one_that_is_shown() -> None:
+    """A misspelt one would be lost without a word."""
+    assert attached() <= set(FIELDS)
+    assert {"scan", "reason", "trigger", "phase", "attempts", "configuration"} <= attached()
+
+
+def test_warnings_of_python_are_lines_too() -> None:
+    """What a package deprecates does not break a stream of JSON."""
+    code = (
+        "import warnings; from capscan.logs import configure_logging;"
+        "configure_logging('info', 'json'); warnings.warn('old')"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    (line,) = ran.stderr.splitlines()
+    assert json.loads(line)["logger"] == "py.warnings"
