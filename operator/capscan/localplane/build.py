@@ -14,7 +14,6 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from capscan.localplane.cache import exclusive
 from capscan.localplane.console import Console, elapsed
 from capscan.localplane.errors import NoPrograms, tail
 from capscan.localplane.golang import find_go, go_environment
@@ -27,30 +26,16 @@ PACKAGES = {
     "kubectl": "k8s.io/kubernetes/cmd/kubectl",
 }
 POLL_S = 1.0
+FULL = (
+    "A disk is full. The build writes gigabytes: to the cache folder (CAPSCAN_CACHE), to Go's own "
+    "caches (GOCACHE, GOMODCACHE), and for a while to TMPDIR. Each can be set to another folder."
+)
 
 
 def build(
     names: Sequence[str], *, folder: Path, console: Console, environ: Mapping[str, str] = os.environ
 ) -> dict[str, Path]:
-    """Build what `folder` lacks of `names`; whoever comes second waits for the first."""
-    with exclusive(folder.with_name(f"{folder.name}.lock"), console, "builds the control plane"):
-        missing = [name for name in names if not (folder / name).exists()]
-        if missing:
-            _build_all(missing, folder, console, environ)
-    return {name: folder / name for name in names}
-
-
-def kubernetes_version() -> str:
-    """The Kubernetes release that go.mod pins, as `v1.36.2`."""
-    pins = (GO_FILES / "go.mod").read_text(encoding="utf-8")
-    match = re.search(r"^\s*k8s\.io/kubernetes (v\S+)$", pins, re.MULTILINE)
-    assert match, "go.mod requires k8s.io/kubernetes"  # noqa: S101 (our own file)
-    return match[1]
-
-
-def _build_all(
-    names: Sequence[str], folder: Path, console: Console, environ: Mapping[str, str]
-) -> None:
+    """Build `names` into `folder`. Whoever calls holds the lock on it. Raises NoPrograms."""
     go = find_go(console, environ)
     # A copy, because an installed package may be read-only and Go wants a module it can lock.
     module = folder / "go"
@@ -69,6 +54,15 @@ def _build_all(
         took = _run(command, module, log, title, console, environ)
         fresh.replace(folder / name)
         console.say(f"built {name} ({number} of {len(names)}) in {took}")
+    return {name: folder / name for name in names}
+
+
+def kubernetes_version() -> str:
+    """The Kubernetes release that go.mod pins, as `v1.36.2`."""
+    pins = (GO_FILES / "go.mod").read_text(encoding="utf-8")
+    match = re.search(r"^\s*k8s\.io/kubernetes (v\S+)$", pins, re.MULTILINE)
+    assert match, "go.mod requires k8s.io/kubernetes"  # noqa: S101 (our own file)
+    return match[1]
 
 
 def _flags() -> list[str]:
@@ -103,9 +97,11 @@ def _run(
             console.waiting(f"{title}: {elapsed(began)}")
     console.clear()
     if process.returncode:
+        end = tail(log)
+        hint = f"\n{FULL}" if "no space left on device" in end.lower() else ""
         raise NoPrograms(
             f"{title} failed after {elapsed(began)} (exit code {process.returncode}). "
-            f"The end of {log}:\n{tail(log)}"
+            f"The end of {log}:\n{end}{hint}"
         )
     return elapsed(began)
 

@@ -4,6 +4,8 @@ PlaneError
 ├── ForeignFolder     the folder holds somebody else's files: choose another one
 ├── PlaneDown         this needs a control plane that is up
 ├── NoPrograms        etcd, kube-apiserver or kubectl could be neither found nor built
+├── BadArchive        the archive with them cannot be had, or is not the one that was pinned
+├── Unwritable        the disk is full, or the folder read-only: names it, and what to set
 ├── ServerFailed      a program did not start, or did not become ready in time
 │   └── PortTaken     ... because something else listens on its port: another port will do
 └── BadModule         a Go module with CRDs could not be fetched, or is not the one that was pinned
@@ -35,6 +37,14 @@ class PlaneDown(PlaneError):
 
 class NoPrograms(PlaneError):
     """The programs are not on this machine and could not be built."""
+
+
+class BadArchive(PlaneError):
+    """The archive of programs is out of reach, cut, or differs from its pinned sum."""
+
+
+class Unwritable(PlaneError):
+    """The file system does not take what must be written."""
 
 
 class ServerFailed(PlaneError):
