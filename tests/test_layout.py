@@ -1,6 +1,8 @@
 """Guards on the repository itself."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -64,3 +66,28 @@ def test_no_file_names_a_path_of_the_machine_it_was_written_on() -> None:
     ]
 
     assert found == []
+
+
+def test_a_second_make_installs_nothing(tmp_path: Path) -> None:
+    """Only what changed is brought up to date; also in a folder with a space in its name."""
+    clone = tmp_path / "a clone"
+    for name in ("Makefile", "pyproject.toml", "requirements/dev.txt"):
+        (clone / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, clone / name)
+    assert "pip" in would_run(clone)
+
+    stamp = clone / ".venv" / ".installed"
+    stamp.parent.mkdir()
+    stamp.touch()
+    assert would_run(clone) == ".venv/bin/capscan demo\n"
+
+    os.utime(stamp, (1, 1))
+    assert "pip" in would_run(clone)
+
+
+def would_run(clone: Path) -> str:
+    """What `make demo` would do; on its own, even if a make runs this test."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    return subprocess.run(
+        ["make", "-n", "demo"], cwd=clone, env=environ, capture_output=True, text=True, check=True
+    ).stdout

@@ -53,7 +53,7 @@ def environ(tmp_path: Path) -> dict[str, str]:
         assert found
         (tools / name).symlink_to(found)
     measured = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE")}
-    own = {"PATH": str(tools), "CAPSCAN_CACHE": str(tmp_path / "cache"), "HOME": str(tmp_path)}
+    own = {"PATH": str(tools), "CAPSCAN_CACHE": str(tmp_path / "the cache"), "HOME": str(tmp_path)}
     return measured | own | {"CAPSCAN_ARCHIVE_URL": ""}
 
 

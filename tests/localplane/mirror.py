@@ -8,7 +8,7 @@ import tarfile
 import threading
 import urllib.request
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -36,6 +36,7 @@ class Mirror:
     content: bytes
     cut: int | None = None
     chunked: bool = False
+    every_path: bool = False
     release: threading.Event = field(default_factory=threading.Event)
     asked: list[str] = field(default_factory=list)
     port: int = 0
@@ -59,14 +60,15 @@ def serving(mirror: Mirror, *, held: bool = False) -> Iterator[Mirror]:
             mirror.asked.append(self.path)
             if not mirror.release.wait(20):
                 return
-            if not self.path.endswith("/archive.tar.gz"):
+            if not mirror.every_path and self.path != "/archive.tar.gz":
                 self.send_error(404)
                 return
             self.send_response(200)
             if not mirror.chunked:
                 self.send_header("Content-Length", str(len(mirror.content)))
             self.end_headers()
-            self.wfile.write(mirror.content[: mirror.cut])
+            with suppress(ConnectionError):  # who reads it may have stopped
+                self.wfile.write(mirror.content[: mirror.cut])
 
     if not held:
         mirror.release.set()

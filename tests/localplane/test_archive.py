@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -310,21 +309,3 @@ def test_a_mirror_replaces_the_address_and_not_the_sum() -> None:
 def test_a_password_in_an_address_is_not_shown() -> None:
     """It would end in a CI log."""
     assert shown("https://me:secret@mirror:8443/a.tar.gz?token=x") == "https://mirror:8443/a.tar.gz"
-
-
-def test_a_full_disk_leaves_nothing_half_made(tmp_path: Path, environ: dict[str, str]) -> None:
-    """A limit on the size of files stands for it; the message is tested in test_cache.py."""
-    folder = tmp_path / "cache" / "got"
-    with serving(Mirror(packed() + os.urandom(2**20))) as mirror:
-        archive = mirror.archive()
-        limited = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        limited += "resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))\n" + FETCH
-        done = subprocess.run(
-            [sys.executable, "-c", limited, archive.url, archive.sha512, str(folder)],
-            env={k: v for k, v in environ.items() if not k.startswith("COVERAGE")},
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-
-    assert "OSError: [Errno 27] File too large" in done.stderr
-    assert [path.name for path in folder.parent.iterdir()] == ["lock"]
-    shutil.rmtree(folder.parent)

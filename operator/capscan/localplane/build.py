@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from capscan.localplane.console import Console, elapsed
-from capscan.localplane.errors import NoPrograms, tail
+from capscan.localplane.errors import NoPrograms, ending
 from capscan.localplane.golang import find_go, go_environment
 
 GO_FILES = Path(__file__).with_name("go")
@@ -26,10 +26,6 @@ PACKAGES = {
     "kubectl": "k8s.io/kubernetes/cmd/kubectl",
 }
 POLL_S = 1.0
-FULL = (
-    "A disk is full. The build writes gigabytes: to the cache folder (CAPSCAN_CACHE), to Go's own "
-    "caches (GOCACHE, GOMODCACHE), and for a while to TMPDIR. Each can be set to another folder."
-)
 
 
 def build(
@@ -97,11 +93,8 @@ def _run(
             console.waiting(f"{title}: {elapsed(began)}")
     console.clear()
     if process.returncode:
-        end = tail(log)
-        hint = f"\n{FULL}" if "no space left on device" in end.lower() else ""
         raise NoPrograms(
-            f"{title} failed after {elapsed(began)} (exit code {process.returncode}). "
-            f"The end of {log}:\n{end}{hint}"
+            f"{title} failed after {elapsed(began)} (exit code {process.returncode}). {ending(log)}"
         )
     return elapsed(began)
 

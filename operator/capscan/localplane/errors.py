@@ -21,6 +21,10 @@ from capscan.core.errors import CapscanError
 
 TAIL_LINES = 15
 TAIL_BYTES = 16 * 1024
+FULL = (
+    "A disk is full. A build writes gigabytes: to the cache folder (CAPSCAN_CACHE), to Go's own "
+    "caches (GOCACHE, GOMODCACHE), and for a while to TMPDIR. Each can be set to another folder."
+)
 
 
 class PlaneError(CapscanError):
@@ -69,3 +73,10 @@ def tail(log: Path, since: int = 0) -> str:
     except FileNotFoundError:
         lines = []
     return "\n".join(f"  {line}" for line in lines[-TAIL_LINES:]) or "  (nothing)"
+
+
+def ending(log: Path) -> str:
+    """The end of a build's log as it stands in a message, and what to do where the disk is full."""
+    last = tail(log)
+    hint = f"\n{FULL}" if "no space left on device" in last.lower() else ""
+    return f"The end of {log}:\n{last}{hint}"

