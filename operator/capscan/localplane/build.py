@@ -1,7 +1,8 @@
 """Builds the control plane's programs from the Go modules that `go/go.mod` pins.
 
-The last source in `programs.py`, for machines that can reach a Go module proxy but have no
-ready-made programs: minutes once, then the cache. Go checks every module against `go/go.sum`.
+The last source in `programs.py`, for machines that can reach a Go module proxy but neither have
+ready-made programs nor a way to the archive: minutes once, then the cache. Go checks every module
+against `go/go.sum`.
 """
 
 from __future__ import annotations

