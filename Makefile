@@ -80,12 +80,12 @@ clean: ## remove the environment, the caches and what was built
 	rm -rf .venv .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache
 	rm -rf .ruff_cache benchmarks/out build dist
 
-# A stamp, because the folder's own time says nothing; it is the last step, so that a set-up that
-# was interrupted starts again.
+# A stamp, because the folder's own time says nothing; it is the last step. Without one .venv is made
+# anew: a set-up that was interrupted may have left a Python without pip.
 $(READY): requirements/dev.txt pyproject.toml
 	@$(NEEDS_PYTHON)
 	@started=$$(date +%s); \
-	if $(BIN)/python -c '$(USABLE)' 2>/dev/null; then \
+	if [ -e $(READY) ] && $(BIN)/python -c '$(USABLE)' 2>/dev/null; then \
 		echo 'set-up: bringing .venv up to date'; \
 	else \
 		echo 'set-up: $(PYTHON) -m venv .venv, then the packages of requirements/dev.txt (about a minute)'; \
