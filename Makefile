@@ -3,7 +3,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help demo test check format render bench lock clean
+.PHONY: help doctor demo test check format render bench lock clean
 
 BIN = .venv/bin
 READY = .venv/.installed
@@ -14,10 +14,28 @@ USABLE = import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
 	"$$p" -c '$(USABLE)' 2>/dev/null && { echo "$$p"; break; }; done)
 
+# A check that two recipes share, as one line of shell.
+define NEEDS_PYTHON
+if [ -z "$(PYTHON)" ]; then \
+	echo 'capscan needs Python 3.11 or newer, with venv, and found none. To install it:' >&2; \
+	echo '  Debian, Ubuntu   sudo apt-get install python3 python3-venv' >&2; \
+	echo '  Fedora           sudo dnf install python3' >&2; \
+	echo '  macOS            brew install python' >&2; \
+	echo 'or name one: make PYTHON=/path/to/python3.12 ...' >&2; \
+	exit 1; \
+elif ! "$(PYTHON)" -c '$(USABLE)'; then \
+	echo '$(PYTHON) will not do: capscan needs Python 3.11 or newer, with venv' >&2; exit 1; \
+fi
+endef
+
 help: ## this list
 	@echo 'usage: make TARGET'
 	@sed -n 's/^\([a-z]*[-%a-z]*\):.*## \(.*\)/  \1|\2/p' Makefile | \
 		while IFS='|' read -r name text; do printf '  %-10s %s\n' "$$name" "$$text"; done
+
+doctor: ## what is there, what is missing and what to do; installs nothing
+	@$(NEEDS_PYTHON)
+	@PYTHONPATH=operator PYTHONDONTWRITEBYTECODE=1 "$(PYTHON)" -P -m capscan.localplane.doctor
 
 demo: $(READY) ## the main job on a real API server; KEEP=1 leaves it running
 	$(BIN)/capscan demo
@@ -63,21 +81,12 @@ clean: ## remove the environment, the caches and what was built
 	rm -rf .venv .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache
 	rm -rf .ruff_cache benchmarks/out build dist
 
-# A stamp, because the folder's own time says nothing; it is the last step, so that a set-up that
-# was interrupted starts again.
+# A stamp, because the folder's own time says nothing; it is the last step. Without one .venv is made
+# anew: a set-up that was interrupted may have left a Python without pip.
 $(READY): requirements/dev.txt pyproject.toml
-	@if [ -z "$(PYTHON)" ]; then \
-		echo 'capscan needs Python 3.11 or newer, with venv, and found none. To install it:' >&2; \
-		echo '  Debian, Ubuntu   sudo apt-get install python3 python3-venv' >&2; \
-		echo '  Fedora           sudo dnf install python3' >&2; \
-		echo '  macOS            brew install python' >&2; \
-		echo 'or name one: make PYTHON=/path/to/python3.12 ...' >&2; \
-		exit 1; \
-	fi
-	@"$(PYTHON)" -c '$(USABLE)' || { \
-		echo '$(PYTHON) will not do: capscan needs Python 3.11 or newer, with venv' >&2; exit 1; }
+	@$(NEEDS_PYTHON)
 	@started=$$(date +%s); \
-	if $(BIN)/python -c '$(USABLE)' 2>/dev/null; then \
+	if [ -e $(READY) ] && $(BIN)/python -c '$(USABLE)' 2>/dev/null; then \
 		echo 'set-up: bringing .venv up to date'; \
 	else \
 		echo 'set-up: $(PYTHON) -m venv .venv, then the packages of requirements/dev.txt (about a minute)'; \

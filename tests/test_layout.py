@@ -1,6 +1,8 @@
 """Guards on the repository itself."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -64,3 +66,57 @@ def test_no_file_names_a_path_of_the_machine_it_was_written_on() -> None:
     ]
 
     assert found == []
+
+
+def test_a_second_make_installs_nothing(tmp_path: Path) -> None:
+    """Only what changed is brought up to date; also in a folder with a space in its name."""
+    clone = tmp_path / "a clone"
+    for name in ("Makefile", "pyproject.toml", "requirements/dev.txt"):
+        (clone / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, clone / name)
+    assert "pip" in would_run(clone)
+
+    stamp = clone / ".venv" / ".installed"
+    stamp.parent.mkdir()
+    stamp.touch()
+    assert would_run(clone) == ".venv/bin/capscan demo\n"
+
+    os.utime(stamp, (1, 1))
+    assert "pip" in would_run(clone)
+
+
+def would_run(clone: Path) -> str:
+    """What `make demo` would do; on its own, even if a make runs this test."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    return subprocess.run(
+        ["make", "-n", "demo"], cwd=clone, env=environ, capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_an_interrupted_set_up_is_begun_anew(tmp_path: Path) -> None:
+    """A Python was there, but Ctrl-C came before pip; a finished one is only brought up to date."""
+    for name in ("Makefile", "pyproject.toml", "requirements/dev.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, tmp_path / name)
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\n[ "$1" = -m ] && exit 1\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+
+    assert "-m venv .venv" in set_up(tmp_path)
+    stamp = tmp_path / ".venv" / ".installed"
+    stamp.touch()
+    os.utime(stamp, (1, 1))
+    assert set_up(tmp_path).startswith("set-up: bringing .venv up to date\n")
+
+
+def set_up(clone: Path) -> str:
+    """What `make` says, with a Python that can do everything but make an environment."""
+    python = clone / ".venv" / "bin" / "python"
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    command = ["make", f"PYTHON={python}", ".venv/.installed"]
+    done = subprocess.run(
+        command, cwd=clone, env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode
+    return done.stdout

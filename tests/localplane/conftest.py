@@ -42,7 +42,10 @@ def console(said: io.StringIO) -> Console:
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
-    """An environment with the basic tools, an empty cache, and no program of a control plane."""
+    """An environment with the basic tools, an empty cache, and no program of a control plane.
+
+    Nor a way to the archive: nothing in these tests leaves the machine.
+    """
     tools = tmp_path / "tools"
     tools.mkdir()
     for name in ("sh", "cat", "sleep", "uname"):
@@ -50,8 +53,8 @@ def environ(tmp_path: Path) -> dict[str, str]:
         assert found
         (tools / name).symlink_to(found)
     measured = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE")}
-    own = {"PATH": str(tools), "CAPSCAN_CACHE": str(tmp_path / "cache"), "HOME": str(tmp_path)}
-    return measured | own
+    own = {"PATH": str(tools), "CAPSCAN_CACHE": str(tmp_path / "the cache"), "HOME": str(tmp_path)}
+    return measured | own | {"CAPSCAN_ARCHIVE_URL": ""}
 
 
 @pytest.fixture

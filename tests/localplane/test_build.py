@@ -63,7 +63,9 @@ def test_two_processes_share_one_build(tmp_path: Path, go: Path, environ: dict[s
             (tmp_path / "gate").touch()
 
     said = (tmp_path / "second.err").read_text()
-    assert said == f"waiting for another capscan (pid {first.pid}) that builds the control plane\n"
+    assert (
+        said == f"waiting for another capscan (pid {first.pid}) that prepares the control plane\n"
+    )
     assert (first.returncode, second.returncode) == (0, 0)
     assert len(go.read_text().splitlines()) == len(NAMES)
 

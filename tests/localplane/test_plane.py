@@ -108,6 +108,18 @@ def test_a_plane_lives_through_up_up_kill_up_and_down(
             os.kill(pid, 0)
 
 
+def test_two_planes_stand_side_by_side(plane: Plane, own_plane: Plane) -> None:
+    """What is made in one is not in the other, and the end of one is not the other's."""
+    ours, theirs = kubectl_for(own_plane.up()), kubectl_for(plane.info())
+    ours("create", "configmap", "only-here")
+
+    assert "only-here" in ours("get", "configmaps")
+    assert "only-here" not in theirs("get", "configmaps")
+    assert own_plane.down()
+    assert set(states(plane).values()) == {"Ready"}
+    assert "default" in theirs("get", "namespaces")
+
+
 def test_a_garbage_collector_can_be_added(own_plane: Plane) -> None:
     """To a plane that runs, without disturbing it; then what is owned goes with its owner."""
     kubectl = kubectl_for(own_plane.up())

@@ -27,6 +27,9 @@ class Entry(NamedTuple):
 COMMANDS = {
     "operator": Entry("capscan.cli.operator:operator", "The operator, in the foreground."),
     "demo": Entry("capscan.cli.demo:demo", "The main job, shown step by step on this machine."),
+    "doctor": Entry(
+        "capscan.cli.doctor:doctor", "What this machine lacks for a demo, if anything."
+    ),
     "local": Entry("capscan.cli.local:local", "A Kubernetes API server on this machine."),
 }
 

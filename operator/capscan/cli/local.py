@@ -48,8 +48,9 @@ def local() -> None:
 def up(folder: Path, gc: bool) -> None:
     """Start it, or what of it does not run; the data of an earlier start is kept.
 
-    The programs come from KUBEBUILDER_ASSETS, from PATH, from the cache, or are built from source,
-    once: that takes about ten minutes.
+    The programs come from KUBEBUILDER_ASSETS, from PATH or from the cache. The first time they are
+    downloaded in the official archive (CAPSCAN_ARCHIVE_URL names a mirror) or, where that cannot
+    be had, built from source: that takes about ten minutes. `capscan doctor` says which.
     """
     try:
         info = Plane(folder).up(gc=gc)

@@ -1,7 +1,8 @@
 """Builds the control plane's programs from the Go modules that `go/go.mod` pins.
 
-The last source in `programs.py`, for machines that can reach a Go module proxy but have no
-ready-made programs: minutes once, then the cache. Go checks every module against `go/go.sum`.
+The last source in `programs.py`, for machines that can reach a Go module proxy but neither have
+ready-made programs nor a way to the archive: minutes once, then the cache. Go checks every module
+against `go/go.sum`.
 """
 
 from __future__ import annotations
@@ -14,9 +15,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from capscan.localplane.cache import exclusive
 from capscan.localplane.console import Console, elapsed
-from capscan.localplane.errors import NoPrograms, tail
+from capscan.localplane.errors import NoPrograms, ending
 from capscan.localplane.golang import find_go, go_environment
 
 GO_FILES = Path(__file__).with_name("go")
@@ -32,25 +32,7 @@ POLL_S = 1.0
 def build(
     names: Sequence[str], *, folder: Path, console: Console, environ: Mapping[str, str] = os.environ
 ) -> dict[str, Path]:
-    """Build what `folder` lacks of `names`; whoever comes second waits for the first."""
-    with exclusive(folder.with_name(f"{folder.name}.lock"), console, "builds the control plane"):
-        missing = [name for name in names if not (folder / name).exists()]
-        if missing:
-            _build_all(missing, folder, console, environ)
-    return {name: folder / name for name in names}
-
-
-def kubernetes_version() -> str:
-    """The Kubernetes release that go.mod pins, as `v1.36.2`."""
-    pins = (GO_FILES / "go.mod").read_text(encoding="utf-8")
-    match = re.search(r"^\s*k8s\.io/kubernetes (v\S+)$", pins, re.MULTILINE)
-    assert match, "go.mod requires k8s.io/kubernetes"  # noqa: S101 (our own file)
-    return match[1]
-
-
-def _build_all(
-    names: Sequence[str], folder: Path, console: Console, environ: Mapping[str, str]
-) -> None:
+    """Build `names` into `folder`. Whoever calls holds the lock on it. Raises NoPrograms."""
     go = find_go(console, environ)
     # A copy, because an installed package may be read-only and Go wants a module it can lock.
     module = folder / "go"
@@ -69,6 +51,15 @@ def _build_all(
         took = _run(command, module, log, title, console, environ)
         fresh.replace(folder / name)
         console.say(f"built {name} ({number} of {len(names)}) in {took}")
+    return {name: folder / name for name in names}
+
+
+def kubernetes_version() -> str:
+    """The Kubernetes release that go.mod pins, as `v1.36.2`."""
+    pins = (GO_FILES / "go.mod").read_text(encoding="utf-8")
+    match = re.search(r"^\s*k8s\.io/kubernetes (v\S+)$", pins, re.MULTILINE)
+    assert match, "go.mod requires k8s.io/kubernetes"  # noqa: S101 (our own file)
+    return match[1]
 
 
 def _flags() -> list[str]:
@@ -104,8 +95,7 @@ def _run(
     console.clear()
     if process.returncode:
         raise NoPrograms(
-            f"{title} failed after {elapsed(began)} (exit code {process.returncode}). "
-            f"The end of {log}:\n{tail(log)}"
+            f"{title} failed after {elapsed(began)} (exit code {process.returncode}). {ending(log)}"
         )
     return elapsed(began)
 

@@ -6,6 +6,7 @@ whole or not at all: they are made under a temporary name and renamed.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -15,8 +16,11 @@ from pathlib import Path
 from typing import TextIO
 
 from capscan.localplane.console import Console, elapsed
+from capscan.localplane.errors import Unwritable
 
 LOCK_POLL_S = 0.2
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
 
 
 def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
@@ -24,7 +28,29 @@ def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
     if chosen := environ.get("CAPSCAN_CACHE"):
         return Path(chosen).expanduser().absolute()
     base = environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser().absolute() / "capscan"
+    try:
+        return Path(base).expanduser().absolute() / "capscan"
+    except RuntimeError:  # a user whom the system does not know, as in some containers
+        raise Unwritable("there is no home folder. Set CAPSCAN_CACHE=/path/to/folder") from None
+
+
+@contextmanager
+def writing(environ: Mapping[str, str] = os.environ) -> Iterator[None]:
+    """What is done in here writes to the cache. Raises Unwritable, which says what to set."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL | READ_ONLY:
+            raise
+        folder = cache_folder(environ)
+        where = f" ({error.filename})" if error.filename else ""
+        if error.errno in FULL:
+            what = f"there is no room left for the programs in {folder}{where}"
+            wish = "Make some, or choose another folder"
+        else:
+            what = f"the cache folder {folder} cannot be written to{where}: {error.strerror}"
+            wish = "Choose one that can"
+        raise Unwritable(f"{what}. {wish}: CAPSCAN_CACHE=/path/to/folder") from error
 
 
 @contextmanager

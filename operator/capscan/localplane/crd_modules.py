@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from capscan.localplane.cache import cache_folder, exclusive
+from capscan.localplane.cache import cache_folder, exclusive, writing
 from capscan.localplane.console import Console
 from capscan.localplane.errors import BadModule
 from capscan.localplane.golang import find_go, go_environment
@@ -61,12 +61,27 @@ def crd_files(
     files: list[Path] = []
     for module in modules:
         folder = _cached(module, environ)
-        with exclusive(folder.with_name(f"{folder.name}.lock"), console, "fetches CRDs"):
-            if not folder.exists():
-                console.say(f"fetching {module.name} {module.version} for its CRDs")
-                _keep(_download(module, console, environ), module, folder)
+        if not folder.exists():
+            _fetch(module, folder, console, environ)
         files += sorted(folder.glob("*.yaml"))
     return files
+
+
+def missing_crds(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """The projects whose CRDs are not in the cache yet."""
+    return [
+        name
+        for name, module in crd_modules().items()
+        if not os.access(_cached(module, environ), os.F_OK)
+    ]
+
+
+def _fetch(module: CrdModule, folder: Path, console: Console, environ: Mapping[str, str]) -> None:
+    lock = folder.with_name(f"{folder.name}.lock")
+    with writing(environ), exclusive(lock, console, "fetches CRDs"):
+        if not folder.exists():
+            console.say(f"fetching {module.name} {module.version} for its CRDs")
+            _keep(_download(module, console, environ), module, folder)
 
 
 def _cached(module: CrdModule, environ: Mapping[str, str]) -> Path:

@@ -4,6 +4,8 @@ PlaneError
 ├── ForeignFolder     the folder holds somebody else's files: choose another one
 ├── PlaneDown         this needs a control plane that is up
 ├── NoPrograms        etcd, kube-apiserver or kubectl could be neither found nor built
+├── BadArchive        the archive with them cannot be had, or is not the one that was pinned
+├── Unwritable        the disk is full, or the folder read-only: names it, and what to set
 ├── ServerFailed      a program did not start, or did not become ready in time
 │   └── PortTaken     ... because something else listens on its port: another port will do
 └── BadModule         a Go module with CRDs could not be fetched, or is not the one that was pinned
@@ -19,6 +21,10 @@ from capscan.core.errors import CapscanError
 
 TAIL_LINES = 15
 TAIL_BYTES = 16 * 1024
+FULL = (
+    "A disk is full. A build writes gigabytes: to the cache folder (CAPSCAN_CACHE), to Go's own "
+    "caches (GOCACHE, GOMODCACHE), and for a while to TMPDIR. Each can be set to another folder."
+)
 
 
 class PlaneError(CapscanError):
@@ -35,6 +41,14 @@ class PlaneDown(PlaneError):
 
 class NoPrograms(PlaneError):
     """The programs are not on this machine and could not be built."""
+
+
+class BadArchive(PlaneError):
+    """The archive of programs is out of reach, cut, or differs from its pinned sum."""
+
+
+class Unwritable(PlaneError):
+    """The file system does not take what must be written."""
 
 
 class ServerFailed(PlaneError):
@@ -59,3 +73,10 @@ def tail(log: Path, since: int = 0) -> str:
     except FileNotFoundError:
         lines = []
     return "\n".join(f"  {line}" for line in lines[-TAIL_LINES:]) or "  (nothing)"
+
+
+def ending(log: Path) -> str:
+    """The end of a build's log as it stands in a message, and what to do where the disk is full."""
+    last = tail(log)
+    hint = f"\n{FULL}" if "no space left on device" in last.lower() else ""
+    return f"The end of {log}:\n{last}{hint}"

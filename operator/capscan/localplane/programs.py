@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-import platform
 import re
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from capscan.localplane.archive import Archive, fetch, find_archive, target
 from capscan.localplane.build import GO_FILES, build, kubernetes_version
-from capscan.localplane.cache import cache_folder
+from capscan.localplane.cache import cache_folder, exclusive, writing
 from capscan.localplane.console import Console
 from capscan.localplane.golang import on_path
 
@@ -29,7 +29,6 @@ KUBECTL = "kubectl"
 KUBERNETES = (1, 36)
 ETCD_AT_LEAST = (3, 5)
 PROBE_TIMEOUT_S = 20
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 Source = Callable[[Sequence[str]], dict[str, Path]]
 
@@ -37,17 +36,44 @@ Source = Callable[[Sequence[str]], dict[str, Path]]
 def find_programs(
     names: Sequence[str], console: Console, environ: Mapping[str, str] = os.environ
 ) -> dict[str, Path]:
-    """A path for each of `names`. The first time this builds them, which takes minutes.
+    """A path for each of `names`. The first time this downloads or builds them, for minutes.
 
-    Raises NoPrograms, with the end of the build's log.
+    Whoever comes second waits for the first. Raises NoPrograms, with the end of the build's log,
+    and Unwritable.
     """
-    kept = programs_folder(environ)
+    there = {name: program for name, (program, _) in look_for(names, console, environ).items()}
+    if there.keys() >= set(names):
+        return there
+    kept, archive = programs_folder(environ), find_archive(target(), environ)
+    folders = cached_folders(archive, environ)
     sources: list[Source] = [
-        partial(_from_assets, environ=environ, console=console),
-        partial(_from_path, environ=environ),
-        partial(_from_cache, folder=kept),
+        partial(_from_cache, folders=folders),
+        partial(fetch, archive=archive, folder=folders[-1], console=console),
         partial(build, folder=kept, console=console, environ=environ),
     ]
+    lock = kept.with_name(f"{kept.name}.lock")
+    with writing(environ), exclusive(lock, console, "prepares the control plane"):
+        return there | _ask(sources, [name for name in names if name not in there])
+
+
+def look_for(
+    names: Sequence[str], console: Console, environ: Mapping[str, str] = os.environ
+) -> dict[str, tuple[Path, str]]:
+    """Those of `names` that this machine has, each with its source; nothing is made."""
+    folders = cached_folders(find_archive(target(), environ), environ)
+    sources: dict[str, Source] = {
+        "KUBEBUILDER_ASSETS": partial(_from_assets, environ=environ, console=console),
+        "PATH": partial(_from_path, environ=environ),
+        "the cache": partial(_from_cache, folders=folders),
+    }
+    found: dict[str, tuple[Path, str]] = {}
+    for title, source in sources.items():
+        if missing := [name for name in names if name not in found]:
+            found |= {name: (path, title) for name, path in source(missing).items()}
+    return found
+
+
+def _ask(sources: Sequence[Source], names: Sequence[str]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for source in sources:
         if missing := [name for name in names if name not in found]:
@@ -55,12 +81,18 @@ def find_programs(
     return found
 
 
+def cached_folders(
+    archive: Archive | None, environ: Mapping[str, str] = os.environ
+) -> tuple[Path, ...]:
+    """Where programs are kept: those that were built, and those of the archive if there is one."""
+    built = programs_folder(environ)
+    return (built, built.with_name(archive.folder)) if archive else (built,)
+
+
 def programs_folder(environ: Mapping[str, str] = os.environ) -> Path:
     """Where built programs are kept: one folder for each set of pins and kind of machine."""
     pins = b"".join((GO_FILES / name).read_bytes() for name in ("go.mod", "go.sum"))
-    machine = platform.machine().lower()
-    system = f"{platform.system().lower()}-{ARCHITECTURES.get(machine, machine)}"
-    key = f"{kubernetes_version()}-{system}-{hashlib.sha256(pins).hexdigest()[:12]}"
+    key = f"{kubernetes_version()}-{target()}-{hashlib.sha256(pins).hexdigest()[:12]}"
     return cache_folder(environ) / "programs" / key
 
 
@@ -75,7 +107,7 @@ def _from_assets(
         path = Path(folder).absolute() / name
         if fits(name, path):
             found[name] = path
-        elif path.exists():
+        elif os.access(path, os.F_OK):
             console.say(f"passing over {path}: {_requirement(name)} is needed")
     return found
 
@@ -88,9 +120,12 @@ def _from_path(names: Sequence[str], *, environ: Mapping[str, str]) -> dict[str,
     return found
 
 
-def _from_cache(names: Sequence[str], *, folder: Path) -> dict[str, Path]:
-    """No look at versions: the folder's name says them."""
-    return {name: folder / name for name in names if (folder / name).exists()}
+def _from_cache(names: Sequence[str], *, folders: Sequence[Path]) -> dict[str, Path]:
+    """No look at versions: the folders' names say them. The first folder wins."""
+    found: dict[str, Path] = {}
+    for folder in reversed(folders):
+        found |= {name: folder / name for name in names if os.access(folder / name, os.F_OK)}
+    return found
 
 
 def fits(name: str, program: Path) -> bool:

@@ -1,0 +1,311 @@
+"""The archive of ready-made programs, from a server on loopback: what is taken and what is not."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from capscan.localplane.archive import (
+    PROGRAMS,
+    Archive,
+    Patience,
+    fetch,
+    find_archive,
+    shown,
+    target,
+)
+from capscan.localplane.build import kubernetes_version
+from capscan.localplane.console import Console
+from tests.localplane.mirror import MEMBERS, PROGRAM, Mirror, packed, proxying, serving
+
+FETCH = """
+import sys
+from pathlib import Path
+from capscan.localplane.archive import PROGRAMS, Archive, fetch
+from capscan.localplane.cache import exclusive
+from capscan.localplane.console import Console
+folder = Path(sys.argv[3])
+with exclusive(folder.with_name("lock"), Console(), "prepares"):
+    fetch(PROGRAMS, Archive(sys.argv[1], sys.argv[2], "x"), folder=folder, console=Console())
+"""
+WRONG = "0" * 128
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "a cache" / "archive"
+
+
+def got(archive: Archive, folder: Path, console: Console) -> dict[str, Path]:
+    return fetch(PROGRAMS, archive, folder=folder, console=console, patience=Patience(2, 2))
+
+
+def assert_nothing_left(folder: Path) -> None:
+    assert not folder.exists()
+    assert not folder.parent.exists() or list(folder.parent.iterdir()) == []
+
+
+def test_the_right_archive_is_unpacked_once(
+    folder: Path, console: Console, said: io.StringIO
+) -> None:
+    """Programs that run, under their names; the second time nobody is asked."""
+    with serving(Mirror(packed([*MEMBERS, "controller-tools/LICENSE"]))) as mirror:
+        first = got(mirror.archive(), folder, console)
+        second = got(mirror.archive(), folder, console)
+
+    assert {name: folder / name for name in PROGRAMS} == first == second
+    assert len(mirror.asked) == 1
+    assert sorted(path.name for path in folder.iterdir()) == sorted(PROGRAMS)
+    assert {path.read_bytes() for path in folder.iterdir()} == {PROGRAM}
+    assert all(os.access(path, os.X_OK) for path in folder.iterdir())
+    assert [path.name for path in folder.parent.iterdir()] == ["archive"]
+    assert said.getvalue() == "downloaded etcd, kube-apiserver, kubectl: 0 MB in 0s\n"
+
+
+def test_progress_is_shown_on_a_terminal(folder: Path) -> None:
+    """Bytes and time, in place."""
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    with serving(Mirror(packed())) as mirror:
+        got(mirror.archive(), folder, Console(terminal))
+
+    assert "downloading archive.tar.gz: 0 of 0 MB, 0s" in terminal.getvalue()
+
+
+def test_what_the_archive_lacks_is_not_fetched_from_it(folder: Path, console: Console) -> None:
+    """The controller manager is built, and nothing is downloaded for it alone."""
+    with serving(Mirror(packed())) as mirror:
+        assert (
+            fetch(["kube-controller-manager"], mirror.archive(), folder=folder, console=console)
+            == {}
+        )
+        assert mirror.asked == []
+        both = ["kube-controller-manager", "etcd"]
+        assert fetch(both, mirror.archive(), folder=folder, console=console) == {
+            "etcd": folder / "etcd"
+        }
+
+
+def test_a_wrong_sum_is_refused_and_named(
+    folder: Path, console: Console, said: io.StringIO
+) -> None:
+    """Both sums, where the right one stands, and what happens now."""
+    with serving(Mirror(packed())) as mirror:
+        assert got(mirror.archive(WRONG), folder, console) == {}
+
+    came = mirror.archive().sha512
+    assert f"{mirror.url}/archive.tar.gz is refused, and nothing of it was used" in said.getvalue()
+    assert f"  {came}, and must be\n  {WRONG} (archive.toml)\n" in said.getvalue()
+    assert said.getvalue().endswith(": building from source instead\n")
+    assert_nothing_left(folder)
+
+
+def test_a_cut_archive_is_refused(folder: Path, console: Console, said: io.StringIO) -> None:
+    """The connection closed early: how much came, of how much."""
+    content = packed()
+    with serving(Mirror(content, cut=100)) as mirror:
+        assert got(mirror.archive(), folder, console) == {}
+
+    assert f"was cut: 100 of {len(content)} bytes came: building" in said.getvalue()
+    assert_nothing_left(folder)
+
+
+def test_a_cut_archive_of_unknown_length_has_the_wrong_sum(
+    folder: Path, console: Console, said: io.StringIO
+) -> None:
+    """Nobody said how long it would be: then the sum tells."""
+    with serving(Mirror(packed(), cut=100, chunked=True)) as mirror:
+        assert got(mirror.archive(), folder, console) == {}
+
+    assert "is refused" in said.getvalue()
+    assert_nothing_left(folder)
+
+
+def test_a_missing_archive_is_said(folder: Path, console: Console, said: io.StringIO) -> None:
+    """A mirror without this version."""
+    with serving(Mirror(packed())) as mirror:
+        archive = Archive(f"{mirror.url}/other.tar.gz", WRONG, "archive")
+        assert got(archive, folder, console) == {}
+
+    assert said.getvalue() == (
+        f"{mirror.url}/other.tar.gz cannot be had (HTTP 404 Not Found): "
+        "building from source instead\n"
+    )
+    assert_nothing_left(folder)
+
+
+@pytest.mark.parametrize("member", ["../../etcd", "/tmp/etcd", "controller-tools/../../etcd"])
+def test_a_member_that_leaves_the_folder_is_refused(
+    member: str, folder: Path, console: Console, said: io.StringIO
+) -> None:
+    """Even with the right sum: a pin can be wrong too."""
+    with serving(Mirror(packed([*MEMBERS, member]))) as mirror:
+        assert got(mirror.archive(), folder, console) == {}
+
+    assert f"is refused: it wants to write {member}" in said.getvalue()
+    assert_nothing_left(folder)
+
+
+def test_an_archive_without_a_program_is_refused(
+    folder: Path, console: Console, said: io.StringIO
+) -> None:
+    """Half a control plane is none."""
+    with serving(Mirror(packed(MEMBERS[:2]))) as mirror:
+        assert got(mirror.archive(), folder, console) == {}
+
+    assert "is refused: it lacks kubectl" in said.getvalue()
+    assert_nothing_left(folder)
+
+
+def test_what_is_no_archive_cannot_be_unpacked(
+    folder: Path, console: Console, said: io.StringIO
+) -> None:
+    """The login page of a captive network, pinned by mistake."""
+    with serving(Mirror(b"<html>")) as mirror:
+        assert got(mirror.archive(), folder, console) == {}
+
+    assert "cannot be unpacked" in said.getvalue()
+    assert_nothing_left(folder)
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://127.0.0.1:1/archive.tar.gz", "Connection refused"),
+        ("http://nowhere.invalid/archive.tar.gz", ""),
+        ("mirror/archive.tar.gz", "unknown url type"),
+    ],
+)
+def test_without_a_network_it_falls_through_at_once(
+    url: str, reason: str, folder: Path, console: Console, said: io.StringIO
+) -> None:
+    """A closed port, a name that nobody knows, an address that is none."""
+    began = time.monotonic()
+    assert got(Archive(url, WRONG, "archive"), folder, console) == {}
+
+    assert time.monotonic() - began < 3
+    assert "cannot be had (" in said.getvalue()
+    assert reason in said.getvalue()
+    assert said.getvalue().endswith(": building from source instead\n")
+    assert_nothing_left(folder)
+
+
+def test_a_server_that_does_not_answer_is_not_waited_for(
+    folder: Path, console: Console, said: io.StringIO
+) -> None:
+    """A firewall that swallows: the patience is for the whole beginning, not for each address."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/archive.tar.gz"
+        archive = Archive(url, WRONG, "archive")
+        patience = Patience(open_s=0.2, stall_s=0.5)
+        assert fetch(PROGRAMS, archive, folder=folder, console=console, patience=patience) == {}
+
+    assert "cannot be had (no answer within 0.2 s)" in said.getvalue()
+
+
+def test_a_proxy_of_the_environment_is_used(tmp_path: Path, environ: dict[str, str]) -> None:
+    """The host is one that only the proxy knows."""
+    asked: list[str] = []
+    url = "http://mirror.invalid/archive.tar.gz"
+    with (
+        serving(Mirror(packed())) as mirror,
+        proxying(asked, to=mirror.url) as port,
+    ):
+        subprocess.run(
+            [sys.executable, "-c", FETCH, url, mirror.archive().sha512, str(tmp_path / "got")],
+            env=environ | {"http_proxy": f"http://127.0.0.1:{port}"},
+            check=True,
+        )
+
+    assert asked == [url]
+    assert (tmp_path / "got" / "etcd").read_bytes() == PROGRAM
+
+
+def test_two_processes_share_one_download(tmp_path: Path, environ: dict[str, str]) -> None:
+    """The second waits for the lock, and then finds what the first brought."""
+    with serving(Mirror(packed()), held=True) as mirror:
+        archive = mirror.archive()
+        command = [sys.executable, "-c", FETCH, archive.url, archive.sha512, str(tmp_path / "got")]
+        with (
+            subprocess.Popen(command, env=environ, stderr=subprocess.PIPE) as first,
+            subprocess.Popen(command, env=environ, stderr=subprocess.PIPE) as second,
+        ):
+            while not mirror.asked:
+                time.sleep(0.02)
+            time.sleep(0.3)
+            mirror.release.set()
+            said = first.communicate()[1] + second.communicate()[1]
+
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert len(mirror.asked) == 1
+    assert said.count(b"downloaded ") == 1
+
+
+def test_what_a_killed_download_left_is_in_nobodys_way(folder: Path, console: Console) -> None:
+    """And it does not stay."""
+    partial = folder.with_name(f".{folder.name}.partial")
+    (partial / "programs").mkdir(parents=True)
+    (partial / "archive.tar.gz").write_bytes(b"half")
+
+    with serving(Mirror(packed())) as mirror:
+        assert got(mirror.archive(), folder, console)
+
+    assert [path.name for path in folder.parent.iterdir()] == ["archive"]
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "expected"),
+    [
+        ("Linux", "x86_64", "linux-amd64"),
+        ("Linux", "aarch64", "linux-arm64"),
+        ("Darwin", "arm64", "darwin-arm64"),
+    ],
+)
+def test_the_archive_is_the_one_for_this_kind_of_machine(
+    system: str, machine: str, expected: str
+) -> None:
+    """In Go's words, whatever the system calls itself; of the version that is built otherwise."""
+    archive = find_archive(target(system, machine), {})
+
+    assert archive
+    assert archive.url.endswith(f"/envtest-{kubernetes_version()}-{expected}.tar.gz")
+    assert archive.url.startswith("https://")
+    assert len(bytes.fromhex(archive.sha512)) == 64
+    assert expected in archive.folder
+
+
+@pytest.mark.parametrize(
+    ("system", "machine"),
+    [("Darwin", "x86_64"), ("Linux", "riscv64"), ("Linux", "armv7l"), ("FreeBSD", "amd64")],
+)
+def test_other_machines_have_no_archive(system: str, machine: str) -> None:
+    """They build."""
+    assert find_archive(target(system, machine), {}) is None
+
+
+def test_a_mirror_replaces_the_address_and_not_the_sum() -> None:
+    """CAPSCAN_ARCHIVE_URL, with or without a slash; empty, no archive is wanted."""
+    official = find_archive("linux-amd64", {})
+    mirrored = find_archive("linux-amd64", {"CAPSCAN_ARCHIVE_URL": "http://mirror/k8s/"})
+
+    assert official
+    assert mirrored
+    assert mirrored.url == "http://mirror/k8s/envtest-v1.36.2-linux-amd64.tar.gz"
+    assert (mirrored.sha512, mirrored.folder) == (official.sha512, official.folder)
+    assert find_archive("linux-amd64", {"CAPSCAN_ARCHIVE_URL": ""}) is None
+
+
+def test_a_password_in_an_address_is_not_shown() -> None:
+    """It would end in a CI log."""
+    assert shown("https://me:secret@mirror:8443/a.tar.gz?token=x") == "https://mirror:8443/a.tar.gz"

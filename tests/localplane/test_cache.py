@@ -1,0 +1,191 @@
+"""A cache that cannot be written to, as its users meet it: what is said, and what still works."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from capscan.localplane.cache import cache_folder
+from capscan.localplane.console import Console
+from capscan.localplane.crd_modules import crd_files, crd_modules
+from capscan.localplane.errors import NoPrograms, Unwritable
+from capscan.localplane.folder import PlaneFolder
+from capscan.localplane.programs import (
+    API_SERVER,
+    ETCD,
+    KUBECTL,
+    find_programs,
+    look_for,
+    programs_folder,
+)
+from tests.localplane.conftest import Script
+from tests.localplane.mirror import Mirror, serving
+
+NOBODY = 65534
+FIND = """
+import resource, sys
+from capscan.localplane.console import Console
+from capscan.localplane.errors import PlaneError
+from capscan.localplane.programs import find_programs
+resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))
+try:
+    find_programs(["etcd"], Console())
+except PlaneError as error:
+    sys.exit(str(error))
+"""
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A folder that every user may look into: pytest's own are closed to others."""
+    folder = Path(tempfile.mkdtemp())
+    try:
+        folder.chmod(0o755)
+        yield folder
+    finally:
+        folder.chmod(0o755)
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """While the block lasts, this process cannot write there; root, bound by no mode, is nobody."""
+    root = os.geteuid() == 0
+    folder.chmod(0o555)
+    if root:
+        os.setresuid(NOBODY, NOBODY, 0)
+    try:
+        yield
+    finally:
+        if root:
+            os.setresuid(0, 0, 0)
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one megabyte, where this may be mounted."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(mount, check=False).returncode:
+        pytest.skip("needs the right to mount")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_read_only_cache_is_said_with_what_to_set(
+    shared: Path, console: Console, environ: dict[str, str]
+) -> None:
+    """Programs and CRDs alike."""
+    environ["CAPSCAN_CACHE"] = str(shared / "cache")
+    said = rf"the cache folder {shared}/cache cannot be written to .*: Permission denied.*"
+    said += "Choose one that can: CAPSCAN_CACHE=/path/to/folder"
+
+    with read_only(shared):
+        with pytest.raises(Unwritable, match=said):
+            find_programs([ETCD], console, environ)
+        with pytest.raises(Unwritable, match=said):
+            crd_files([crd_modules()["keda"]], console, environ)
+
+
+def test_a_cache_that_has_everything_may_be_read_only(
+    shared: Path, script: Script, console: Console, environ: dict[str, str]
+) -> None:
+    """An image may carry it."""
+    environ["CAPSCAN_CACHE"] = str(shared)
+    program = script(programs_folder(environ) / ETCD, "exit")
+
+    with read_only(shared):
+        assert find_programs([ETCD], console, environ) == {ETCD: program}
+
+
+def test_folders_on_path_that_may_not_be_looked_into_are_passed_over(
+    tmp_path: Path, shared: Path, script: Script, environ: dict[str, str]
+) -> None:
+    """PATH is often another user's, after `su`; so is KUBEBUILDER_ASSETS."""
+    script(tmp_path / "closed" / ETCD, "exit")
+    (tmp_path / "closed").chmod(0)
+    environ |= {"PATH": str(tmp_path / "closed"), "KUBEBUILDER_ASSETS": str(tmp_path / "closed")}
+
+    with read_only(shared):
+        assert look_for([ETCD], Console(io.StringIO()), environ) == {}
+
+
+def test_a_file_in_place_of_the_cache_is_said(
+    tmp_path: Path, console: Console, environ: dict[str, str]
+) -> None:
+    """A typing error in CAPSCAN_CACHE."""
+    (tmp_path / "file").touch()
+    environ["CAPSCAN_CACHE"] = str(tmp_path / "file")
+
+    with pytest.raises(Unwritable, match=r"file cannot be written to .*CAPSCAN_CACHE="):
+        find_programs([ETCD], console, environ)
+
+
+def test_a_full_disk_during_a_download_is_said(
+    tiny_disk: Path, console: Console, environ: dict[str, str]
+) -> None:
+    """The folder, and what to set; nothing half-made stays and takes the last room."""
+    environ["CAPSCAN_CACHE"] = str(tiny_disk / "cache")
+    with serving(Mirror(os.urandom(2**21), every_path=True)) as mirror:
+        environ["CAPSCAN_ARCHIVE_URL"] = mirror.url
+        with pytest.raises(Unwritable) as caught:
+            find_programs([ETCD, API_SERVER, KUBECTL], console, environ)
+
+    assert str(caught.value) == (
+        f"there is no room left for the programs in {tiny_disk}/cache. "
+        "Make some, or choose another folder: CAPSCAN_CACHE=/path/to/folder"
+    )
+    left = [path.name for path in (tiny_disk / "cache" / "programs").iterdir()]
+    assert [name for name in left if not name.endswith(".lock")] == []
+
+
+def test_a_limit_on_files_is_said_like_a_full_disk(environ: dict[str, str]) -> None:
+    """`ulimit -f`, and a message instead of a traceback."""
+    with serving(Mirror(os.urandom(2**20), every_path=True)) as mirror:
+        environ["CAPSCAN_ARCHIVE_URL"] = mirror.url
+        bare = {k: v for k, v in environ.items() if not k.startswith("COVERAGE")}
+        done = subprocess.run(
+            [sys.executable, "-c", FIND], env=bare, capture_output=True, text=True, check=False
+        )
+
+    assert done.stderr.startswith("there is no room left for the programs in ")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_full_disk_during_a_build_is_said(
+    tmp_path: Path, script: Script, console: Console, environ: dict[str, str]
+) -> None:
+    """Go has folders of its own to fill."""
+    full = "echo write /tmp/go-build1/b001: no space left on device; exit 1"
+    script(tmp_path / "tools" / "go", f'[ "$1" = version ] && {{ echo go1.30; exit; }}\n{full}')
+
+    with pytest.raises(NoPrograms, match=r"(?s)no space left.*CAPSCAN_CACHE.*GOCACHE, GOMODCACHE"):
+        find_programs([ETCD], console, environ)
+
+
+def test_a_data_folder_that_cannot_be_made_is_said(shared: Path) -> None:
+    """A checkout that belongs to somebody else."""
+    with read_only(shared), pytest.raises(Unwritable, match=r"Permission denied.*--dir FOLDER"):
+        PlaneFolder(shared / "plane").claim()
+
+
+def test_every_user_has_a_cache_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Below their home folder; nothing that two of them could fight for."""
+    monkeypatch.setenv("HOME", "/home-of/one")
+    one = cache_folder({})
+    monkeypatch.setenv("HOME", "/home-of/another")
+
+    assert one == Path("/home-of/one/.cache/capscan")
+    assert cache_folder({}) == Path("/home-of/another/.cache/capscan")
