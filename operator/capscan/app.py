@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import anyio
 from pydantic import ValidationError
 
-from capscan.core.errors import Forbidden, NotFound
+from capscan.core.errors import Forbidden, KubeError, NotFound
 from capscan.kube.client import KubeClient
 from capscan.kube.config import Credentials
 from capscan.kube.crds import CrdSource
@@ -39,6 +39,7 @@ Json = dict[str, Any]
 WATCH_RESTART_S = (1.0, 2.0, 5.0, 10.0)
 """Pauses before an ended watch is started again; the last one repeats."""
 
+WATCH_HEALTHY_S = 60.0
 KINDS_POLL_S = 2.0
 CLOSE_MARGIN_S = 2.0
 
@@ -55,6 +56,11 @@ class Watcher:
     """Credentials, read anew; from any event loop."""
     beat: Callable[[], None]
     """The watch's event loop turns; from any thread."""
+
+
+def restart_pause_s(failures: int) -> float:
+    """The pause before the watch is started again; `failures` counts those that ended early."""
+    return WATCH_RESTART_S[min(failures, len(WATCH_RESTART_S) - 1)]
 
 
 class Watch(Protocol):
@@ -120,9 +126,11 @@ class Application:
         """Run the watch for ever; while the kinds are missing, wait for them and say so."""
         failures = 0
         while True:
-            await self._until_installed(health)
-            await self._compare(controllers)
+            # A deletion during a gap between two watches brings no event: compare.
+            bodies = await self._until_listed(health)
+            controllers.retain(body["metadata"]["uid"] for body in bodies)
             health.ready, health.reason = True, ""
+            logger.info("watching CapabilityScans; there are %d", len(bodies))
             began_s = anyio.current_time()
             try:
                 await self._watch(self._watcher(health))
@@ -130,30 +138,27 @@ class Application:
                 logger.exception("the watch ended by a bug")
             health.ready, health.reason = False, "the watch of CapabilityScans is being restarted"
             health.watch_loop_seen_s = None
-            failures = 0 if anyio.current_time() - began_s > 60 else failures + 1
-            pause_s = WATCH_RESTART_S[min(failures, len(WATCH_RESTART_S)) - 1]
+            failures = 0 if anyio.current_time() - began_s > WATCH_HEALTHY_S else failures + 1
+            pause_s = restart_pause_s(failures)
             logger.info("the watch of CapabilityScans ended; starting it again in %.0f s", pause_s)
             await anyio.sleep(pause_s)
 
-    async def _until_installed(self, health: Health) -> None:
+    async def _until_listed(self, health: Health) -> list[Json]:
+        """All scans, once they can be listed; what keeps them from it is said once."""
         said = ""
         while True:
             try:
-                await list_scans(self._client)
-                return
+                return await list_scans(self._client)
             except NotFound:
                 reason = "CapabilityScan is not installed; waiting for: kubectl apply -k crds/"
             except Forbidden as error:
                 reason = f"the operator may not list CapabilityScans: {error}"
+            except KubeError as error:
+                reason = f"CapabilityScans cannot be listed: {error}"
             if reason != said:
                 logger.warning("%s", reason)
             health.ready, health.reason, said = False, reason, reason
             await anyio.sleep(KINDS_POLL_S)
-
-    async def _compare(self, controllers: Controllers) -> None:
-        """A deletion during a gap between two watches brings no event: list and compare."""
-        bodies = await list_scans(self._client)
-        controllers.retain(body["metadata"]["uid"] for body in bodies)
 
     def _watcher(self, health: Health) -> Watcher:
         loop = asyncio.get_running_loop()

@@ -20,13 +20,15 @@ TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
 def configure_logging(level: str = "info", style: str = "text") -> None:
-    """`level` is capscan's own; other packages report from INFO up, kopf errors alone."""
+    """`level` is capscan's own; other packages report from INFO up. kopf says nothing: what matters
+    of its errors is said in one line where its watch is started again.
+    """
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter(TEXT))
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     logging.captureWarnings(capture=True)
     logging.getLogger("capscan").setLevel(level.upper())
-    logging.getLogger("kopf").setLevel(logging.ERROR)
+    logging.getLogger("kopf").setLevel(logging.CRITICAL)
 
 
 class TextFormatter(logging.Formatter):

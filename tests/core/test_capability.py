@@ -77,7 +77,7 @@ def test_the_crd_is_copied_as_far_as_a_reader_needs_it() -> None:
 
 def test_the_summary_fits_into_a_table() -> None:
     wordy = analysis().model_copy(
-        update={"providers": ["A long name of a vendor"] * 9, "description": "word " * 90}
+        update={"providers": ["A long name of a vendor"] * 9, "capabilities": ["word " * 19]}
     )
     summary = analysed(CRD, wordy, ANSWERED, "key").capability.summary
 

@@ -216,11 +216,15 @@ def test_no_status_is_restated_as_none() -> None:
 
 def test_what_is_kept_of_a_run() -> None:
     status = shown(Phase.COMPLETED_WITH_FAILURES, FAILURES)
+    assert status.run is not None
+    ended = status.run.model_copy(update={"completion_time": EPOCH})
 
-    assert finished_run(status) == FinishedRun(
+    assert finished_run(status) is None
+    assert finished_run(status.model_copy(update={"run": ended})) == FinishedRun(
         id="r1",
         phase=Phase.COMPLETED_WITH_FAILURES,
         start_time=EPOCH,
+        completion_time=EPOCH,
         summary="10/10",
         failed=3,
     )

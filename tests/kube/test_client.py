@@ -17,6 +17,7 @@ from capscan.core.errors import (
     KubeError,
     NotFound,
     NotServed,
+    ServerError,
 )
 from capscan.kube.client import PAGE_ITEMS_MAX, KubeClient
 from tests.kube.apiserver import ApiServer, Seen, ok, refusal
@@ -58,6 +59,37 @@ async def test_refusals_become_errors_with_the_servers_own_words(
 
     assert type(caught.value) is kind
     assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ('capabilities.capscan.dev "x" is forbidden: User "u" cannot patch resource', Forbidden),
+        ("ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no", Invalid),
+        ('admission webhook "w.example.com" denied the request: no', Invalid),
+        ("create not allowed while custom resource definition is terminating", NotServed),
+    ],
+)
+async def test_not_every_403_is_mended_by_a_permission(
+    api: Api, message: str, kind: type[KubeError]
+) -> None:
+    server, client = api
+    server.script = [refusal(403, message)]
+
+    with pytest.raises(kind) as caught:
+        await client.get(PATH)
+    assert type(caught.value) is kind
+
+
+async def test_a_server_error_is_waited_for_and_then_told(api: Api) -> None:
+    """A broken webhook may need somebody: endless patience would hide it."""
+    server, client = api
+    server.script = [refusal(500, "failed calling webhook") for _ in range(3)]
+    assert await client.get(PATH) == {}
+
+    server.script = [refusal(500, "failed calling webhook") for _ in range(99)]
+    with pytest.raises(ServerError, match="answered 500: failed calling webhook"):
+        await client.get(PATH)
 
 
 async def test_a_kind_that_is_not_there_is_told_from_an_object_that_is_not(api: Api) -> None:
@@ -210,16 +242,17 @@ async def test_patience_ends_where_the_caller_ends_it(api: Api) -> None:
     assert scope.cancelled_caught
 
 
-async def test_an_outage_is_told_once_it_is_felt(
+async def test_an_outage_is_told_when_it_is_felt_and_when_it_is_over(
     api: Api, caplog: pytest.LogCaptureFixture
 ) -> None:
     server, client = api
     server.script = [refusal(503, "starting") for _ in range(3)]
+    caplog.set_level("INFO")
     await client.get(PATH)
 
-    assert [record.getMessage() for record in caplog.records] == [
-        "The API server is not answering (503: starting); trying on, 2 times so far."
-    ]
+    felt, over = (record.getMessage() for record in caplog.records)
+    assert felt == "The API server is not answering (503: starting); trying on."
+    assert over.startswith("The API server answers again, after ")
 
 
 # -- credentials

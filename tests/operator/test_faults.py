@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -215,3 +216,71 @@ def test_an_api_server_that_goes_away_in_mid_run_ends_nothing(tmp_path: Path) ->
         assert len(asked(operator.ledger)) == 30
     finally:
         plane.down()
+
+
+def test_two_operators_at_rest_leave_the_status_alone(
+    cluster: Cluster, operator: Operator, tmp_path: Path
+) -> None:
+    """One too many is a mistake, but not one that writes for ever."""
+    cluster.create_crds(3)
+    (tmp_path / "second").mkdir()
+    second = Operator(operator.kubeconfig, tmp_path / "second")
+    operator.start()
+    second.start()
+    try:
+        scan = cluster.apply_scan()
+        cluster.until_phase(scan, "Completed")
+        until(lambda: operator.log + second.log, lambda log: "another operator" in log, "a word")
+        version = cluster.scan(scan)["metadata"]["resourceVersion"]
+        time.sleep(3)  # nothing is to happen
+        assert cluster.scan(scan)["metadata"]["resourceVersion"] == version
+    finally:
+        second.close()
+
+
+def test_a_capability_that_admission_denies_is_one_failed_item(
+    cluster: Cluster, operator: Operator
+) -> None:
+    """No permission would help, and the others have nothing to do with it."""
+    names = cluster.create_crds(4)
+    rule = {"apiGroups": ["capscan.dev"], "apiVersions": ["*"], "resources": ["capabilities"]}
+    policy = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": "no-first"},
+        "spec": {
+            "matchConstraints": {"resourceRules": [rule | {"operations": ["CREATE", "UPDATE"]}]},
+            "validations": [
+                {"expression": f"object.metadata.name != '{names[0]}'", "reason": "Forbidden"}
+            ],
+        },
+    }
+    binding = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": "no-first"},
+        "spec": {"policyName": "no-first", "validationActions": ["Deny"]},
+    }
+    cluster.apply(policy, binding)
+    try:
+        until(lambda: _denied(cluster, names[0]), bool, "a policy that is enforced")
+        operator.start()
+        scan = cluster.apply_scan()
+        status = cluster.until_phase(scan, "CompletedWithFailures")
+    finally:
+        for kind in ("validatingadmissionpolicybinding", "validatingadmissionpolicy"):
+            cluster.kubectl("delete", kind, "no-first")
+
+    (item,) = status["failedItems"]
+    assert (item["name"], item["reason"]) == (names[0], "StoreRejected")
+    assert "denied request" in item["message"]
+    assert len(asked(operator.ledger)) == 4
+
+
+def _denied(cluster: Cluster, name: str) -> bool:
+    body = {"apiVersion": "capscan.dev/v1alpha1", "kind": "Capability", "metadata": {"name": name}}
+    try:
+        cluster.kubectl("create", "--dry-run=server", "-f", "-", input=json.dumps(body))
+    except KubectlError as error:
+        return "denied request" in str(error)
+    return False

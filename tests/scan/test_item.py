@@ -20,7 +20,8 @@ from capscan.core.errors import (
 from capscan.core.events import CrdFailed, CrdScanned, CrdSkipped, CrdUnchanged, Settled
 from capscan.core.plan import PlannedItem, fingerprint, plan_key
 from capscan.model import Capability, Crd, FailedItem, Refresh, ScanSpec
-from capscan.scan.item import READS_MAX, Settler
+from capscan.scan.item import Settler
+from capscan.scan.ports import READS_MAX
 from tests import virtual
 from tests.fakes import FakeCrds, FakeProvider, FakeStore, crd, name_of, ports, ref, run
 from tests.providers import analysis

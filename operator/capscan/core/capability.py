@@ -139,7 +139,10 @@ def shorten(text: str, chars_max: int) -> str:
 def _summary(analysis: Analysis) -> Summary:
     return Summary(
         providers=shorten(", ".join(analysis.providers), SUMMARY_CHARS_MAX),
-        description=shorten(analysis.description, SUMMARY_CHARS_MAX),
+        # What one can do with it tells a reader more than how it begins to define itself.
+        description=shorten(
+            "; ".join(analysis.capabilities) or analysis.description, SUMMARY_CHARS_MAX
+        ),
     )
 
 

@@ -7,6 +7,7 @@ CapscanError
 │   │   ├── InferenceTimeout      no answer in time                  (retryable)
 │   │   ├── InvalidAnswer         an answer that is not an analysis  (retryable)
 │   │   └── RequestRejected       asking again will not help
+│   ├── CrdUnreadable         the API server does not hand out this CRD
 │   ├── StoreRejected         the API server refused the Capability
 │   └── InternalError         a bug of capscan or of a provider's code
 ├── ScanError                 the run cannot go on; the scan says so in a condition
@@ -23,7 +24,8 @@ CapscanError
     ├── Expired               410: a continue token or resourceVersion that is too old
     ├── Forbidden
     ├── Invalid               400, 413, 422 and the like: it would be refused again
-    └── Unavailable           connection errors, 401, 429, 5xx: it may work later
+    ├── ServerError           it answered 5xx: a broken webhook, an etcd in trouble
+    └── Unavailable           connection errors, 401, 429, 503: it may work later
 
 Errors say what happened. `core/retry.py` alone says what to do about an item's; the patience with
 an absent API server lives in `kube/client.py`.
@@ -84,6 +86,13 @@ class RequestRejected(InferenceError):
     """The provider refused this request and would refuse it again."""
 
     reason = "RequestRejected"
+
+
+class CrdUnreadable(ItemError):
+    """The API server answers the read of this CRD with an error, again and again."""
+
+    reason = "CrdUnreadable"
+    retryable = True
 
 
 class StoreRejected(ItemError):
@@ -157,11 +166,15 @@ class Expired(KubeError):
 
 
 class Forbidden(KubeError):
-    """403; the message is the server's, which names user, verb and resource."""
+    """403 by RBAC; the message is the server's, which names user, verb and resource."""
 
 
 class Invalid(KubeError):
-    """Any other 4xx, and the 500 of a request that is too large."""
+    """Any other 4xx, a denial by admission, and the 500 of a request that is too large."""
+
+
+class ServerError(KubeError):
+    """An answered 5xx other than 503. It may pass, and it may stay until somebody mends it."""
 
 
 class Unavailable(KubeError):

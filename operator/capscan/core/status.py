@@ -102,13 +102,14 @@ def _final_rate(snapshot: Snapshot, counts: Progress | None) -> float | None:
 
 def finished_run(status: ScanStatus) -> FinishedRun | None:
     """What to keep of a run when the next one begins."""
-    if not (status.run and status.phase and status.progress):
+    run = status.run
+    if not (run and run.completion_time and status.phase and status.progress):
         return None
     return FinishedRun(
-        id=status.run.id,
+        id=run.id,
         phase=status.phase,
-        start_time=status.run.start_time,
-        completion_time=status.run.completion_time,
+        start_time=run.start_time,
+        completion_time=run.completion_time,
         summary=status.progress.summary,
         failed=status.progress.failed,
     )

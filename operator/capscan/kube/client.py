@@ -1,4 +1,4 @@
-"""The Kubernetes API in the few verbs that capscan uses; and patience with it.
+"""The Kubernetes API in the few verbs that capscan uses; patiently.
 
 Calls are patient: while the API server is away they wait and try again, for as long as the caller
 lets them. That is safe because each of them may be repeated: reads, server-side applies, deletes
@@ -12,12 +12,23 @@ import re
 import anyio
 import tenacity
 
-from capscan.core.errors import Conflict, Expired, Forbidden, NotFound, NotServed, Unavailable
+from capscan.core.errors import (
+    Conflict,
+    Expired,
+    Forbidden,
+    NotFound,
+    NotServed,
+    ServerError,
+    Unavailable,
+)
 from capscan.kube.config import ClusterSettings, Credentials
 from capscan.kube.transport import Json, Request, Transport
 from capscan.model.capability import FIELD_MANAGER
 
 logger = logging.getLogger(__name__)
+
+SERVER_ERROR_PATIENCE_S = 20.0
+"""An answered 5xx is tried again for so long; then it is told, because somebody may have to act."""
 
 WARM_UP_S = 20.0
 """An API server that was away refuses permissions and does not know its kinds for some seconds
@@ -38,6 +49,7 @@ class KubeClient:
     def __init__(self, settings: ClusterSettings) -> None:
         self._transport = Transport(settings)
         self._last_absence_s = float("-inf")
+        self._absent_since_s: float | None = None
 
     async def connect(self) -> None:
         """Load the configuration; raises NoCluster. Nothing is sent yet."""
@@ -106,20 +118,38 @@ class KubeClient:
 
     async def _patiently(self, request: Request) -> Json:
         retrying = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception(self._will_pass),
+            retry=self._will_pass,
             wait=_pause,
             sleep=anyio.sleep,
-            before_sleep=_log_absence,
+            before_sleep=self._note_absence,
+            reraise=True,
         )
         return await retrying(self._transport.send, request)
 
-    def _will_pass(self, error: BaseException) -> bool:
+    def _will_pass(self, state: tenacity.RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome else None
         now_s = anyio.current_time()
         if isinstance(error, Unavailable):
             self._last_absence_s = now_s
             return True
+        if error is None:
+            self._note_return(now_s)
+        if isinstance(error, ServerError):
+            return (state.seconds_since_start or 0.0) < SERVER_ERROR_PATIENCE_S
         warming_up = now_s - self._last_absence_s < WARM_UP_S
         return warming_up and isinstance(error, Forbidden | NotServed)
+
+    def _note_absence(self, state: tenacity.RetryCallState) -> None:
+        """One line when an outage begins to be felt, however many requests feel it."""
+        if self._absent_since_s is None and state.attempt_number > 1:
+            self._absent_since_s = anyio.current_time()
+            error = state.outcome.exception() if state.outcome else None
+            logger.warning("The API server is not answering (%s); trying on.", error)
+
+    def _note_return(self, now_s: float) -> None:
+        if self._absent_since_s is not None:
+            logger.info("The API server answers again, after %.0f s.", now_s - self._absent_since_s)
+            self._absent_since_s = None
 
 
 def _as_yaml(body: Json) -> str:
@@ -139,14 +169,3 @@ def _pause(state: tenacity.RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     asked_s = error.retry_after_s if isinstance(error, Unavailable) else None
     return max(_backoff(state), asked_s or 0.0)
-
-
-def _log_absence(state: tenacity.RetryCallState) -> None:
-    """One line when an outage begins to be felt, then one at each further doubling."""
-    if state.attempt_number & (state.attempt_number - 1) == 0 and state.attempt_number > 1:
-        error = state.outcome.exception() if state.outcome else None
-        logger.warning(
-            "The API server is not answering (%s); trying on, %d times so far.",
-            error,
-            state.attempt_number,
-        )

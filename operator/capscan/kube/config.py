@@ -93,6 +93,8 @@ def _kubeconfig(settings: ClusterSettings) -> str:
 def _explain(settings: ClusterSettings, error: Exception) -> str:
     if _in_cluster(settings):
         return f"cannot use the pod's service account: {error}"
+    if isinstance(error, TypeError):  # what the loader says of a file that is no mapping
+        error = ValueError("the file is no kubeconfig")
     return (
         f"no cluster to talk to: {error}. Set KUBECONFIG or pass --kubeconfig; for a local "
         'control plane: capscan local up && eval "$(capscan local env)"'

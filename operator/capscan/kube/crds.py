@@ -3,7 +3,13 @@
 from typing import Any
 
 from capscan.core.crd import parse_crd
-from capscan.core.errors import Forbidden, MissingPermission
+from capscan.core.errors import (
+    CrdUnreadable,
+    Forbidden,
+    Invalid,
+    MissingPermission,
+    ServerError,
+)
 from capscan.kube.client import KubeClient
 from capscan.model import Crd, CrdRef
 
@@ -24,11 +30,13 @@ class CrdSource:
             raise _missing("list", error) from error
 
     async def read(self, name: str) -> Crd:
-        """One CRD in full. Raises NotFound, MissingPermission."""
+        """One CRD in full. Raises NotFound, CrdUnreadable, MissingPermission."""
         try:
             return parse_crd(await self._client.get(f"{PATH}/{name}"))
         except Forbidden as error:
             raise _missing("get", error) from error
+        except (ServerError, Invalid) as error:
+            raise CrdUnreadable(str(error)) from error
 
 
 def _ref(metadata: dict[str, Any]) -> CrdRef:

@@ -15,6 +15,7 @@ from capscan.core.errors import (
     MissingPermission,
     NotFound,
     ScanGone,
+    ServerError,
     StatusRejected,
 )
 from capscan.core.status import merge_patch
@@ -76,7 +77,7 @@ class StatusWriter:
             raise ScanGone(str(error)) from error
         except Forbidden as error:
             raise _missing_permission("capabilityscans/status", "patch", error) from error
-        except Invalid as error:
+        except (Invalid, ServerError) as error:
             raise StatusRejected(
                 f"The API server does not take the status: {error}. Are its CRDs older than the "
                 "operator? kubectl apply -k crds/"

@@ -24,6 +24,7 @@ from capscan.core.errors import (
     NoCluster,
     NotFound,
     NotServed,
+    ServerError,
     Unavailable,
 )
 from capscan.kube.config import ClusterSettings, Credentials, credentials, load_configuration
@@ -34,7 +35,6 @@ REQUEST_TIMEOUT_S = 30
 
 _ERRORS: Mapping[int, type[KubeError]] = {
     400: Invalid,
-    403: Forbidden,
     404: NotFound,
     409: Conflict,
     410: Expired,
@@ -158,9 +158,27 @@ def _raise(status: int, retry_after: str | None, data: bytes) -> NoReturn:
         raise NotServed(message)
     if status == 500 and "request is too large" in message:
         raise Invalid(message)
+    if status == 403:
+        raise _refusal(message)
     if kind := _ERRORS.get(status):
         raise kind(message)
     if status < 500 and status not in _PASSING:
         raise Invalid(f"{status}: {message}")
     after_s = float(retry_after) if retry_after and retry_after.isdigit() else None
+    if status == 401:
+        message = f"it refuses the credentials ({message})"
+    if status >= 500 and status != 503:
+        raise ServerError(f"the API server answered {status}: {message}")
     raise Unavailable(f"{status}: {message}", retry_after_s=after_s)
+
+
+def _refusal(message: str) -> KubeError:
+    """A 403 is RBAC's, or admission's, or says that a kind is on its way out: only the first is
+    mended by a permission. The words are those of the API server's own plugins, of webhooks and of
+    ValidatingAdmissionPolicies.
+    """
+    if "is terminating" in message:
+        return NotServed(message)
+    if any(word in message for word in (" denied ", "exceeded quota", "violates ")):
+        return Invalid(message)
+    return Forbidden(message)

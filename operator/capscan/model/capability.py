@@ -103,7 +103,7 @@ class Summary(Wire):
         description="The providers in one line."
     )
     description: Annotated[str, Field(max_length=64)] = Field(
-        description="The description, shortened to a line."
+        description="What one can do with it, in one line."
     )
 
 

@@ -13,7 +13,7 @@ import anyio
 
 from capscan.core import lifecycle, progress
 from capscan.core.conditions import Stall
-from capscan.core.errors import MissingPermission, ScanError, ScanGone, StatusRejected
+from capscan.core.errors import KubeError, MissingPermission, ScanError, ScanGone, StatusRejected
 from capscan.core.lifecycle import Continue, Handled, Hold, Rest, Start
 from capscan.core.status import Snapshot, finished_run, project, restate
 from capscan.model import CapabilityScan, Phase, Run, ScanStatus, Trigger
@@ -175,6 +175,8 @@ class ScanController:
             raise
         except ScanError as error:
             await self._stalled(Stall(error.reason, str(error)))
+        except KubeError as error:
+            await self._stalled(Stall("ApiServerError", str(error)))
         except Exception as error:
             logger.exception("%s: a bug ended this session", self.name, extra=self._fields(run))
             cause = f"{type(error).__name__}: {error}"
@@ -252,10 +254,27 @@ class ScanController:
 
     def _render(self, previous: ScanStatus) -> ScanStatus:
         if self._resting:
+            self._yield_to(previous)
             self._shown = restate(self._shown, self._scan.metadata.generation)
         else:
             self._shown = project(self._snapshot(), previous, self._ports.now())
         return self._shown
+
+    def _yield_to(self, previous: ScanStatus) -> None:
+        """Two operators at rest would undo each other's last word for ever: the later run stays."""
+        theirs, ours = previous.run, self._shown.run
+        if theirs is None or ours is None or theirs.owner == ours.owner:
+            return
+        if (theirs.start_time, theirs.resumed) <= (ours.start_time, ours.resumed):
+            return
+        logger.warning(
+            "%s: another operator, %s, works on it too; run one, or each asks for itself",
+            self.name,
+            theirs.owner,
+        )
+        self._shown = previous
+        if theirs.completion_time is not None:
+            self._handled = Handled.from_status(previous)
 
     def _interval_s(self) -> float:
         return self._scan.spec.progress_interval.total_seconds()

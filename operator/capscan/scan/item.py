@@ -41,10 +41,6 @@ from capscan.scan.ports import Ports
 
 logger = logging.getLogger(__name__)
 
-READS_MAX = 4
-"""CRDs being read and digested at once: the largest take 3 MB as text and ten times that as
-objects, and parsing holds the interpreter anyway."""
-
 MESSAGE_CHARS_MAX = 500
 
 
@@ -69,7 +65,6 @@ class Settler:
         self._scan = scan
         self._run = run
         self._spec = spec
-        self._reads = anyio.CapacityLimiter(READS_MAX)
 
     async def __call__(self, item: PlannedItem, permit: Permit) -> Settled:
         """Raises ScanError; everything else that goes wrong is the item's failure."""
@@ -89,7 +84,7 @@ class Settler:
     async def _settle(self, turn: _Turn, permit: Permit) -> Settled:
         name, stored = turn.item.ref.name, turn.item.stored
         try:
-            async with self._reads:
+            async with self._ports.reads:
                 crd = turn.crd = await self._ports.crds.read(name)
                 digest = digest_crd(crd)
         except NotFound:

@@ -6,13 +6,19 @@ and the item fails with reason InternalError.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
+
+import anyio
 
 from capscan.core.capability import Entry
 from capscan.core.digest import Digest
 from capscan.model import Capability, CapabilityScan, Completion, Crd, CrdRef, ScanStatus, StoredRef
+
+READS_MAX = 4
+"""The largest CRDs take 3 MB as text and ten times that as objects, and parsing holds the
+interpreter anyway: more at once would cost memory and gain nothing."""
 
 
 class Provider(Protocol):
@@ -104,3 +110,5 @@ class Ports:
     now: Callable[[], datetime]
     jitter: Callable[[], float]
     """Uniform in [0, 1]."""
+    reads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(READS_MAX))
+    """CRDs being read and digested at once, by all runs together."""

@@ -4,6 +4,7 @@ Every write is one server-side apply of the whole object: what is no longer said
 failure, goes away with it. Fields that other people add (labels, annotations) stay.
 """
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from capscan.core.errors import (
     MissingPermission,
     NotFound,
     ScanError,
+    ServerError,
     StoreRejected,
 )
 from capscan.kube.client import KubeClient
@@ -68,8 +70,12 @@ class CapabilityStore:
             raise _missing_permission("get", error) from error
 
     async def check(self) -> None:
-        """Whether a write would be let through: nobody is asked what could not be kept."""
-        await self._apply(CHECKED_NAME, _frame(CHECKED_NAME), dry_run=True)
+        """Whether a write would be let through: nobody is asked what could not be kept.
+
+        What admission says of this one object is no verdict on others: each is told its own.
+        """
+        with contextlib.suppress(Invalid, Conflict):
+            await self._apply(CHECKED_NAME, _frame(CHECKED_NAME), dry_run=True)
 
     async def write(self, entry: Entry) -> None:
         """Store it whole, creating it where there is none.
@@ -78,7 +84,7 @@ class CapabilityStore:
         """
         try:
             await self._apply(entry.ref.name, _body(entry))
-        except (Invalid, Conflict) as error:
+        except (Invalid, Conflict, ServerError) as error:
             raise StoreRejected(f"the API server refused the Capability: {error}") from error
 
     async def _apply(self, name: str, body: Json, *, dry_run: bool = False) -> None:
