@@ -4,6 +4,7 @@ CAPSCAN_UPDATE_GOLDEN=1 writes the table anew.
 """
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,17 @@ def test_a_variable_that_is_no_setting_is_told_with_the_nearest() -> None:
         "CAPSCAN_LOGFORMAT is set, and is no setting; did you mean CAPSCAN_LOG_FORMAT?",
         "CAPSCAN_QQQ is set, and is no setting",
     ]
+
+
+def test_every_variable_of_the_source_is_known() -> None:
+    """A new one of another command would be told as a mistake."""
+    found = {
+        name
+        for file in (ROOT / "operator").rglob("*.py")
+        for name in re.findall(r"CAPSCAN_[A-Z_]*[A-Z]", file.read_text(encoding="utf-8"))
+    }
+
+    assert unknown_variables(dict.fromkeys(found, "")) == []
 
 
 def test_settings_do_not_change_after_the_start() -> None:

@@ -23,7 +23,7 @@ from capscan.kube.config import ClusterSettings
 
 PREFIX = "CAPSCAN_"
 
-ELSEWHERE = frozenset({"CAPSCAN_CACHE", "CAPSCAN_PLANE_DIR"})
+ELSEWHERE = frozenset({"CAPSCAN_ARCHIVE_URL", "CAPSCAN_CACHE", "CAPSCAN_PLANE_DIR"})
 """Variables that other commands read."""
 
 FOR_TESTS = frozenset({"CAPSCAN_CORPUS", "CAPSCAN_UPDATE_GOLDEN"})

@@ -2,8 +2,11 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from capscan.settings import PREFIX, Settings, flag, variable
@@ -92,6 +95,59 @@ def test_every_line_is_json_where_that_is_asked_for() -> None:
     }
     assert (lines[-1]["level"], lines[-1]["logger"]) == ("error", "capscan")
     assert "no cluster to talk to" in lines[-1]["message"]
+
+
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+clusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}]
+users: [{name: u, user: {token: hush-hush}}]
+contexts: [{name: x, context: {cluster: c, user: u}}]
+current-context: x
+"""
+
+
+def test_a_probe_port_that_is_taken_is_wrong_use(tmp_path: Path) -> None:
+    """As one line, though it shows only once the operator runs."""
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(KUBECONFIG)
+
+    with socket.create_server(("", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run("--kubeconfig", str(kubeconfig), f"--probe-port={port}", "--log-format=json")
+
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert done.returncode == 2
+    assert lines[-1]["message"].startswith(f"probePort {port} cannot be served: ")
+    assert lines[-1]["message"].endswith("address already in use")
+    assert "hush" not in done.stderr
+
+
+class Teapot(BaseHTTPRequestHandler):
+    """A server that is no API server."""
+
+    def do_GET(self) -> None:
+        """Refuse."""
+        self.send_error(418)
+
+    def log_message(self, *_: object) -> None:
+        """Not to the terminal."""
+
+
+def test_what_nobody_foresaw_is_one_line_too(tmp_path: Path) -> None:
+    """With its traceback in a field."""
+    kubeconfig = tmp_path / "kubeconfig"
+    with ThreadingHTTPServer(("127.0.0.1", 0), Teapot) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        kubeconfig.write_text(KUBECONFIG.replace("127.0.0.1:1", f"127.0.0.1:{server.server_port}"))
+        done = run("--kubeconfig", str(kubeconfig), "--log-format=json")
+        server.shutdown()
+
+    last = [json.loads(line) for line in done.stderr.splitlines()][-1]
+    assert done.returncode == 1
+    assert last["message"] == "ended by what nobody foresaw"
+    assert "418" in last["exception"]
+    assert "hush" not in done.stderr
 
 
 def test_what_stands_in_a_broken_kubeconfig_is_not_logged(tmp_path: Path) -> None:

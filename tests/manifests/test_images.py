@@ -70,6 +70,11 @@ def base(folder: Path) -> Path:
     return folder
 
 
+def link(source: str, target: str) -> None:
+    """A copy that is there at once; a symbolic link stays one."""
+    os.link(source, target, follow_symlinks=False)
+
+
 def build(folder: Path) -> list[Image]:
     """Every stage, built as the Dockerfile says."""
     stages: list[Image] = []
@@ -89,7 +94,9 @@ def build(folder: Path) -> list[Image]:
                 environment |= dict(word.split("=", 1) for word in rest.split())
             case "COPY" if rest.startswith("--from=build "):
                 _, source, target = rest.split()
-                shutil.copytree(stages[0].at(source), stages[-1].at(target), symlinks=True)
+                shutil.copytree(
+                    stages[0].at(source), stages[-1].at(target), symlinks=True, copy_function=link
+                )
             case "COPY":
                 *sources, target = rest.split()
                 stages[-1].copy(sources, target)

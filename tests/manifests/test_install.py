@@ -1,6 +1,7 @@
 """manifests/: installed in one go, and allowed what it needs and nothing else."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -308,3 +309,19 @@ def test_a_sample_is_accepted_and_says_what_it_is_for(installed: Kubectl, sample
     installed("apply", "--dry-run=server", "-f", str(sample))
 
     assert sample.read_text(encoding="utf-8").startswith("# ")
+
+
+def examples() -> list[dict[str, Any]]:
+    """The objects in the YAML blocks of docs/install.md."""
+    text = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    return [document for block in blocks for document in yaml.safe_load_all(block)]
+
+
+def test_the_examples_for_gitops_name_the_folder_that_is_there() -> None:
+    """No more can be said of them without the tools: the docs say so."""
+    kinds = [example["kind"] for example in examples()]
+    flux, _, argo = (example["spec"] for example in examples())
+
+    assert kinds == ["Kustomization", "Kustomization", "Application"]
+    assert (ROOT / flux["path"]).resolve() == (ROOT / argo["source"]["path"]) == Path(BASE)

@@ -18,6 +18,12 @@ TEXT_LINE = re.compile(
 )
 
 
+@pytest.fixture(autouse=True)
+def _soon_drained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers that take a minute are not waited for at a stop."""
+    monkeypatch.setenv("CAPSCAN_DRAIN_SECONDS", "0.2")
+
+
 def at_work(cluster: Cluster, operator: Operator) -> str:
     """A life with most decisions in it: a run that is interrupted, resumed and suspended, an item
     that fails, an orphan, a stop. The scan's name.
@@ -31,11 +37,11 @@ def at_work(cluster: Cluster, operator: Operator) -> str:
     cluster.patch(name, {"rescan": "1", "parallelism": 1})
     cluster.until(name, lambda s: s.get("lastHandledRescan") == "1", "a second run")
     operator.stop()
-    operator.start(latency=0.5)
+    operator.start(latency=60)
     cluster.patch(name, {"refresh": "Always"})
     cluster.until_phase(name, "Scanning")
     operator.stop()
-    operator.start(latency=0.5)
+    operator.start(latency=60)
     cluster.until(name, lambda s: s.get("run", {}).get("resumed") == 1, "a resumed run")
     cluster.patch(name, {"suspend": True})
     cluster.until_phase(name, "Suspended")

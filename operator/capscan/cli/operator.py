@@ -18,6 +18,8 @@ from capscan.settings import Settings, flag, load, unknown_variables, variable, 
 
 logger = logging.getLogger("capscan")
 
+EXIT_FAILED = 1
+EXIT_WRONG_USE = 2
 EXIT_UNREACHABLE = 3
 
 
@@ -55,6 +57,12 @@ def run_operator(settings: Settings, provider: Provider) -> int:
     except NoCluster as error:
         logger.error("%s", error)
         return EXIT_UNREACHABLE
+    except ExceptionGroup as group:
+        if (wrong := group.subgroup(WrongSettings)) is None:
+            logger.exception("ended by what nobody foresaw")
+            return EXIT_FAILED
+        logger.error("%s", wrong.exceptions[0])
+        return EXIT_WRONG_USE
     return 0
 
 

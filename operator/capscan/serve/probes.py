@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from capscan.core.errors import WrongSettings
+
 LOOP_AGE_MAX_S = 60.0
 
 
@@ -36,7 +38,10 @@ class Health:
 
 @asynccontextmanager
 async def serve_probes(health: Health, port: int) -> AsyncIterator[int]:
-    """Serve on all interfaces until the block ends; yields the port, a free one for `port` 0."""
+    """Serve on all interfaces until the block ends; yields the port, a free one for `port` 0.
+
+    Raises WrongSettings where the port is taken or not allowed.
+    """
 
     async def livez(_: web.Request) -> web.Response:
         return _answer(health.live, "the watch's event loop is stuck")
@@ -50,7 +55,10 @@ async def serve_probes(health: Health, port: int) -> AsyncIterator[int]:
     await runner.setup()
     try:
         site = web.TCPSite(runner, None, port)
-        await site.start()
+        try:
+            await site.start()
+        except OSError as error:
+            raise WrongSettings(f"probePort {port} cannot be served: {error.strerror}") from error
         # IPv4's, where there is one: for port 0 each family gets a free port of its own.
         yield min(runner.addresses, key=len)[1]
     finally:
