@@ -89,13 +89,14 @@ class Demo:
         info = self._plane.up()
         kubectl = Kubectl(info.kubectl, info.kubeconfig, self._folder.absolute() / "kubectl-cache")
 
-        screen.heading("The CRDs of nine real projects")
-        self._load_crds(kubectl)
-
+        # First: a new kind waits in line while the API server is busy with a hundred CRDs.
         screen.heading("capscan: its two kinds, and the operator")
         self._kubectl(kubectl, "apply", "-k", _own_crds())
         kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
         self._start_operator(info.kubeconfig)
+
+        screen.heading("The CRDs of nine real projects")
+        self._load_crds(kubectl)
 
         screen.heading("What can this cluster do? Ask, and watch")
         self._apply_scan(kubectl)

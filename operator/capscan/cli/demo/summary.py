@@ -92,6 +92,8 @@ def _by_count(counts: Counter[str]) -> list[tuple[str, int]]:
 
 def _wrapped(counted: Sequence[tuple[str, int]]) -> list[str]:
     """`name n, name n`, in a few lines; what has no room is counted."""
+    if not counted:
+        return []
     lines = [""]
     for shown, (name, count) in enumerate(counted):
         more = f"and {len(counted) - shown} more"
@@ -118,5 +120,6 @@ def _example(item: Known) -> str:
 
 
 def _row(label: str, lines: Sequence[str]) -> list[str]:
-    heads = [label, *[""] * (len(lines) - 1)]
-    return [f"{head:<{LABEL_COLUMNS}}{line}" for head, line in zip(heads, lines, strict=True)]
+    return [
+        f"{'' if number else label:<{LABEL_COLUMNS}}{line}" for number, line in enumerate(lines)
+    ]

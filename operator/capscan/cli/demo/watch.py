@@ -152,8 +152,9 @@ def bar(status: ScanStatus) -> RenderableType:
     rows.add_row("in flight", str(counts.in_flight))
     rows.add_row("CRDs a minute", f"{rate:,.0f}" if rate else "–")
     rows.add_row("time left", "0s" if done else status.eta or "–")
-    return Group(
-        head,
-        ProgressBar(counts.total or 1, counts.settled, complete_style=style, finished_style=style),
-        rows,
+    # A row of its own, because without colours a bar ends where it is full, and no line with it.
+    middle = Table.grid(expand=True)
+    middle.add_row(
+        ProgressBar(counts.total or 1, counts.settled, complete_style=style, finished_style=style)
     )
+    return Group(head, middle, rows)
