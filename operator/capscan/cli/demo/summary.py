@@ -15,7 +15,7 @@ COLUMNS = 77
 """Of 80: the demo indents by three."""
 LABEL_COLUMNS = 15
 EASIEST_MAX = 5
-LIST_LINES_MAX = 3
+LIST_LINES_MAX = 4
 
 
 @dataclass(frozen=True, slots=True)
