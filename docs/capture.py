@@ -7,7 +7,6 @@ Nothing is edited, except that a recording which names this machine or its user 
 
 import codecs
 import fcntl
-import getpass
 import json
 import os
 import pty
@@ -117,12 +116,11 @@ def cast(events: Iterable[tuple[float, str]]) -> str:
 
 
 def leaks(text: str) -> list[str]:
-    """What names this machine or its user."""
-    words = (re.escape(getpass.getuser()), re.escape(socket.gethostname()))
-    places = {re.escape(str(path)) for path in (Path.home(), Path.cwd())}
-    # A name alone may be any word: it tells something beside a slash or an at sign.
-    found = re.findall(rf"{'|'.join(places)}|[/@](?:{'|'.join(words)})\b", text)
-    return sorted(set(found))
+    """What names this machine or its user: their folders, `user@`, `@host`, `host/`."""
+    host, user = re.escape(socket.gethostname()), re.escape(Path.home().name or "root")
+    folders = [re.escape(str(path)) for path in (Path.home(), Path.cwd()) if path.name]
+    names = [rf"\b{user}@", rf"@{host}\b", rf"(?<![\w.-]){host}/"]
+    return sorted(set(re.findall("|".join([*folders, *names]), text)))
 
 
 def main() -> None:

@@ -50,6 +50,7 @@ def test_the_demo_runs_a_scan_to_its_end_and_leaves_nothing_behind(tmp_path: Pat
     assert not folder.exists()
 
 
+@pytest.mark.timeout(2 * DEMO_S + 60)
 @pytest.mark.usefixtures("programs")
 def test_a_kept_demo_can_be_used_and_the_next_one_clears_it(tmp_path: Path) -> None:
     folder = tmp_path / "kept"
@@ -91,6 +92,9 @@ def test_ctrl_c_at_any_stage_stops_everything(stage: str, tmp_path: Path) -> Non
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0, said
     assert not folder.exists()
     assert processes(folder) == before == []
+    if stage == "The end":
+        for word in ("its status", "CRDs a minute", "what kubectl prints", "100/100"):
+            assert word in said
 
 
 def read_until(terminal: int, text: str | None) -> str:

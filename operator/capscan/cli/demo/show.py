@@ -65,21 +65,17 @@ class Demo:
     def run(self) -> None:
         """All steps; whatever happens, nothing is left behind unless it was asked for."""
         self._screen.title("capscan, as one uses it, on an API server of this machine's own.")
-        try:
-            with terminated_like_interrupted():
+        keep = False
+        with terminated_like_interrupted():
+            try:
                 self._clear_leftovers()
                 self._show()
-        except BaseException:
-            with undisturbed():
-                self._stop()
-            raise
-        if self._keep:
-            self._say_what_next()
-        else:
-            self._screen.heading("The end: the operator and the control plane are stopped")
-            self._screen.command(f"capscan local down --dir {shlex.quote(str(self._folder))}")
-            with undisturbed():
-                self._stop()
+                self._say_how_it_ends()
+                keep = self._keep
+            finally:
+                if not keep:
+                    with undisturbed():
+                        self._stop()
         self._screen.title(f"\nThat took {self._screen.elapsed_s:.0f} s.")
 
     def _show(self) -> None:
@@ -164,8 +160,12 @@ class Demo:
             stop(process, patience_s=OPERATOR_PATIENCE_S)
         self._plane.down()
 
-    def _say_what_next(self) -> None:
+    def _say_how_it_ends(self) -> None:
         folder = shlex.quote(str(self._folder))
+        if not self._keep:
+            self._screen.heading("The end: the operator and the control plane are stopped")
+            self._screen.command(f"capscan local down --dir {folder}")
+            return
         self._screen.heading("Everything is left running. Try:")
         for line in (
             f'eval "$(.venv/bin/capscan local env --dir {folder})"',
