@@ -3,7 +3,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help doctor demo test check format render bench lock clean
+.PHONY: help doctor demo capture test check format render bench lock clean
 
 BIN = .venv/bin
 READY = .venv/.installed
@@ -39,6 +39,9 @@ doctor: ## what is there, what is missing and what to do; installs nothing
 
 demo: $(READY) ## the main job on a real API server; KEEP=1 leaves it running
 	$(BIN)/capscan demo
+
+capture: $(READY) ## record the demo into docs/demo.cast and docs/demo.svg
+	$(BIN)/python docs/capture.py
 
 test: $(READY) ## every test, with branch coverage
 	@rm -f .coverage .coverage.*

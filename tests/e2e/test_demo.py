@@ -1,14 +1,13 @@
 """From a clean start, as a stranger: `capscan demo`, which uses kubectl alone, to its end."""
 
 import os
-import signal
+import pty
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-
-from tests.operator.cluster import until
 
 CAPSCAN = (sys.executable, "-m", "capscan")
 DEMO_S = 110
@@ -37,15 +36,21 @@ def test_the_demo_runs_a_scan_to_its_end_and_leaves_nothing_behind(tmp_path: Pat
         "6 CRDs of cert-manager",
         "10 CRDs of prometheus-operator",
         "23 CRDs of external-secrets",
-        "39 CRDs: 39 analysed.",
+        "6 CRDs of external-snapshotter",
+        "100 CRDs: 100 analysed.",
+        "… and 88 more.",
         "certificates.cert-manager.io",
         "useCase: ",
+        "100 from 18 API groups",
+        "Take a volume snapshot",
     ):
         assert line in done.stdout
-    assert "Completed     39/39" in done.stdout
+    assert "Completed     100/100" in done.stdout
+    assert "\x1b" not in done.stdout + done.stderr
     assert not folder.exists()
 
 
+@pytest.mark.timeout(2 * DEMO_S + 60)
 @pytest.mark.usefixtures("programs")
 def test_a_kept_demo_can_be_used_and_the_next_one_clears_it(tmp_path: Path) -> None:
     folder = tmp_path / "kept"
@@ -69,14 +74,44 @@ def test_a_kept_demo_can_be_used_and_the_next_one_clears_it(tmp_path: Path) -> N
 
 
 @pytest.mark.usefixtures("programs")
-def test_ctrl_c_stops_everything(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "stage", ["1. A control plane", "3. The CRDs", "--watch", "The end"], ids=str.split
+)
+def test_ctrl_c_at_any_stage_stops_everything(stage: str, tmp_path: Path) -> None:
+    """On a terminal, where the whole process group gets it; also while all is being stopped."""
     folder = tmp_path / "interrupted"
-    with subprocess.Popen(
-        [*CAPSCAN, "demo", "--dir", str(folder)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    ) as process:
-        until((folder / "operator.json").exists, bool, "the operator", DEMO_S)
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+    before = processes(folder)
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execv(CAPSCAN[0], [*CAPSCAN, "demo", "--dir", str(folder)])
 
-    assert process.returncode != 0
+    said = read_until(terminal, stage)
+    os.write(terminal, b"\x03")
+    said += read_until(terminal, None)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0, said
     assert not folder.exists()
+    assert processes(folder) == before == []
+    if stage == "The end":
+        for word in ("its status", "CRDs a minute", "what kubectl prints", "100/100"):
+            assert word in said
+
+
+def read_until(terminal: int, text: str | None) -> str:
+    """What comes up to that text, or all of it."""
+    said = ""
+    with suppress(OSError):  # how Linux says that the other side is closed
+        while text is None or text not in said:
+            if not (read := os.read(terminal, 65536)):
+                break
+            said += read.decode(errors="replace")
+    assert text is None or text in said, said
+    return said
+
+
+def processes(folder: Path) -> list[str]:
+    """Those that have the folder in their command."""
+    listing = subprocess.run(
+        ["ps", "-A", "-ww", "-o", "args="], capture_output=True, text=True, check=True
+    )
+    return [line for line in listing.stdout.splitlines() if str(folder) in line]

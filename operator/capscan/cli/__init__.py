@@ -26,7 +26,9 @@ class Entry(NamedTuple):
 
 COMMANDS = {
     "operator": Entry("capscan.cli.operator:operator", "The operator, in the foreground."),
-    "demo": Entry("capscan.cli.demo:demo", "The main job, shown step by step on this machine."),
+    "demo": Entry(
+        "capscan.cli.demo.show:demo", "The main job, shown step by step on this machine."
+    ),
     "doctor": Entry(
         "capscan.cli.doctor:doctor", "What this machine lacks for a demo, if anything."
     ),
