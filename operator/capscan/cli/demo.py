@@ -91,15 +91,10 @@ class Demo:
             self._clear_leftovers()
             with _terminated_like_interrupted():
                 self._show()
+                self._end()
         except BaseException:
             self._stop()
             raise
-        if self._keep:
-            self._say_what_next()
-        else:
-            self._screen.heading("The end: the operator and the control plane are stopped")
-            self._screen.command(f"capscan local down --dir {shlex.quote(str(self._folder))}")
-            self._stop()
         took_s = time.monotonic() - self._screen.began_s
         click.echo(f"\nThat took {took_s:.0f} s.")
 
@@ -126,6 +121,14 @@ class Demo:
 
         self._screen.heading("One of them in full")
         self._kubectl("get", "capability", SHOWN, "-o", "yaml")
+
+    def _end(self) -> None:
+        if self._keep:
+            self._say_what_next()
+            return
+        self._screen.heading("The end: the operator and the control plane are stopped")
+        self._screen.command(f"capscan local down --dir {shlex.quote(str(self._folder))}")
+        self._stop()
 
     def _load_crds(self) -> None:
         known = crd_modules()
