@@ -44,7 +44,7 @@ def console(said: io.StringIO) -> Console:
 def environ(tmp_path: Path) -> dict[str, str]:
     """An environment with the basic tools, an empty cache, and no program of a control plane.
 
-    Nor a way to the archive: nothing in these tests leaves the machine.
+    Nor a wish for the archive: what it does is tested with a server on loopback.
     """
     tools = tmp_path / "tools"
     tools.mkdir()

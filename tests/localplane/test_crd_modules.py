@@ -19,7 +19,7 @@ SMALL = crd_modules()["external-snapshotter"]
 
 @pytest.fixture
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CAPSCAN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("CAPSCAN_CACHE", str(tmp_path / "the cache"))
 
 
 def test_nine_projects_are_pinned() -> None:
@@ -40,7 +40,7 @@ def test_a_second_time_needs_neither_go_nor_network(
 
     assert len(files) == 6
     assert files == again
-    assert all(file.is_relative_to(tmp_path / "cache") for file in files)
+    assert all(file.is_relative_to(tmp_path / "the cache") for file in files)
     assert said.getvalue().count("fetching external-snapshotter v8.7.0") == 1
 
 
@@ -51,7 +51,7 @@ def test_another_sum_is_refused(tmp_path: Path, console: Console) -> None:
 
     with pytest.raises(BadModule, match=f"(?s)its sum is {SMALL.sum}.*h1:AAAA".replace("+", r"\+")):
         crd_files([wrong], console)
-    assert not list((tmp_path / "cache").rglob("*.yaml"))
+    assert not list((tmp_path / "the cache").rglob("*.yaml"))
 
 
 @pytest.mark.usefixtures("own_cache")
@@ -61,7 +61,7 @@ def test_a_module_without_crds_is_an_error(tmp_path: Path, console: Console) -> 
 
     with pytest.raises(BadModule, match="holds no CRDs"):
         crd_files([moved], console)
-    assert not [path for path in (tmp_path / "cache" / "crds").iterdir() if path.is_dir()]
+    assert not [path for path in (tmp_path / "the cache" / "crds").iterdir() if path.is_dir()]
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def writing(environ: Mapping[str, str] = os.environ) -> Iterator[None]:
         if error.errno not in FULL | READ_ONLY:
             raise
         folder = cache_folder(environ)
-        where = f" ({error.filename})" if error.filename else ""
+        where = f" ({name})" if (name := error.filename) and Path(name) != folder else ""
         if error.errno in FULL:
             what = f"there is no room left for the programs in {folder}{where}"
             wish = "Make some, or choose another folder"
