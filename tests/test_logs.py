@@ -107,12 +107,7 @@ def attached() -> set[str]:
     """The keys of every `extra=` and of what the `_fields` methods take, in the source."""
     names: set[str] = set()
     for file in (ROOT / "operator").rglob("*.py"):
-        text = file.read_text(encoding="utf-8")
-        # CPython 3.11 may fail to parse what is fine after a RecursionError elsewhere
-        # (python/cpython#106905): only what is of interest here is parsed.
-        if "extra=" not in text:
-            continue
-        for node in ast.walk(ast.parse(text)):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call):
                 continue
             for keyword in node.keywords:
