@@ -134,20 +134,41 @@ class Teapot(BaseHTTPRequestHandler):
         """Not to the terminal."""
 
 
-def test_what_nobody_foresaw_is_one_line_too(tmp_path: Path) -> None:
-    """With its traceback in a field."""
+def test_an_answer_that_nobody_expects_is_told_and_waited_for(tmp_path: Path) -> None:
+    """Somebody may be mending the server at this moment."""
     kubeconfig = tmp_path / "kubeconfig"
     with ThreadingHTTPServer(("127.0.0.1", 0), Teapot) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         kubeconfig.write_text(KUBECONFIG.replace("127.0.0.1:1", f"127.0.0.1:{server.server_port}"))
-        done = run("--kubeconfig", str(kubeconfig), "--log-format=json")
+        with subprocess.Popen(
+            [*COMMAND, "--kubeconfig", str(kubeconfig), "--log-format=json"],
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stderr
+            told = next(line for line in process.stderr if "cannot be listed" in line)
+            process.terminate()
+            rest = process.stderr.read()
         server.shutdown()
 
-    last = [json.loads(line) for line in done.stderr.splitlines()][-1]
-    assert done.returncode == 1
-    assert last["message"] == "ended by what nobody foresaw"
-    assert "418" in last["exception"]
-    assert "hush" not in done.stderr
+    assert "418" in json.loads(told)["message"]
+    assert process.returncode == 0
+    assert "hush" not in told + rest
+
+
+def test_a_ca_that_is_none_is_no_cluster(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    (tmp_path / "ca.crt").write_text("no certificate\n")
+    text = KUBECONFIG.replace(
+        "cluster: {", f"cluster: {{certificate-authority: {tmp_path}/ca.crt, "
+    )
+    kubeconfig.write_text(text)
+    assert "ca.crt" in text
+
+    done = run("--kubeconfig", str(kubeconfig))
+
+    assert done.returncode == 3
+    assert "Traceback" not in done.stderr
 
 
 def test_what_stands_in_a_broken_kubeconfig_is_not_logged(tmp_path: Path) -> None:

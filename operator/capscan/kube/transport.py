@@ -126,7 +126,12 @@ class Transport:
                 raise Unavailable(str(error)) from error
 
     async def _new_api(self) -> ApiClient:
-        api = ApiClient(await load_configuration(self._settings))
+        try:
+            api = ApiClient(await load_configuration(self._settings))
+        except OSError as error:  # ssl's errors among them: a CA or a key that is none
+            raise NoCluster(
+                f"the certificates of the kubeconfig cannot be used: {error}"
+            ) from error
         api.user_agent = "capscan"
         return api
 
