@@ -156,21 +156,6 @@ def test_an_answer_that_nobody_expects_is_told_and_waited_for(tmp_path: Path) ->
     assert "hush" not in told + rest
 
 
-def test_a_ca_that_is_none_is_no_cluster(tmp_path: Path) -> None:
-    kubeconfig = tmp_path / "kubeconfig"
-    (tmp_path / "ca.crt").write_text("no certificate\n")
-    text = KUBECONFIG.replace(
-        "cluster: {", f"cluster: {{certificate-authority: {tmp_path}/ca.crt, "
-    )
-    kubeconfig.write_text(text)
-    assert "ca.crt" in text
-
-    done = run("--kubeconfig", str(kubeconfig))
-
-    assert done.returncode == 3
-    assert "Traceback" not in done.stderr
-
-
 def test_what_stands_in_a_broken_kubeconfig_is_not_logged(tmp_path: Path) -> None:
     """Nor where it is taken for the file of settings."""
     kubeconfig = tmp_path / "kubeconfig"
