@@ -225,9 +225,11 @@ def test_two_operators_at_rest_leave_the_status_alone(
     cluster.create_crds(3)
     (tmp_path / "second").mkdir()
     second = Operator(operator.kubeconfig, tmp_path / "second")
-    operator.start()
-    second.start()
+    operator.start(latency=1.0)
+    second.start(latency=1.0)
     try:
+        for one in (operator, second):
+            one.until_logged("watching CapabilityScans")
         scan = cluster.apply_scan()
         cluster.until_phase(scan, "Completed")
         until(lambda: operator.log + second.log, lambda log: "another operator" in log, "a word")

@@ -39,7 +39,12 @@ def at_work(cluster: Cluster, operator: Operator) -> str:
     operator.stop()
     operator.start(latency=60)
     cluster.patch(name, {"refresh": "Always"})
-    cluster.until_phase(name, "Scanning")
+    # Of the run that the edit made: its id must be there to be taken up.
+    cluster.until(
+        name,
+        lambda s: s["run"]["trigger"] == "SpecChanged" and s["phase"] == "Scanning",
+        "the edit's run",
+    )
     operator.stop()
     operator.start(latency=60)
     cluster.until(name, lambda s: s.get("run", {}).get("resumed") == 1, "a resumed run")

@@ -7,7 +7,7 @@ are in `core/lifecycle.py`, the work in `scan/session.py`.
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import anyio
 
@@ -265,7 +265,7 @@ class ScanController:
         theirs, ours = previous.run, self._shown.run
         if theirs is None or ours is None or theirs.owner == ours.owner:
             return
-        if (theirs.start_time, theirs.resumed) <= (ours.start_time, ours.resumed):
+        if _seniority(theirs) < _seniority(ours):
             return
         logger.warning(
             "%s: another operator, %s, works on it too; run one, or each asks for itself",
@@ -295,6 +295,11 @@ class ScanController:
                 )  # fmt: skip
                 await anyio.sleep(_pause_s(refusals))
                 refusals += 1
+
+
+def _seniority(run: Run) -> tuple[datetime, int, str]:
+    """Of two operators' runs the greater one stays; times as both of them read them."""
+    return run.start_time.replace(microsecond=0), run.resumed, run.owner
 
 
 def _pause_s(times_before: int) -> float:

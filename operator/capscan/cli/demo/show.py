@@ -74,9 +74,21 @@ class Demo:
                 keep = self._keep
             finally:
                 if not keep:
-                    with undisturbed():
-                        self._stop()
+                    self._stop_in_any_case()
         self._screen.title(f"\nThat took {self._screen.elapsed_s:.0f} s.")
+
+    def _stop_in_any_case(self) -> None:
+        """An interrupt may come just before it can be held back: then stop all the same."""
+        stopped = interrupted = False
+        while not stopped:
+            try:
+                with undisturbed():
+                    self._stop()
+                    stopped = True
+            except KeyboardInterrupt:
+                interrupted = True
+        if interrupted:
+            raise KeyboardInterrupt
 
     def _show(self) -> None:
         screen = self._screen
