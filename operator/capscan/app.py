@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 import anyio
 from pydantic import ValidationError
@@ -24,6 +24,7 @@ from capscan.kube.client import KubeClient
 from capscan.kube.config import Credentials
 from capscan.kube.crds import CrdSource
 from capscan.kube.scans import StatusWriter, list_scans
+from capscan.kube.transport import Json
 from capscan.model import CapabilityScan
 from capscan.scan.controller import Identity, ScanController
 from capscan.scan.controllers import Controllers
@@ -33,8 +34,6 @@ from capscan.settings import Settings
 from capscan.store.capabilities import CapabilityStore
 
 logger = logging.getLogger(__name__)
-
-Json = dict[str, Any]
 
 WATCH_RESTART_S = (1.0, 2.0, 5.0, 10.0)
 """Pauses before an ended watch is started again; the last one repeats."""
