@@ -3,9 +3,14 @@
 CapscanError
 ├── ItemError                 one CRD's failure: it becomes a value in the run, with a reason
 │   ├── InferenceError        what a model provider did
-│   │   ├── ProviderUnavailable   nobody there, or it says "later"   (retryable)
-│   │   ├── InferenceTimeout      no answer in time                  (retryable)
-│   │   ├── InvalidAnswer         an answer that is not an analysis  (retryable)
+│   │   ├── ProviderUnavailable   nobody there: refused, cut off, 502, 504   (retryable)
+│   │   ├── ProviderOverloaded    there, but too busy: 503, 529              (retryable)
+│   │   ├── ProviderFailed        it broke over this request: 500            (retryable)
+│   │   ├── RateLimited           429: it was not looked at                  (retryable)
+│   │   ├── InferenceTimeout      no answer in time                          (retryable)
+│   │   ├── InvalidAnswer         an answer that is not an analysis          (retryable)
+│   │   ├── AnswerRefused         the model, or a filter before it, declined
+│   │   ├── ContextTooLong        the question does not fit the model
 │   │   └── RequestRejected       asking again will not help
 │   ├── CrdUnreadable         the API server does not hand out this CRD
 │   ├── StoreRejected         the API server refused the Capability
@@ -14,6 +19,7 @@ CapscanError
 │   ├── MissingPermission     names the RBAC rule to add
 │   ├── MissingKind           capscan's own CRDs are not (or no longer) installed
 │   ├── StatusRejected        the API server does not take the status
+│   ├── ProviderUnusable      the InferenceProvider is missing, or its key, its model, its address
 │   └── ScanGone              the CapabilityScan was deleted, or recreated under its name
 ├── WrongSettings             the operator's flags, environment or file, with what to write instead
 └── KubeError                 what the Kubernetes API answered (translated once, in kube/client.py)
@@ -32,6 +38,8 @@ an absent API server lives in `kube/client.py`.
 """
 
 from __future__ import annotations
+
+from capscan.model.completion import NO_USAGE, ObservedLimits, Usage
 
 
 class CapscanError(Exception):
@@ -53,23 +61,53 @@ class ItemError(CapscanError):
 class InferenceError(ItemError):
     """A provider's failure to answer one request."""
 
-    retry_after_s: float | None = None
-    """Seconds that the provider asked to wait, where it said so."""
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        retry_after_s: float | None = None,
+        usage: Usage = NO_USAGE,
+        observed: ObservedLimits | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        """Seconds that the provider asked to wait, where it said so."""
+        self.usage = usage
+        """What the request cost all the same."""
+        self.observed = observed
+        """What the response said about the account's limits."""
 
 
 class ProviderUnavailable(InferenceError):
-    """Connection refused, 5xx, 429, 529."""
+    """Connection refused or cut, no such host, 502, 504."""
 
     reason = "ProviderUnavailable"
     retryable = True
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
+
+class ProviderOverloaded(InferenceError):
+    """503, and Anthropic's 529: too much at once, from us or from everybody."""
+
+    reason = "ProviderOverloaded"
+    retryable = True
+
+
+class ProviderFailed(InferenceError):
+    """500: the provider is there, and broke over this request."""
+
+    reason = "ProviderFailed"
+    retryable = True
+
+
+class RateLimited(InferenceError):
+    """429. The request was not looked at: it spends no attempt."""
+
+    reason = "RateLimited"
+    retryable = True
 
 
 class InferenceTimeout(InferenceError):
-    """No answer within the item's time."""
+    """No answer in time."""
 
     reason = "Timeout"
     retryable = True
@@ -80,6 +118,18 @@ class InvalidAnswer(InferenceError):
 
     reason = "InvalidAnswer"
     retryable = True
+
+
+class AnswerRefused(InferenceError):
+    """The model declined to answer, or a content filter stepped in."""
+
+    reason = "AnswerRefused"
+
+
+class ContextTooLong(InferenceError):
+    """The question is longer than the model reads."""
+
+    reason = "ContextTooLong"
 
 
 class RequestRejected(InferenceError):
@@ -129,6 +179,16 @@ class StatusRejected(ScanError):
     """The API server does not take the status: its CRDs may be older than the operator."""
 
     reason = "StatusRejected"
+
+
+class ProviderUnusable(ScanError):
+    """No question can be asked before somebody mends the InferenceProvider, its Secret or its
+    account; `reason` says which.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class ScanGone(ScanError):

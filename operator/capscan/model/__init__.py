@@ -9,8 +9,21 @@ from capscan.model.capability import (
     Resource,
     Summary,
 )
-from capscan.model.completion import Completion
+from capscan.model.completion import Completion, ObservedLimit, ObservedLimits, Usage
 from capscan.model.crd import Crd, CrdRef, StoredRef
+from capscan.model.provider import (
+    ApiProtocol,
+    Circuit,
+    CircuitBreaker,
+    InferenceProvider,
+    LastRateLimit,
+    Limits,
+    Pricing,
+    ProviderRef,
+    ProviderSpec,
+    ProviderStatus,
+    SecretKeyRef,
+)
 from capscan.model.scan import (
     CapabilityScan,
     Condition,
@@ -29,8 +42,11 @@ from capscan.model.scan import (
 
 __all__ = [
     "Analysis",
+    "ApiProtocol",
     "Capability",
     "CapabilityScan",
+    "Circuit",
+    "CircuitBreaker",
     "Completion",
     "Complexity",
     "Condition",
@@ -38,18 +54,29 @@ __all__ = [
     "CrdRef",
     "FailedItem",
     "FinishedRun",
+    "InferenceProvider",
     "LastAttempt",
+    "LastRateLimit",
+    "Limits",
     "ObjectMeta",
+    "ObservedLimit",
+    "ObservedLimits",
     "Phase",
+    "Pricing",
     "Progress",
     "Provenance",
+    "ProviderRef",
+    "ProviderSpec",
+    "ProviderStatus",
     "Refresh",
     "Resource",
     "Run",
     "ScanSpec",
     "ScanStatus",
+    "SecretKeyRef",
     "Selector",
     "StoredRef",
     "Summary",
     "Trigger",
+    "Usage",
 ]

@@ -1,4 +1,6 @@
-"""Completion: what one request to a provider brought back."""
+"""Completion: what one question to a provider brought back, and what its response said besides."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 
@@ -6,7 +8,60 @@ from capscan.model.capability import Analysis
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What requests cost, as the provider counted it.
+
+    `input_tokens` are all of the prompt's, `cached_input_tokens` those of them that came from the
+    provider's cache.
+    """
+
+    requests: int = 0
+    input_tokens: int = 0
+    cached_input_tokens: int = 0
+    output_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.requests + other.requests,
+            self.input_tokens + other.input_tokens,
+            self.cached_input_tokens + other.cached_input_tokens,
+            self.output_tokens + other.output_tokens,
+        )
+
+
+NO_USAGE = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedLimit:
+    """One limit as a response's headers tell it; None where they do not."""
+
+    limit: int | None = None
+    remaining: int | None = None
+    reset_s: float | None = None
+    """Seconds from the response until `remaining` is `limit` again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedLimits:
+    """What one response said about the account's limits, per minute.
+
+    `input_tokens` is also where a provider that has one limit for prompt and answer together
+    (OpenAI) tells it.
+    """
+
+    requests: ObservedLimit | None = None
+    input_tokens: ObservedLimit | None = None
+    output_tokens: ObservedLimit | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
     """One answer of a provider, already checked for shape and bounds."""
 
     analysis: Analysis
+    provider: str
+    """Who answered: another one than was asked where that one's circuit is open."""
+    model: str
+    usage: Usage = NO_USAGE
+    """Of this answer, repairs included."""
