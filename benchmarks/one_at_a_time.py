@@ -7,12 +7,13 @@ workers, status or resuming: the other side of `bench_engine`.
 import argparse
 import random
 import time
-from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
+from tests.fakes import FreeSlot
 from tests.operator_process import provider, provider_flags
+from tests.providers import OneProvider
 
 from benchmarks.memory import rss_mib
 from capscan.core.events import CrdFailed
@@ -30,10 +31,11 @@ async def loop(flags: argparse.Namespace) -> None:
     """Print seconds, failures and MiB."""
     client = KubeClient(ClusterSettings(kubeconfig=flags.kubeconfig))
     await client.connect()
+    asked = provider(flags)
     ports = Ports(
         crds=CrdSource(client),
         store=CapabilityStore(client),
-        provider=provider(flags),
+        providers=OneProvider(asked),
         now=lambda: datetime.now(UTC),
         jitter=random.random,
     )
@@ -45,12 +47,12 @@ async def loop(flags: argparse.Namespace) -> None:
         owner="loop",
         start_time=datetime.now(UTC),
     )
-    settle = Settler(ports, scan="loop", run=run, spec=ScanSpec)
+    settle = Settler(ports, asked, scan="loop", run=run, spec=ScanSpec)
     failed = 0
     for ref in await ports.crds.list_refs():
         if ref.name.endswith(flags.group):
-            item = PlannedItem(ref, plan_key(ref, ports.provider.identity))
-            failed += isinstance(await settle(item, nullcontext()), CrdFailed)
+            item = PlannedItem(ref, plan_key(ref, asked.identity))
+            failed += isinstance(await settle(item, FreeSlot()), CrdFailed)
     print(time.monotonic() - began, failed, rss_mib(Path("/proc/self")))
     await client.close()
 

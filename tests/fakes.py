@@ -6,7 +6,8 @@ told to it by setting an attribute; what it saw is there to be read.
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,10 +15,11 @@ import anyio
 import anyio.lowlevel
 
 from capscan.core.capability import Entry
-from capscan.core.digest import Digest
 from capscan.core.errors import NotFound, ScanError, StoreRejected
+from capscan.core.question import Flight, Pace, Question
 from capscan.core.status import merge_patch
 from capscan.model import (
+    Analysis,
     Capability,
     CapabilityScan,
     Completion,
@@ -31,7 +33,7 @@ from capscan.model import (
 )
 from capscan.scan.ports import Ports, Render
 from tests import virtual
-from tests.providers import analysis
+from tests.providers import OneProvider, analysis
 
 
 def name_of(n: int) -> str:
@@ -73,6 +75,11 @@ def run(id: str = "r1", **changes: Any) -> Run:  # noqa: A002
         id=id, trigger=Trigger.CREATED, inputs_hash="hash", owner="me", start_time=virtual.EPOCH
     )
     return plain.model_copy(update=changes)
+
+
+def completion(answer: Analysis | None = None) -> Completion:
+    """What the fake provider answers."""
+    return Completion(answer or analysis(), FakeProvider.name, FakeProvider.model)
 
 
 def failed_item(name: str = "widgets.example.com", reason: str = "Timeout") -> FailedItem:
@@ -226,7 +233,9 @@ class FakeStore:
 
 
 class FakeProvider:
-    """Answers after `delay_s`; `replies` are used up first, one list for each CRD."""
+    """Answers after `delay_s`, and `busy_s` of waiting for a turn; `replies` are used up first, one
+    list for each CRD.
+    """
 
     name = "fake"
     model = "fake/1"
@@ -237,22 +246,29 @@ class FakeProvider:
         self.identity = "fake/1"
         self.replies = replies or {}
         self.delay_s = delay_s
+        self.busy_s = 0.0
         self.asked: Counter[str] = Counter()
         self.in_flight = 0
         self.in_flight_max = 0
 
-    async def complete(self, digest: Digest) -> Completion:
-        self.asked[digest.name] += 1
+    async def complete(self, question: Question) -> Completion:
+        name = question.digest.name
+        await anyio.sleep(self.busy_s)
+        self.asked[name] += 1
         self.in_flight += 1
         self.in_flight_max = max(self.in_flight_max, self.in_flight)
         try:
-            await anyio.sleep(self.delay_s)
-            script = self.replies.get(digest.name)
-            if script and (error := script.pop(0)):
-                raise error
-            return Completion(analysis(digest.name))
+            with question.flight():
+                await anyio.sleep(self.delay_s)
+                script = self.replies.get(name)
+                if script and (error := script.pop(0)):
+                    raise error
         finally:
             self.in_flight -= 1
+        return Completion(analysis(name), self.name, self.model)
+
+    def pace(self, flow: str, weight: int) -> Pace:  # noqa: ARG002
+        return Pace()
 
 
 class FakeStatus:
@@ -295,6 +311,25 @@ class FakeStatus:
         return True
 
 
+class FreeSlot:
+    """A slot of an engine that bounds nothing."""
+
+    def __init__(self) -> None:
+        self.flights: list[Flight] = []
+
+    @asynccontextmanager
+    async def permit(self) -> AsyncIterator[None]:
+        yield
+
+    @contextmanager
+    def flight(self) -> Iterator[Flight]:
+        self.flights.append(Flight())
+        yield self.flights[-1]
+
+    def commit(self) -> None:
+        pass
+
+
 def ports(crds: FakeCrds, store: FakeStore, provider: FakeProvider) -> Ports:
     """All of them together, in virtual time, without jitter: each pause is as long as it gets."""
-    return Ports(crds, store, provider, now=virtual.now, jitter=lambda: 1.0)
+    return Ports(crds, store, OneProvider(provider), now=virtual.now, jitter=lambda: 1.0)

@@ -12,9 +12,10 @@ from random import Random
 
 import anyio
 
-from capscan.core.digest import Digest
 from capscan.core.errors import InferenceError, ProviderUnavailable, RequestRejected
+from capscan.core.question import Pace, Question
 from capscan.model import Analysis, Completion, Complexity
+from capscan.scan.ports import Provider
 
 
 def analysis(name: str = "widgets.example.com") -> Analysis:
@@ -30,6 +31,16 @@ def analysis(name: str = "widgets.example.com") -> Analysis:
     )
 
 
+@dataclass(frozen=True)
+class OneProvider:
+    """Whatever name is asked for, it is this one."""
+
+    provider: Provider
+
+    async def find(self, name: str) -> Provider:  # noqa: ARG002
+        return self.provider
+
+
 @dataclass
 class ScriptedProvider:
     """Answers from a script: an error is raised, None is an answer; then answers for ever."""
@@ -41,12 +52,17 @@ class ScriptedProvider:
     identity: str = "scripted/1"
     asked: list[str] = field(default_factory=list)
 
-    async def complete(self, digest: Digest) -> Completion:
-        self.asked.append(digest.name)
-        await anyio.sleep(self.delay_s)
-        if error := next(self.script, None):
-            raise error
-        return Completion(analysis(digest.name))
+    async def complete(self, question: Question) -> Completion:
+        name = question.digest.name
+        self.asked.append(name)
+        with question.flight():
+            await anyio.sleep(self.delay_s)
+            if error := next(self.script, None):
+                raise error
+        return Completion(analysis(name), self.name, self.model)
+
+    def pace(self, flow: str, weight: int) -> Pace:  # noqa: ARG002
+        return Pace()
 
 
 @dataclass
@@ -68,17 +84,22 @@ class LedgerProvider:
     identity: str = "ledger/1"
     random: Random = field(default_factory=lambda: Random(0))
 
-    async def complete(self, digest: Digest) -> Completion:
-        with self.ledger.open("a") as ledger:
-            ledger.write(f"{digest.name}\n")
-        await anyio.sleep(self._latency_s())
-        if self.fail and fnmatch.fnmatch(digest.name, self.fail):
-            raise RequestRejected(f"{digest.name} is not to my taste")
-        if self.unavailable and fnmatch.fnmatch(digest.name, self.unavailable):
-            raise ProviderUnavailable("come back later")
-        if self.random.random() < self.flaky:
-            raise ProviderUnavailable("out of luck")
-        return Completion(analysis(digest.name))
+    async def complete(self, question: Question) -> Completion:
+        name = question.digest.name
+        with question.flight():
+            with self.ledger.open("a") as ledger:
+                ledger.write(f"{name}\n")
+            await anyio.sleep(self._latency_s())
+            if self.fail and fnmatch.fnmatch(name, self.fail):
+                raise RequestRejected(f"{name} is not to my taste")
+            if self.unavailable and fnmatch.fnmatch(name, self.unavailable):
+                raise ProviderUnavailable("come back later")
+            if self.random.random() < self.flaky:
+                raise ProviderUnavailable("out of luck")
+        return Completion(analysis(name), self.name, self.model)
+
+    def pace(self, flow: str, weight: int) -> Pace:  # noqa: ARG002
+        return Pace()
 
     def _latency_s(self) -> float:
         if not self.sigma:

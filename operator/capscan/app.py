@@ -70,10 +70,18 @@ class Watch(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class _Only:
+    provider: Provider
+
+    async def find(self, name: str) -> Provider:
+        return self.provider
+
+
 class Application:
     """One operator process."""
 
-    def __init__(self, settings: Settings, *, provider: Provider, watch: Watch) -> None:
+    def __init__(self, settings: Settings, *, offline: Provider, watch: Watch) -> None:
         self._settings = settings
         self._client = KubeClient(settings.cluster)
         self._watch = watch
@@ -84,7 +92,7 @@ class Application:
         self._ports = Ports(
             crds=CrdSource(self._client),
             store=CapabilityStore(self._client),
-            provider=provider,
+            providers=_Only(offline),
             now=lambda: datetime.now(UTC),
             jitter=random.random,
         )

@@ -27,13 +27,12 @@ CRD = fakes.crd(versions=("v1alpha1", "v1"), uid="u1", generation=3)
 ANSWERED = Answered(
     scan="all",
     run_id="r1",
-    provider="fake",
-    model="fake/1",
+    completion=fakes.completion(),
     fingerprint="mark",
     attempts=2,
     at=EPOCH,
 )
-ENTRY = analysed(CRD, analysis(), ANSWERED, "key")
+ENTRY = analysed(CRD, ANSWERED, "key")
 
 
 def stored(**changes: Any) -> StoredRef:
@@ -79,7 +78,8 @@ def test_the_summary_fits_into_a_table() -> None:
     wordy = analysis().model_copy(
         update={"providers": ["A long name of a vendor"] * 9, "capabilities": ["word " * 19]}
     )
-    summary = analysed(CRD, wordy, ANSWERED, "key").capability.summary
+    answered = replace(ANSWERED, completion=fakes.completion(wordy))
+    summary = analysed(CRD, answered, "key").capability.summary
 
     assert summary is not None
     assert summary.description.endswith("word…")

@@ -45,13 +45,13 @@ def folded(tally: Tally, events: Iterable[ScanEvent]) -> Tally:
 
 def scanned(*names: str) -> Iterable[ScanEvent]:
     for name in names:
-        yield CrdStarted(name)
+        yield CrdStarted(name, 0.0)
         yield CrdScanned(name, attempts=1)
 
 
 def failures(count: int, reason: str = "Timeout") -> Iterable[ScanEvent]:
     for n in range(count):
-        yield CrdStarted(name_of(n))
+        yield CrdStarted(name_of(n), 0.0)
         yield CrdFailed(failed_item(name_of(n), reason))
 
 
@@ -73,11 +73,11 @@ def sessions(draw: st.DrawFn) -> tuple[ScanPlan, list[ScanEvent]]:
     for _ in range(draw(st.integers(0, 2 * len(waiting)))):
         if running and (not waiting or draw(st.booleans())):
             name = running.pop(draw(st.integers(0, len(running) - 1)))
-            events.append(CrdReleased(name))
+            events.append(CrdReleased(name, 1.0, answered=True))
             events += draw(outcomes(name))
         elif waiting:
             running.append(waiting.pop(0))
-            events.append(CrdStarted(running[-1]))
+            events.append(CrdStarted(running[-1], 0.0))
     return plan, events
 
 
@@ -131,12 +131,14 @@ def test_what_is_in_flight_is_what_started_and_has_not_ended(
     started = [event.name for event in events if isinstance(event, CrdStarted)]
     ended = {event.name for event in events if isinstance(event, CrdReleased)}
 
-    assert folded(start(plan), events).in_flight == tuple(n for n in started if n not in ended)
+    shown = [*folded(start(plan), events).in_flight]
+    assert shown == [name for name in started if name not in ended]
 
 
 def test_a_released_item_is_pending_again() -> None:
     tally = folded(
-        start(ScanPlan(1, pending(1))), [CrdStarted(name_of(0)), CrdReleased(name_of(0))]
+        start(ScanPlan(1, pending(1))),
+        [CrdStarted(name_of(0), 0.0), CrdReleased(name_of(0), 1.0, answered=False)],
     )
 
     assert (tally.remaining, tally.settled, tally.asked) == (1, 0, 0)
@@ -187,7 +189,7 @@ def test_nothing_a_user_saw_falls_over_any_number_of_restarts(data: st.DataObjec
         tally = start(cluster.plan(), before)
         assert before is None or never_falls(progress(before), progress(tally))
         for name in data.draw(st.permutations(cluster.waiting)):
-            tally = fold(tally, CrdStarted(name))
+            tally = fold(tally, CrdStarted(name, 0.0))
             assert_goes_on(shown, tally)
             shown = progress(tally)
             if data.draw(st.booleans(), label="dies"):

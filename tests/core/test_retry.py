@@ -13,7 +13,7 @@ from capscan.core.errors import (
     RequestRejected,
     StoreRejected,
 )
-from capscan.core.retry import BACKOFF_CAP_S, retry_delay_s
+from capscan.core.retry import BACKOFF_CAP_S, backoff_s, worth_retrying
 
 
 @pytest.mark.parametrize(
@@ -28,33 +28,28 @@ from capscan.core.retry import BACKOFF_CAP_S, retry_delay_s
     ],
 )
 def test_only_what_may_change_is_tried_again(error: ItemError, *, again: bool) -> None:
-    assert (retry_delay_s(error, 1, 4, jitter=0.5) is not None) is again
+    assert worth_retrying(error, 1, 4) is again
 
 
-@pytest.mark.parametrize(
-    ("attempt", "of", "delay_s"),
-    [(1, 1, None), (1, 2, 1.0), (2, 2, None), (2, 3, 2.0), (3, 9, 4.0), (6, 9, 30.0), (9, 9, None)],
-)
-def test_pauses_double_up_to_a_cap_and_end_with_the_attempts(
-    attempt: int, of: int, delay_s: float | None
-) -> None:
-    assert retry_delay_s(InvalidAnswer(), attempt, of, jitter=1.0) == delay_s
+@pytest.mark.parametrize(("made", "of", "again"), [(1, 1, False), (1, 2, True), (9, 9, False)])
+def test_the_attempts_are_bounded(made: int, of: int, *, again: bool) -> None:
+    assert worth_retrying(InvalidAnswer(), made, of) is again
+
+
+@pytest.mark.parametrize(("made", "pause_s"), [(1, 1.0), (2, 2.0), (3, 4.0), (6, 30.0), (9, 30.0)])
+def test_pauses_double_up_to_a_cap(made: int, pause_s: float) -> None:
+    assert backoff_s(InvalidAnswer(), made, jitter=1.0) == pause_s
 
 
 @given(st.integers(1, 20), st.floats(0, 1))
-def test_jitter_is_full(attempt: int, jitter: float) -> None:
+def test_jitter_is_full(made: int, jitter: float) -> None:
     """Anything from none to the cap, so that those who failed together part."""
-    delay_s = retry_delay_s(InvalidAnswer(), attempt, 21, jitter)
-
-    assert delay_s is not None
-    assert 0 <= delay_s <= BACKOFF_CAP_S
-    assert retry_delay_s(InvalidAnswer(), attempt, 21, 0.0) == 0
+    assert 0 <= backoff_s(InvalidAnswer(), made, jitter) <= BACKOFF_CAP_S
+    assert backoff_s(InvalidAnswer(), made, 0.0) == 0
 
 
 @given(st.floats(0, 3600), st.floats(0, 1))
 def test_a_wait_that_was_asked_for_is_never_shortened(asked_s: float, jitter: float) -> None:
     error = ProviderUnavailable("later", retry_after_s=asked_s)
-    delay_s = retry_delay_s(error, 1, 4, jitter)
 
-    assert delay_s is not None
-    assert delay_s >= asked_s
+    assert backoff_s(error, 1, jitter) >= asked_s

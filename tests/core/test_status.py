@@ -28,7 +28,7 @@ def shown(phase: Phase, tally: Tally | None = None, **changes: Any) -> ScanStatu
     return project(snapshot(phase, tally, **changes), ScanStatus(), EPOCH)
 
 
-HALF_WAY = Tally(total=20, completed=8, unchanged=2, in_flight=("a.x", "b.x"), asked=10)
+HALF_WAY = Tally(total=20, completed=8, unchanged=2, in_flight={"a.x": 0.0, "b.x": 0.0}, asked=10)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_nobody_waits_for_the_end_of_what_is_not_at_work(phase: Phase) -> None:
 
 
 def test_at_most_thirty_two_names_are_in_flight() -> None:
-    many = replace(HALF_WAY, total=99, in_flight=tuple(name_of(n) for n in range(40)))
+    many = replace(HALF_WAY, total=99, in_flight=dict.fromkeys(map(name_of, range(40)), 0.0))
     status = shown(Phase.SCANNING, many)
 
     assert status.in_flight == [name_of(n) for n in range(32)]
@@ -192,7 +192,7 @@ def test_the_largest_status_stays_small() -> None:
         total=3000,
         failed_by_reason={"Timeout": 3000},
         failed_items=items,
-        in_flight=tuple(f"{n}{'x' * 250}" for n in range(256)),
+        in_flight={f"{n}{'x' * 250}": 0.0 for n in range(256)},
     )
 
     assert len(json.dumps(shown(Phase.SCANNING, tally).to_wire())) < 64 * 1024

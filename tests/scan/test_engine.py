@@ -1,12 +1,13 @@
 """Bounded workers: how many at once, when they stop, what they report."""
 
 from collections import Counter
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 import anyio
 import pytest
 
-from capscan.core.errors import MissingPermission
+from capscan.core.errors import InvalidAnswer, MissingPermission
 from capscan.core.events import (
     CrdFailed,
     CrdReleased,
@@ -17,7 +18,8 @@ from capscan.core.events import (
     Settled,
 )
 from capscan.core.plan import PlannedItem
-from capscan.scan.engine import AHEAD_MAX, Engine, Permit, Settle
+from capscan.model import Usage
+from capscan.scan.engine import AHEAD_MAX, Engine, Settle, Slot
 from tests.fakes import failed_item, name_of, ref
 
 pytestmark = pytest.mark.anyio
@@ -25,6 +27,14 @@ pytestmark = pytest.mark.anyio
 
 def items(count: int) -> list[PlannedItem]:
     return [PlannedItem(ref(name_of(n)), "key") for n in range(count)]
+
+
+@asynccontextmanager
+async def flying(slot: Slot) -> AsyncIterator[None]:
+    """One request that is under way as soon as it may be."""
+    async with slot.permit():
+        with slot.flight():
+            yield
 
 
 class Work:
@@ -37,8 +47,8 @@ class Work:
         self.begun = 0
         self.events: list[ScanEvent] = []
 
-    async def __call__(self, item: PlannedItem, permit: Permit) -> Settled:
-        async with permit:
+    async def __call__(self, item: PlannedItem, slot: Slot) -> Settled:
+        async with flying(slot):
             self.begun += 1
             self.in_flight += 1
             self.in_flight_max = max(self.in_flight_max, self.in_flight)
@@ -95,8 +105,8 @@ async def test_failures_and_gone_items_are_events_like_any_other() -> None:
         name_of(2): CrdScanned(name_of(2), attempts=1),
     }
 
-    async def settle(item: PlannedItem, permit: Permit) -> Settled:
-        async with permit:
+    async def settle(item: PlannedItem, slot: Slot) -> Settled:
+        async with flying(slot):
             return ends[item.ref.name]
 
     work = Work()
@@ -200,10 +210,10 @@ async def test_an_engine_that_was_stopped_before_it_ran_starts_nothing() -> None
 async def test_an_exception_ends_the_run_and_releases_the_others() -> None:
     work = Work(takes_s=60)
 
-    async def settle(item: PlannedItem, permit: Permit) -> Settled:
+    async def settle(item: PlannedItem, slot: Slot) -> Settled:
         if item.ref.name == name_of(1):
             raise MissingPermission("you may not")
-        return await work(item, permit)
+        return await work(item, slot)
 
     with pytest.RaisesGroup(MissingPermission):
         await engine(work, 3, settle).run(items(9))
@@ -229,8 +239,8 @@ async def test_an_item_that_is_cancelled_from_within_frees_its_place() -> None:
     """The provider's own scope ends it; the next item takes its turn."""
     work = Work()
 
-    async def settle(item: PlannedItem, permit: Permit) -> Settled:
-        async with permit:
+    async def settle(item: PlannedItem, slot: Slot) -> Settled:
+        async with flying(slot):
             with suppress(TimeoutError), anyio.fail_after(1):
                 await anyio.sleep_forever()
         return CrdSkipped(item.ref.name)
@@ -246,11 +256,11 @@ async def test_a_few_more_get_ready_while_the_others_are_in_flight() -> None:
     work = Work(takes_s=10)
     read = 0
 
-    async def settle(item: PlannedItem, permit: Permit) -> Settled:
+    async def settle(item: PlannedItem, slot: Slot) -> Settled:
         nonlocal read
         await anyio.sleep(1)
         read += 1
-        return await work(item, permit)
+        return await work(item, slot)
 
     async with anyio.create_task_group() as group:
         group.start_soon(engine(work, 2, settle).run, items(20))
@@ -274,8 +284,8 @@ async def test_a_stop_keeps_those_that_are_getting_ready_from_starting() -> None
 async def test_an_answer_that_is_being_stored_frees_its_permit_and_survives_a_stop() -> None:
     work = Work(takes_s=1)
 
-    async def settle(item: PlannedItem, permit: Permit) -> Settled:
-        outcome = await work(item, permit)
+    async def settle(item: PlannedItem, slot: Slot) -> Settled:
+        outcome = await work(item, slot)
         await anyio.sleep(3)
         return outcome
 
@@ -287,3 +297,61 @@ async def test_an_answer_that_is_being_stored_frees_its_permit_and_survives_a_st
         running.stop(grace_s=10)
 
     assert work.kinds() == Counter({CrdStarted: 2, CrdReleased: 2, CrdScanned: 2})
+
+
+@pytest.mark.parametrize("failed_first", [False, True])
+async def test_a_stop_interrupts_at_once_what_only_waits(*, failed_first: bool) -> None:
+    """For its first request, or between two."""
+    work = Work()
+
+    async def settle(item: PlannedItem, slot: Slot) -> Settled:
+        async with slot.permit():
+            if failed_first:
+                with suppress(InvalidAnswer), slot.flight():
+                    raise InvalidAnswer
+            await anyio.sleep(3600)
+        return CrdSkipped(item.ref.name)
+
+    running = engine(work, 2, settle)
+    async with anyio.create_task_group() as group:
+        group.start_soon(running.run, items(9))
+        await anyio.sleep(1)
+        running.stop(grace_s=60)
+
+    assert anyio.current_time() == pytest.approx(1)
+    assert CrdSkipped not in work.kinds()
+
+
+async def test_a_failure_that_is_being_stored_survives_a_stop() -> None:
+    work = Work()
+
+    async def settle(item: PlannedItem, slot: Slot) -> Settled:
+        async with slot.permit():
+            with suppress(InvalidAnswer), slot.flight():
+                raise InvalidAnswer
+            slot.commit()
+            await anyio.sleep(3)
+        return CrdFailed(failed_item(item.ref.name))
+
+    running = engine(work, 1, settle)
+    async with anyio.create_task_group() as group:
+        group.start_soon(running.run, items(9))
+        await anyio.sleep(1)
+        running.stop(grace_s=10)
+
+    assert work.kinds() == Counter({CrdStarted: 1, CrdReleased: 1, CrdFailed: 1})
+
+
+async def test_the_end_of_a_request_says_what_it_took_and_cost() -> None:
+    work = Work()
+
+    async def settle(item: PlannedItem, slot: Slot) -> Settled:
+        with slot.flight() as flight:
+            await anyio.sleep(2.5)
+            flight.usage = Usage(requests=1, input_tokens=70)
+        return CrdScanned(item.ref.name, attempts=1)
+
+    await engine(work, 1, settle).run(items(1))
+
+    released = [event for event in work.events if isinstance(event, CrdReleased)]
+    assert released == [CrdReleased(name_of(0), 2.5, answered=True, usage=Usage(1, 70))]

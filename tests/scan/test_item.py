@@ -1,7 +1,6 @@
 """One CRD from its turn to its end."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,7 +22,18 @@ from capscan.model import Capability, Crd, FailedItem, Refresh, ScanSpec
 from capscan.scan.item import Settler
 from capscan.scan.ports import READS_MAX
 from tests import virtual
-from tests.fakes import FakeCrds, FakeProvider, FakeStore, crd, name_of, ports, ref, run
+from tests.fakes import (
+    FakeCrds,
+    FakeProvider,
+    FakeStore,
+    FreeSlot,
+    completion,
+    crd,
+    name_of,
+    ports,
+    ref,
+    run,
+)
 from tests.providers import analysis
 
 pytestmark = pytest.mark.anyio
@@ -42,11 +52,11 @@ class Setting:
     spec: ScanSpec = field(default_factory=ScanSpec)
 
     async def settle(self, run_id: str = "r2", name: str = NAME) -> Settled:
-        return await self.settler(run_id)(await self.item(name), nullcontext())
+        return await self.settler(run_id)(await self.item(name), FreeSlot())
 
     def settler(self, run_id: str = "r2") -> Settler:
         these = ports(self.crds, self.store, self.provider)
-        return Settler(these, scan="all", run=run(run_id), spec=lambda: self.spec)
+        return Settler(these, self.provider, scan="all", run=run(run_id), spec=lambda: self.spec)
 
     async def item(self, name: str = NAME) -> PlannedItem:
         """As planned from what the store says now."""
@@ -57,9 +67,9 @@ class Setting:
     async def analysed(self, known: Crd = CRD) -> None:
         """An earlier run has answered about this CRD."""
         mark = fingerprint(digest_crd(known), self.provider.identity)
-        answered = Answered("all", "r1", "fake", "fake/1", mark, 1, virtual.EPOCH)
+        answered = Answered("all", "r1", completion(), mark, 1, virtual.EPOCH)
         key = plan_key(ref(known.name), self.provider.identity)
-        await self.store.write(analysed(known, analysis(), answered, key))
+        await self.store.write(analysed(known, answered, key))
 
     @property
     def stored(self) -> Capability:
@@ -219,7 +229,7 @@ async def test_the_time_of_an_item_includes_its_pauses() -> None:
     )
     item = failure(await setting.settle())
 
-    assert anyio.current_time() == pytest.approx(50)
+    assert anyio.current_time() == pytest.approx(40)  # another 20 s would be too late
     assert (item.reason, item.attempts) == ("Timeout", 3)
     assert item.message == "no answer within 50s, 3 attempts; the last error was: later"
 
@@ -230,6 +240,16 @@ async def test_a_provider_that_never_answers_is_given_up_in_time() -> None:
 
     assert anyio.current_time() == pytest.approx(120)
     assert item.message == "no answer within 2m, 1 attempts"
+
+
+async def test_waiting_for_a_turn_at_the_provider_is_not_counted() -> None:
+    """What is late is a request, not a question in a queue."""
+    provider = answers(ProviderUnavailable("away"), None)
+    provider.busy_s, provider.delay_s = 3600.0, 20.0
+    setting = Setting(provider=provider, spec=ScanSpec.model_validate({"itemTimeout": "50s"}))
+
+    assert await setting.settle() == CrdScanned(NAME, attempts=2)
+    assert anyio.current_time() == pytest.approx(2 * 3620 + 1)
 
 
 async def test_an_edit_of_the_attempts_counts_for_items_in_flight() -> None:
@@ -353,7 +373,7 @@ async def test_few_crds_are_read_at_once() -> None:
     settler = setting.settler()
 
     async def settle(item: PlannedItem) -> Any:
-        return await settler(item, nullcontext())
+        return await settler(item, FreeSlot())
 
     async with anyio.create_task_group() as group:
         for n in range(20):

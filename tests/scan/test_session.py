@@ -206,7 +206,7 @@ async def test_too_many_failures_stop_the_run() -> None:
     assert session.finished
     assert session.outcome is Phase.FAILED
     assert setting.provider.asked.keys() == {name_of(n) for n in range(3)}
-    assert tally(session).in_flight == ()
+    assert tally(session).in_flight == {}
 
 
 async def test_exactly_the_percentage_does_not_stop_it() -> None:
@@ -242,7 +242,7 @@ async def test_a_stop_releases_what_is_in_flight_and_the_run_is_not_finished() -
 
     assert anyio.current_time() == pytest.approx(4)
     assert not session.finished
-    assert tally(session).in_flight == ()
+    assert tally(session).in_flight == {}
     assert tally(session).remaining == 5
 
 

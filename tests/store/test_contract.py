@@ -8,7 +8,7 @@ from capscan.core import capability
 from capscan.core.capability import Answered, Entry
 from capscan.model import Capability, Crd, StoredRef
 from tests import virtual
-from tests.fakes import crd, failed_item
+from tests.fakes import completion, crd, failed_item
 from tests.providers import analysis
 from tests.store.harness import Case
 
@@ -20,9 +20,9 @@ NAME = CRD.name
 
 def answer(run_id: str = "r1", description: str = "A widget.", of: Crd = CRD) -> Entry:
     """What is written after an answer."""
-    answered = Answered("all", run_id, "fake", "fake/1", "mark", 1, virtual.EPOCH)
     known = analysis(of.name).model_copy(update={"description": description})
-    return capability.analysed(of, known, answered, f"key of {run_id}")
+    answered = Answered("all", run_id, completion(known), "mark", 1, virtual.EPOCH)
+    return capability.analysed(of, answered, f"key of {run_id}")
 
 
 async def failure(case: Case, run_id: str = "r2") -> Entry:

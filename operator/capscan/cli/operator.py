@@ -48,12 +48,12 @@ def operator(*, verbose: bool, **flags: str | None) -> None:
     sys.exit(run_operator(settings, OfflineAnalysis()))
 
 
-def run_operator(settings: Settings, provider: Provider) -> int:
-    """Run until SIGTERM or SIGINT; the exit code. Tests and benchmarks bring their own provider."""
+def run_operator(settings: Settings, offline: Provider) -> int:
+    """Run until SIGTERM or SIGINT; the exit code. Tests and benchmarks bring their own analysis."""
     configure_logging(settings.log_level, settings.log_format)
     _say_what_is_set(settings)
     try:
-        anyio.run(_until_signalled, Application(settings, provider=provider, watch=watch_with_kopf))
+        anyio.run(_until_signalled, Application(settings, offline=offline, watch=watch_with_kopf))
     except NoCluster as error:
         logger.error("%s", error)
         return EXIT_UNREACHABLE

@@ -7,6 +7,7 @@ from capscan.core.digest import DIGEST_VERSION
 from capscan.model import (
     Analysis,
     Capability,
+    Completion,
     Crd,
     CrdRef,
     FailedItem,
@@ -42,31 +43,34 @@ class Answered:
 
     scan: str
     run_id: str
-    provider: str
-    model: str
+    completion: Completion
     fingerprint: str
     attempts: int
     at: datetime
 
 
-def analysed(crd: Crd, analysis: Analysis, answered: Answered, plan_key: str) -> Entry:
+def analysed(crd: Crd, answered: Answered, plan_key: str) -> Entry:
     """What to store after an answer."""
+    completion = answered.completion
     provenance = Provenance(
         scan=answered.scan,
         run_id=answered.run_id,
-        provider=answered.provider,
-        model=answered.model,
+        provider=completion.provider,
+        model=completion.model,
         digest_version=DIGEST_VERSION,
+        prompt_version=completion.prompt_version,
         fingerprint=answered.fingerprint,
         crd_uid=crd.uid,
         crd_generation=crd.generation,
         analyzed_at=answered.at,
         attempts=answered.attempts,
+        input_tokens=completion.usage.input_tokens or None,
+        output_tokens=completion.usage.output_tokens or None,
     )
     capability = Capability(
         resource=_resource(crd),
-        summary=_summary(analysis),
-        analysis=analysis,
+        summary=_summary(completion.analysis),
+        analysis=completion.analysis,
         provenance=provenance,
     )
     return Entry(ref_of(crd), capability, plan_key, answered.run_id)

@@ -1,26 +1,32 @@
 """What happens to a run's items: one stream, many readers (status, logs, later metrics).
 
-An item that has to be asked about is in flight from `CrdStarted` to `CrdReleased`. What became of
-it is one more event, unless it was interrupted: then it is still pending.
+An item is in flight from `CrdStarted` to `CrdReleased`, once for each request about it. What became
+of it is one more event, unless it was interrupted: then it is still pending.
 """
 
 from dataclasses import dataclass
 
-from capscan.model import FailedItem
+from capscan.model import FailedItem, Usage
+from capscan.model.completion import NO_USAGE
 
 
 @dataclass(frozen=True, slots=True)
 class CrdStarted:
-    """An item is in flight."""
+    """A request about it is under way."""
 
     name: str
+    at_s: float
+    """By the clock of the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
 class CrdReleased:
-    """It is no longer in flight: answered, given up, or interrupted."""
+    """The request is over: answered, failed, or interrupted."""
 
     name: str
+    took_s: float
+    answered: bool
+    usage: Usage = NO_USAGE
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,7 @@ def inputs_hash(spec: ScanSpec) -> str:
         sorted(set(selector.exclude)),
         selector.match_labels,
         spec.refresh,
+        *([spec.provider_ref.name] if spec.provider_ref.name else ()),
     )
 
 

@@ -18,7 +18,8 @@ from capscan.core.events import (
     ScanEvent,
 )
 from capscan.core.plan import ScanPlan
-from capscan.model import FailedItem, Progress
+from capscan.model import FailedItem, Progress, Usage
+from capscan.model.completion import NO_USAGE
 from capscan.model.scan import FAILED_ITEMS_MAX
 
 ETA_SAMPLES_MIN = 5
@@ -34,7 +35,10 @@ class Tally:
     skipped: int = 0
     failed_by_reason: Mapping[str, int] = field(default_factory=dict)
     failed_items: tuple[FailedItem, ...] = ()
-    in_flight: tuple[str, ...] = ()
+    in_flight: Mapping[str, float] = field(default_factory=dict)
+    """Since when, by the clock of the event loop; the oldest first."""
+    usage: Usage = NO_USAGE
+    """What all requests of the run cost, failed ones too."""
     asked: int = 0
     """Items settled since this process took the run up: what a rate is made of."""
     floor: Progress = field(default_factory=Progress)
@@ -87,6 +91,7 @@ def start(
         skipped=floor.skipped + gone,
         failed_by_reason=plan.failed_by_reason,
         failed_items=tuple(failed_items)[:FAILED_ITEMS_MAX],
+        usage=before.usage if before else NO_USAGE,
         floor=floor,
     )
 
@@ -94,10 +99,10 @@ def start(
 def fold(tally: Tally, event: ScanEvent) -> Tally:
     """The counts after one more event."""
     if isinstance(event, CrdStarted):
-        return replace(tally, in_flight=(*tally.in_flight, event.name))
+        return replace(tally, in_flight={**tally.in_flight, event.name: event.at_s})
     if isinstance(event, CrdReleased):
-        rest = tuple(name for name in tally.in_flight if name != event.name)
-        return replace(tally, in_flight=rest)
+        rest = {name: at_s for name, at_s in tally.in_flight.items() if name != event.name}
+        return replace(tally, in_flight=rest, usage=tally.usage + event.usage)
     tally = replace(tally, asked=tally.asked + 1)
     match event:
         case CrdScanned():

@@ -28,10 +28,9 @@ class Question:
     """Questions of one flow wait in one line: the UID of the scan."""
     weight: int
     """The flow's share of a contended provider, against the weights of the others."""
-    timeout_s: float
-    """Seconds that requests may be under way for it; waiting for a permit does not count."""
     flight: Callable[[], AbstractContextManager[Flight]]
-    """Entered for as long as a request is under way, once for each request."""
+    """Entered for as long as a request is under way, once for each; it ends the request, with
+    InferenceTimeout, when the item's time is used up."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
-"""What to do about one item's error: the only place that says so.
+"""What to do about one item's error: the only place that says so. What an error of the provider
+means for everybody else who asks it is the gate's business.
 
 Full jitter over an exponential cap, after "Exponential Backoff And Jitter" (AWS Architecture
 Blog): the pause is uniform between nothing and the cap, so that items which failed together do
@@ -11,14 +12,15 @@ BACKOFF_BASE_S = 1.0
 BACKOFF_CAP_S = 30.0
 
 
-def retry_delay_s(error: ItemError, attempt: int, max_attempts: int, jitter: float) -> float | None:
-    """Seconds to wait before the next attempt, or None to give the item up.
+def worth_retrying(error: ItemError, attempts: int, max_attempts: int) -> bool:
+    """Whether to try again after that many attempts."""
+    return error.retryable and attempts < max_attempts
 
-    `attempt` counts from 1; `jitter` is uniform in [0, 1]. A wait that the provider asked for is
-    never shortened.
+
+def backoff_s(error: ItemError, attempts: int, jitter: float) -> float:
+    """Seconds to wait before the next attempt. `attempts` were made, 1 or more; `jitter` is uniform
+    in [0, 1]. A wait that the provider asked for is never shortened.
     """
-    if not error.retryable or attempt >= max_attempts:
-        return None
-    delay_s = jitter * min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2.0 ** (attempt - 1))
+    delay_s = jitter * min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2.0 ** (attempts - 1))
     asked_s = error.retry_after_s if isinstance(error, InferenceError) else None
     return max(delay_s, asked_s or 0.0)

@@ -62,7 +62,7 @@ def project(snapshot: Snapshot, previous: ScanStatus, now: datetime) -> ScanStat
         provider=snapshot.provider,
         model=snapshot.model,
         throughput_per_minute=round(rate * 60, 1) if rate else _final_rate(snapshot, counts),
-        in_flight=list(tally.in_flight[:IN_FLIGHT_NAMES_MAX]) if tally and scanning else None,
+        in_flight=list(tally.in_flight)[:IN_FLIGHT_NAMES_MAX] if tally and scanning else None,
         failed_items=list(tally.failed_items) if tally and tally.failed_items else None,
         failed_items_omitted=omitted if omitted > 0 else None,
         last_run=snapshot.last_run,

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from capscan.core.digest import Digest, DigestField
+from capscan.core.question import Pace, Question
 from capscan.core.text import shorten
 from capscan.inference.evidence import Evidence, weigh
 from capscan.inference.knowledge import knowledge
@@ -55,9 +56,14 @@ class OfflineAnalysis:
     def __init__(self) -> None:
         knowledge()  # so that a broken table ends the start, and the first answer is not slow
 
-    async def complete(self, digest: Digest) -> Completion:
+    async def complete(self, question: Question) -> Completion:
         """Never raises on a digest."""
-        return Completion(analysis=analyze(digest))
+        with question.flight():
+            return Completion(analyze(question.digest), self.name, self.model)
+
+    def pace(self, flow: str, weight: int) -> Pace:  # noqa: ARG002
+        """As fast as it goes."""
+        return Pace()
 
 
 def analyze(digest: Digest) -> Analysis:

@@ -76,6 +76,9 @@ class Provenance(Wire):
     provider: str = Field(description="Who answered.")
     model: str = Field(description="What answered.")
     digest_version: Count = Field(description="Version of the rules that shorten a CRD.")
+    prompt_version: Count | None = Field(
+        default=None, description="Version of the prompt that a model was asked with."
+    )
     fingerprint: str = Field(
         description="Hash of everything the answer depends on; an equal one is not asked again."
     )
@@ -83,6 +86,12 @@ class Provenance(Wire):
     crd_generation: int = Field(description="Generation of the CRD.")
     analyzed_at: Time = Field(description="When it was answered.")
     attempts: Count = Field(description="How many requests it took.")
+    input_tokens: Count | None = Field(
+        default=None, description="Prompt tokens that this answer cost."
+    )
+    output_tokens: Count | None = Field(
+        default=None, description="Answer tokens that this answer cost."
+    )
 
 
 class LastAttempt(Wire):

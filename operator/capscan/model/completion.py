@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 from capscan.model.capability import Analysis
 
@@ -12,13 +13,14 @@ class Usage:
     """What requests cost, as the provider counted it.
 
     `input_tokens` are all of the prompt's, `cached_input_tokens` those of them that came from the
-    provider's cache.
+    provider's cache; `cost` is in the currency of the account's pricing, 0 where it has none.
     """
 
     requests: int = 0
     input_tokens: int = 0
     cached_input_tokens: int = 0
     output_tokens: int = 0
+    cost: Decimal = Decimal(0)
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -26,6 +28,7 @@ class Usage:
             self.input_tokens + other.input_tokens,
             self.cached_input_tokens + other.cached_input_tokens,
             self.output_tokens + other.output_tokens,
+            self.cost + other.cost,
         )
 
 
@@ -65,3 +68,5 @@ class Completion:
     model: str
     usage: Usage = NO_USAGE
     """Of this answer, repairs included."""
+    prompt_version: int | None = None
+    """Version of the words in which the question was put; None where none were needed."""

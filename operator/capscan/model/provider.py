@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from capscan.model.base import Count, Duration, Time, Wire
-from capscan.model.scan import Condition, ObjectMeta
+from capscan.model.scan import Condition, ObjectMeta, ProviderRef
 
 ObjectName = Annotated[str, Field(min_length=1, max_length=253)]
 Amount = Annotated[str, Field(max_length=16)]
@@ -40,14 +40,6 @@ class SecretKeyRef(Wire):
     name: ObjectName = Field(description="Name of the Secret.")
     key: Annotated[str, Field(min_length=1, max_length=253)] = Field(
         default="api-key", description="The key in its data."
-    )
-
-
-class ProviderRef(Wire):
-    """An InferenceProvider by name."""
-
-    name: Annotated[str, Field(max_length=253)] = Field(
-        default="", description="Name of the InferenceProvider."
     )
 
 

@@ -35,6 +35,19 @@ class Refresh(StrEnum):
     ALWAYS = "Always"
 
 
+class Priority(StrEnum):
+    """A scan's share of a provider that is contended."""
+
+    LOW = "Low"
+    NORMAL = "Normal"
+    HIGH = "High"
+
+    @property
+    def weight(self) -> int:
+        """The share against the shares of others."""
+        return {"Low": 1, "Normal": 2, "High": 4}[self.value]
+
+
 class Phase(StrEnum):
     """Where a scan stands, in one word."""
 
@@ -53,6 +66,14 @@ class Trigger(StrEnum):
     CREATED = "Created"
     SPEC_CHANGED = "SpecChanged"
     RESCAN = "Rescan"
+
+
+class ProviderRef(Wire):
+    """An InferenceProvider by name."""
+
+    name: Annotated[str, Field(max_length=253)] = Field(
+        default="", description="Name of the InferenceProvider."
+    )
 
 
 class Selector(Wire):
@@ -78,6 +99,11 @@ class Selector(Wire):
 class ScanSpec(Wire):
     """What is asked for."""
 
+    provider_ref: ProviderRef = Field(
+        default=ProviderRef(),
+        description="The InferenceProvider to ask; without a name the built-in offline analysis, "
+        "which needs no network, no key and no other object.",
+    )
     selector: Selector = Field(
         default=Selector(), description="Which CRDs to look at; all of them unless said otherwise."
     )
@@ -108,6 +134,11 @@ class ScanSpec(Wire):
         default="",
         description="Any text; a new value starts a new run, so that a rescan can be asked for in "
         "Git. Clearing it starts nothing.",
+    )
+    priority: Priority = Field(
+        default=Priority.NORMAL,
+        description="This scan's share where several ask one provider: High gets twice what Normal "
+        "gets, and that twice what Low gets.",
     )
     suspend: bool = Field(
         default=False,

@@ -239,6 +239,7 @@ class ScanController:
 
     def _snapshot(self) -> Snapshot:
         session = self._session
+        provider = session.provider if session else None
         return Snapshot(
             generation=self._scan.metadata.generation,
             phase=self._phase,
@@ -246,8 +247,8 @@ class ScanController:
             listed=session.listed if session else 0,
             tally=session.tally if session else self._tally,
             working_s=session.working_s if session else 0.0,
-            provider=self._ports.provider.name,
-            model=self._ports.provider.model,
+            provider=provider.name if provider else self._shown.provider,
+            model=provider.model if provider else self._shown.model,
             stall=self._stall,
             last_run=self._last_run,
         )

@@ -1,24 +1,46 @@
 """Bounded workers over the items of a plan.
 
 Knows nothing of Kubernetes or models: at most `parallelism` items hold a permit at once, a few
-more get ready for theirs, so that reading a CRD never keeps a permit idle. It reports what takes a
-permit and how each item ends, and stops within a grace period when told to. A failed item is an
-event; an exception ends the run.
+more get ready for theirs, so that reading a CRD never keeps a permit idle. It reports when a
+request is under way and how each item ends. Told to stop, it gives requests that are under way a
+grace period, and interrupts at once what only waits. A failed item is an event; an exception ends
+the run.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+)
+from typing import Protocol
 
 import anyio
 import anyio.lowlevel
 
 from capscan.core.events import CrdReleased, CrdStarted, ScanEvent, Settled
 from capscan.core.plan import PlannedItem
+from capscan.core.question import Flight
 
-Permit = AbstractAsyncContextManager[None]
-"""Entered for as long as the item is in flight."""
 
-Settle = Callable[[PlannedItem, Permit], Awaitable[Settled]]
+class Slot(Protocol):
+    """What an item that is being settled has of the engine."""
+
+    def permit(self) -> AbstractAsyncContextManager[None]:
+        """One of the scan's `parallelism`: held from the first question to the last answer."""
+        ...
+
+    def flight(self) -> AbstractContextManager[Flight]:
+        """A request is under way: from here on it costs something, so a stop lets it finish."""
+        ...
+
+    def commit(self) -> None:
+        """There is a result to be stored: a stop lets it be."""
+        ...
+
+
+Settle = Callable[[PlannedItem, Slot], Awaitable[Settled]]
 
 AHEAD_MAX = 4
 """Items that are getting ready, or storing their answer, beyond those in flight: enough to hide
@@ -37,7 +59,8 @@ class Engine:
         self._permits = anyio.CapacityLimiter(parallelism)
         self._dispatching = anyio.CancelScope()
         self._running = anyio.CancelScope()
-        self._getting_ready: dict[str, anyio.CancelScope] = {}
+        self._waiting: dict[str, anyio.CancelScope] = {}
+        """Items that nothing has been spent on, or that only wait to try again."""
 
     def resize(self, parallelism: int) -> None:
         """Change how many may be in flight; those that are go on."""
@@ -47,7 +70,7 @@ class Engine:
     def stop(self, grace_s: float) -> None:
         """Start nothing more; give up what is still in flight after `grace_s` seconds."""
         self._dispatching.cancel()
-        for scope in self._getting_ready.values():
+        for scope in self._waiting.values():
             scope.cancel()
         deadline = anyio.current_time() + grace_s
         self._running.deadline = min(self._running.deadline, deadline)
@@ -65,25 +88,51 @@ class Engine:
                         group.start_soon(self._one, item, name=item.ref.name)
 
     async def _one(self, item: PlannedItem) -> None:
-        name = item.ref.name
-        with anyio.CancelScope() as scope:
-            self._getting_ready[name] = scope
+        slot = _Slot(self, item.ref.name)
+        with slot.scope:
             try:
-                outcome = await self._settle(item, self._permit(name))
+                slot.wait()
+                outcome = await self._settle(item, slot)
             finally:
-                self._getting_ready.pop(name, None)
-                self._begun.release_on_behalf_of(name)
+                slot.commit()
+                self._begun.release_on_behalf_of(slot.name)
             self._on_event(outcome)
 
+
+class _Slot:
+    """Implements `Slot`."""
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self.name = name
+        self.scope = anyio.CancelScope()
+        self._engine = engine
+
+    def wait(self) -> None:
+        """From here on a stop interrupts the item."""
+        self._engine._waiting[self.name] = self.scope
+
+    def commit(self) -> None:
+        self._engine._waiting.pop(self.name, None)
+
     @asynccontextmanager
-    async def _permit(self, name: str) -> AsyncIterator[None]:
-        async with self._permits:
+    async def permit(self) -> AsyncIterator[None]:
+        async with self._engine._permits:
             # It may have been handed on by the very failure that stopped the run.
             await anyio.lowlevel.checkpoint_if_cancelled()
-            # From here on it costs something, so a stop lets it finish.
-            del self._getting_ready[name]
-            self._on_event(CrdStarted(name))
-            try:
-                yield
-            finally:
-                self._on_event(CrdReleased(name))
+            yield
+
+    @contextmanager
+    def flight(self) -> Iterator[Flight]:
+        self.commit()
+        flight = Flight()
+        began_s = anyio.current_time()
+        self._engine._on_event(CrdStarted(self.name, began_s))
+        answered = False
+        try:
+            yield flight
+            answered = True
+        finally:
+            took_s = anyio.current_time() - began_s
+            self._engine._on_event(CrdReleased(self.name, took_s, answered, flight.usage))
+            if not answered:
+                self.wait()

@@ -8,13 +8,9 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import anyio
-
 from capscan.core import capability
-from capscan.core.digest import Digest, digest_crd
+from capscan.core.digest import digest_crd
 from capscan.core.errors import (
-    InferenceError,
-    InferenceTimeout,
     InternalError,
     ItemError,
     KubeError,
@@ -24,10 +20,8 @@ from capscan.core.errors import (
 )
 from capscan.core.events import CrdFailed, CrdScanned, CrdSkipped, CrdUnchanged, Settled
 from capscan.core.plan import PlannedItem, fingerprint, plan_key
-from capscan.core.retry import retry_delay_s
 from capscan.model import (
     Capability,
-    Completion,
     Crd,
     FailedItem,
     Refresh,
@@ -35,9 +29,9 @@ from capscan.model import (
     ScanSpec,
     StoredRef,
 )
-from capscan.model.duration import format_duration
-from capscan.scan.engine import Permit
-from capscan.scan.ports import Ports
+from capscan.scan.attempts import Attempts
+from capscan.scan.engine import Slot
+from capscan.scan.ports import Ports, Provider
 
 logger = logging.getLogger(__name__)
 
@@ -49,28 +43,36 @@ class _Turn:
     """What is known of one item so far, wherever its turn may end."""
 
     item: PlannedItem
+    slot: Slot
+    attempts: Attempts
     crd: Crd | None = None
     known: Capability | None = None
-    attempts: int = 0
-    last_error: InferenceError | None = None
 
 
 class Settler:
     """Settles the items of one run."""
 
-    def __init__(self, ports: Ports, *, scan: str, run: Run, spec: Callable[[], ScanSpec]) -> None:
+    def __init__(
+        self,
+        ports: Ports,
+        provider: Provider,
+        *,
+        scan: str,
+        run: Run,
+        spec: Callable[[], ScanSpec],
+    ) -> None:
         self._ports = ports
-        self._provider = ports.provider
+        self._provider = provider
         self._store = ports.store
         self._scan = scan
         self._run = run
         self._spec = spec
 
-    async def __call__(self, item: PlannedItem, permit: Permit) -> Settled:
+    async def __call__(self, item: PlannedItem, slot: Slot) -> Settled:
         """Raises ScanError; everything else that goes wrong is the item's failure."""
-        turn = _Turn(item)
+        turn = _Turn(item, slot, Attempts(self._provider, self._spec, self._ports.jitter))
         try:
-            return await self._settle(turn, permit)
+            return await self._settle(turn)
         except (ScanError, KubeError):
             raise
         except ItemError as error:
@@ -81,7 +83,7 @@ class Settler:
             )
             return await self._fail(turn, InternalError(f"{type(error).__name__}: {error}"))
 
-    async def _settle(self, turn: _Turn, permit: Permit) -> Settled:
+    async def _settle(self, turn: _Turn) -> Settled:
         name, stored = turn.item.ref.name, turn.item.stored
         try:
             async with self._ports.reads:
@@ -95,23 +97,22 @@ class Settler:
         if stored and known and self._still_right(stored, known, mark):
             await self._store.write(capability.unchanged(crd, known, key, stored.run_id))
             return CrdUnchanged(name)
-        async with permit:
+        async with turn.slot.permit():
             try:
-                completion = await self._in_time(digest, turn)
+                completion = await turn.attempts.ask(self._scan, digest, turn.slot)
             except ItemError as error:
                 # Told before the permit goes on: it may be the failure that stops the run.
                 return await self._fail(turn, error)
         answered = capability.Answered(
             scan=self._scan,
             run_id=self._run.id,
-            provider=self._provider.name,
-            model=self._provider.model,
+            completion=completion,
             fingerprint=mark,
-            attempts=turn.attempts,
+            attempts=turn.attempts.made,
             at=self._ports.now(),
         )
-        await self._store.write(capability.analysed(crd, completion.analysis, answered, key))
-        return CrdScanned(name, turn.attempts)
+        await self._store.write(capability.analysed(crd, answered, key))
+        return CrdScanned(name, turn.attempts.made)
 
     def _still_right(self, stored: StoredRef, known: Capability, mark: str) -> bool:
         return (
@@ -122,35 +123,13 @@ class Settler:
             and known.provenance.fingerprint == mark
         )
 
-    async def _in_time(self, digest: Digest, turn: _Turn) -> Completion:
-        limit = self._spec().item_timeout
-        with anyio.move_on_after(limit.total_seconds()):
-            return await self._attempt(digest, turn)
-        last = f"; the last error was: {turn.last_error}" if turn.last_error else ""
-        raise InferenceTimeout(
-            f"no answer within {format_duration(limit)}, {turn.attempts} attempts{last}"
-        )
-
-    async def _attempt(self, digest: Digest, turn: _Turn) -> Completion:
-        while True:
-            turn.attempts += 1
-            try:
-                return await self._provider.complete(digest)
-            except InferenceError as error:
-                turn.last_error = error
-                delay_s = retry_delay_s(
-                    error, turn.attempts, self._spec().max_attempts, self._ports.jitter()
-                )
-                if delay_s is None:
-                    raise
-            await anyio.sleep(delay_s)
-
     async def _fail(self, turn: _Turn, error: ItemError) -> CrdFailed:
+        turn.slot.commit()
         failure = FailedItem(
             name=turn.item.ref.name,
             reason=error.reason,
             message=capability.shorten(error.message, MESSAGE_CHARS_MAX),
-            attempts=turn.attempts,
+            attempts=turn.attempts.made,
             retryable=error.retryable,
             time=self._ports.now(),
         )

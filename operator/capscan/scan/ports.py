@@ -13,7 +13,7 @@ from typing import Protocol
 import anyio
 
 from capscan.core.capability import Entry
-from capscan.core.digest import Digest
+from capscan.core.question import Pace, Question
 from capscan.model import Capability, CapabilityScan, Completion, Crd, CrdRef, ScanStatus, StoredRef
 
 READS_MAX = 4
@@ -22,7 +22,9 @@ interpreter anyway: more at once would cost memory and gain nothing."""
 
 
 class Provider(Protocol):
-    """Who answers. One request, one Completion, no retry inside."""
+    """Who answers, within the limits of its account. What fails is not tried again inside, but for
+    what was not looked at: questions wait for their turn as long as it takes.
+    """
 
     @property
     def name(self) -> str:
@@ -39,8 +41,20 @@ class Provider(Protocol):
         """Part of every plan key: a changed identity makes stored answers stale."""
         ...
 
-    async def complete(self, digest: Digest) -> Completion:
-        """Analyse one CRD. Raises InferenceError."""
+    async def complete(self, question: Question) -> Completion:
+        """Analyse one CRD. Raises InferenceError, ProviderUnusable."""
+        ...
+
+    def pace(self, flow: str, weight: int) -> Pace:
+        """How fast questions of this flow may go now."""
+        ...
+
+
+class Providers(Protocol):
+    """The providers that a scan may name."""
+
+    async def find(self, name: str) -> Provider:
+        """The one of that name; without a name the offline analysis. Raises ProviderUnusable."""
         ...
 
 
@@ -106,7 +120,7 @@ class Ports:
 
     crds: Crds
     store: Store
-    provider: Provider
+    providers: Providers
     now: Callable[[], datetime]
     jitter: Callable[[], float]
     """Uniform in [0, 1]."""

@@ -18,7 +18,7 @@ from capscan.model import FailedItem, Phase, Run, ScanSpec
 from capscan.model.scan import FAILED_ITEMS_MAX
 from capscan.scan.engine import Engine
 from capscan.scan.item import Settler
-from capscan.scan.ports import Ports
+from capscan.scan.ports import Ports, Provider
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +46,7 @@ class Session:
         self._plan: ScanPlan | None = None
         self._working_since_s: float | None = None
         self._before = before
+        self.provider: Provider | None = None
         self.tally = before
         self.stopped = False
 
@@ -101,11 +102,13 @@ class Session:
     async def discover(self) -> None:
         """List and plan; Capabilities whose CRD is gone are removed. Raises ScanError."""
         with self._discovering:
+            provider = await self._ports.providers.find(self._spec().provider_ref.name)
+            self.provider = provider
             # Stored first: whatever is in that listing had its CRD before the CRDs are listed, so
             # one that is missing then is gone, not new.
             stored = await self._ports.store.list_refs()
             listed = await self._ports.crds.list_refs()
-            todo = plan(listed, stored, self._spec(), self._run, self._ports.provider.identity)
+            todo = plan(listed, stored, self._spec(), self._run, provider.identity)
             if todo.pending:
                 await self._ports.store.check()
             for orphan in todo.orphaned:
@@ -120,9 +123,11 @@ class Session:
 
     async def scan(self) -> None:
         """Work the plan off. Raises ScanError."""
-        if self._plan is None or self.stopped or self.failed:
+        if self._plan is None or self.provider is None or self.stopped or self.failed:
             return
-        settle = Settler(self._ports, scan=self._scan, run=self._run, spec=self._spec)
+        settle = Settler(
+            self._ports, self.provider, scan=self._scan, run=self._run, spec=self._spec
+        )
         self._engine = Engine(settle, self._on_event, self._spec().parallelism)
         self._working_since_s = anyio.current_time()
         try:
