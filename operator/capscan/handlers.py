@@ -17,7 +17,7 @@ from itertools import chain, repeat
 import anyio
 import kopf
 
-from capscan.app import Watcher
+from capscan.watching import Watcher
 from capscan.model.scan import GROUP, VERSION
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ STOP_TIMEOUT_S = 5.0
 
 
 async def watch_with_kopf(watcher: Watcher) -> None:
-    """Run kopf until it exits by itself; cancelling stops it. Implements `app.Watch`."""
+    """Run kopf until it exits by itself; cancelling stops it. Implements `watching.Watch`."""
     thread = _KopfThread(watcher)
     thread.start()
     try:
@@ -102,14 +102,18 @@ def _registry(watcher: Watcher) -> kopf.OperatorRegistry:
             proxy_url=credentials.proxy,
         )
 
-    @kopf.on.event(GROUP, VERSION, "capabilityscans", registry=registry, id="seen")
+    for plural in watcher.plurals:
+        _watch_kind(registry, watcher, plural)
+    return registry
+
+
+def _watch_kind(registry: kopf.OperatorRegistry, watcher: Watcher, plural: str) -> None:
+    @kopf.on.event(GROUP, VERSION, plural, registry=registry, id=f"{plural}-seen")
     async def seen(event: kopf.RawEvent, **_: object) -> None:
         if event["type"] == "DELETED":
-            watcher.deleted(dict(event["object"]))
+            watcher.deleted(plural, dict(event["object"]))
         else:
-            watcher.seen(dict(event["object"]))
-
-    return registry
+            watcher.seen(plural, dict(event["object"]))
 
 
 def _settings() -> kopf.OperatorSettings:

@@ -31,6 +31,11 @@ FOR_TESTS = frozenset({"CAPSCAN_CORPUS", "CAPSCAN_UPDATE_GOLDEN"})
 
 VALUE_CHARS_MAX = 60
 
+NAMESPACE = "capscan-system"
+"""Where manifests/ installs the operator."""
+
+POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
 
 class Settings(BaseSettings):
     """Settings of one operator process. What is not given is taken from the environment, then from
@@ -48,6 +53,13 @@ class Settings(BaseSettings):
         description="The kubeconfig to use. Default: as kubectl, or the pod's account.",
     )
     context: str | None = Field(default=None, description="A context of the kubeconfig.")
+    namespace: str | None = Field(
+        default=None,
+        pattern="^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
+        max_length=63,
+        description="The namespace of the Secrets that InferenceProviders name. Default: the Pod's "
+        "own, or capscan-system where there is no Pod.",
+    )
     probe_port: int | None = Field(
         default=None,
         ge=0,
@@ -73,6 +85,11 @@ class Settings(BaseSettings):
         """Which cluster, and as whom."""
         return ClusterSettings(self.kubeconfig, self.context)
 
+    @property
+    def secrets_namespace(self) -> str:
+        """Where API keys are."""
+        return self.namespace or _pods_namespace() or NAMESPACE
+
     def shown(self) -> dict[str, Any]:
         """What is set, as it would stand in a file; fit to be logged."""
         set_ = self.model_dump(mode="json", exclude_none=True)
@@ -97,6 +114,13 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags, environment, file."""
         return init_settings, env_settings, _File(settings_cls)
+
+
+def _pods_namespace() -> str:
+    try:
+        return POD_NAMESPACE.read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
 
 
 def load(flags: Mapping[str, str | None]) -> Settings:

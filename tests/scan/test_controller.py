@@ -9,7 +9,7 @@ import anyio
 import anyio.abc
 import pytest
 
-from capscan.core.errors import MissingPermission, RequestRejected, ScanGone
+from capscan.core.errors import MissingPermission, RequestRejected, ObjectGone
 from capscan.model import CapabilityScan, Condition, Phase, ScanStatus, Trigger
 from capscan.model.scan import REQUESTED_AT
 from capscan.scan.controller import INTERRUPT_GRACE_S, Identity, ScanController
@@ -653,7 +653,7 @@ async def test_the_work_of_a_deleted_scan_ends(caplog: pytest.LogCaptureFixture)
     async with anyio.create_task_group() as group:
         async with cluster.operator():
             await anyio.sleep(7)
-            cluster.sink.denied = ScanGone("deleted")
+            cluster.sink.denied = ObjectGone("deleted")
             await anyio.sleep(5)
             asked = cluster.provider.asked.total()
             await anyio.sleep(60)

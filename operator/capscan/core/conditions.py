@@ -42,8 +42,16 @@ def conditions(
     return [
         keep_ready
         if type_ == "Ready" and keep_ready
-        else _condition(type_, *fact, generation=generation, before=before.get(type_), now=now)
-        for type_, fact in facts.items()
+        else condition(
+            type_,
+            "True" if holds else "False",
+            reason,
+            text,
+            generation=generation,
+            before=before.get(type_),
+            now=now,
+        )
+        for type_, (holds, reason, text) in facts.items()
     ]
 
 
@@ -72,9 +80,9 @@ _REASONS = {
 }
 
 
-def _condition(
+def condition(
     type_: str,
-    holds: bool,
+    status: str,
     reason: str,
     message: str,
     *,
@@ -82,7 +90,7 @@ def _condition(
     before: Condition | None,
     now: datetime,
 ) -> Condition:
-    status = "True" if holds else "False"
+    """One condition; `before` is the same one as it was."""
     same = before is not None and before.status == status
     return Condition(
         type=type_,

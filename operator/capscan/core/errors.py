@@ -6,6 +6,7 @@ CapscanError
 │   │   ├── ProviderUnavailable   nobody there: refused, cut off, 502, 504   (retryable)
 │   │   ├── ProviderOverloaded    there, but too busy: 503, 529              (retryable)
 │   │   ├── ProviderFailed        it broke over this request: 500            (retryable)
+│   │   ├── CircuitOpen           it fails so much that it is not asked for a moment   (retryable)
 │   │   ├── RateLimited           429: it was not looked at                  (retryable)
 │   │   ├── InferenceTimeout      no answer in time                          (retryable)
 │   │   ├── InvalidAnswer         an answer that is not an analysis          (retryable)
@@ -20,7 +21,7 @@ CapscanError
 │   ├── MissingKind           capscan's own CRDs are not (or no longer) installed
 │   ├── StatusRejected        the API server does not take the status
 │   ├── ProviderUnusable      the InferenceProvider is missing, or its key, its model, its address
-│   └── ScanGone              the CapabilityScan was deleted, or recreated under its name
+│   └── ObjectGone            the object was deleted, or recreated under its name
 ├── WrongSettings             the operator's flags, environment or file, with what to write instead
 └── KubeError                 what the Kubernetes API answered (translated once, in kube/client.py)
     ├── NoCluster             no configuration that says where a cluster is
@@ -97,6 +98,18 @@ class ProviderFailed(InferenceError):
 
     reason = "ProviderFailed"
     retryable = True
+
+
+class CircuitOpen(InferenceError):
+    """Nothing was sent: the provider fails so much that it is left alone for a moment."""
+
+    reason = "CircuitOpen"
+    retryable = True
+
+    def __init__(self, message: str, *, retry_in_s: float) -> None:
+        super().__init__(message)
+        self.retry_in_s = retry_in_s
+        """Seconds until somebody may try."""
 
 
 class RateLimited(InferenceError):
@@ -191,10 +204,10 @@ class ProviderUnusable(ScanError):
         self.reason = reason
 
 
-class ScanGone(ScanError):
-    """The CapabilityScan this run belongs to no longer exists."""
+class ObjectGone(ScanError):
+    """The object whose status this is no longer exists."""
 
-    reason = "ScanGone"
+    reason = "ObjectGone"
 
 
 class WrongSettings(CapscanError):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from capscan.model import Capability, ScanSpec, ScanStatus
+from capscan.model import Capability, ProviderSpec, ProviderStatus, ScanSpec, ScanStatus
 from capscan.model.duration import PATTERN
 
 _LABEL_NAME = "([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)"
@@ -34,7 +34,9 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A CEL rule on the field at `path`, where `[]` stands for each item of a list."""
+    """A CEL rule on the field at `path`, where `[]` stands for each item of a list; an empty path
+    is the object.
+    """
 
     path: str
     rule: str
@@ -54,6 +56,7 @@ class Kind:
     columns: tuple[Column, ...]
     rules: tuple[Rule, ...] = ()
     defaults: Mapping[str, Mapping[str, object]] | None = None
+    required: tuple[str, ...] = ()
 
     @property
     def has_status(self) -> bool:
@@ -103,6 +106,20 @@ SCAN = Kind(
         ),
         Column("Provider", ".status.provider", "Who answers in this run.", priority=1),
         Column("Model", ".status.model", "What answers in this run.", priority=1),
+        Column(
+            "Tokens",
+            ".status.usage.totalTokens",
+            "Prompt and answer tokens of this run.",
+            type="integer",
+            priority=1,
+        ),
+        Column(
+            "Speedup",
+            ".status.speedup",
+            "Against asking one at a time.",
+            type="number",
+            priority=1,
+        ),
         Column("Message", ".status.message", "Where the scan stands, in a sentence.", priority=1),
     ),
     rules=(
@@ -145,4 +162,101 @@ CAPABILITY = Kind(
     ),
 )
 
-KINDS = (SCAN, CAPABILITY)
+_AMOUNT = "self.matches('^[0-9]+([.][0-9]{1,6})?$')"
+_AMOUNT_MESSAGE = 'write a decimal number in quotes, such as "3" or "0.25"'
+_HTTP_URL = (
+    "self == '' || (isURL(self) && url(self).getScheme() in ['http', 'https'] "
+    "&& url(self).getHostname() != '')"
+)
+
+PROVIDER = Kind(
+    kind="InferenceProvider",
+    plural="inferenceproviders",
+    singular="inferenceprovider",
+    short_name="iprov",
+    description="An InferenceProvider is one account at a model provider: where it is, which model, "
+    "whose key, and what it allows. Scans name it in spec.providerRef and share its limits.",
+    parts={"spec": ProviderSpec, "status": ProviderStatus},
+    defaults={"status": {"observedGeneration": -1}},
+    required=("spec",),
+    columns=(
+        Column(
+            "Ready", '.status.conditions[?(@.type=="Ready")].status', "Whether it can be asked."
+        ),
+        Column("Protocol", ".spec.protocol", "The API it speaks.", priority=1),
+        Column("Model", ".spec.model", "The model."),
+        Column("Circuit", ".status.circuit", "Whether requests go through."),
+        Column(
+            "InFlightLimit",
+            ".status.inFlightLimit",
+            "Requests at once that it is trusted with now.",
+            type="integer",
+        ),
+        AGE,
+        Column(
+            "Message",
+            '.status.conditions[?(@.type=="Ready")].message',
+            "What is wrong with it, and what to do.",
+            priority=1,
+        ),
+    ),
+    rules=(
+        Rule(
+            "",
+            "!has(self.spec.fallbackRef) || self.spec.fallbackRef.name != self.metadata.name",
+            "a provider cannot stand in for itself: name another one in spec.fallbackRef, or none",
+        ),
+        Rule(
+            "spec",
+            "self.adaptive || (has(self.limits) && has(self.limits.maxInFlight))",
+            "adaptive: false keeps exactly limits.maxInFlight requests in flight: set that too",
+        ),
+        Rule(
+            "spec",
+            "self.baseURL != '' || has(self.apiKeySecretRef)",
+            "the provider's public API needs a key: set apiKeySecretRef, or baseURL for a server of "
+            "your own",
+        ),
+        Rule(
+            "spec.baseURL",
+            _HTTP_URL,
+            "write the whole address, scheme included, such as https://api.example.com/v1",
+        ),
+        Rule(
+            "spec.baseURL",
+            "!self.matches('^[a-zA-Z]+://[^/?#]*@')",
+            "leave user and password out of the address: keys come from apiKeySecretRef",
+        ),
+        Rule(
+            "spec.baseURL",
+            "!self.matches('^[a-zA-Z]+://(169[.]254[.]|[[][fF][eE][89abAB])')",
+            "link-local addresses are refused: they lead to the cloud's metadata, not to a model",
+        ),
+        Rule("spec.proxyURL", _HTTP_URL, "write the whole address, such as http://proxy.corp:3128"),
+        Rule(
+            "spec.requestTimeout",
+            _between("1s", "1h"),
+            "write a duration from 1s to 1h, such as 60s",
+        ),
+        Rule(
+            "spec.circuitBreaker.openFor",
+            _between("100ms", "10m"),
+            "write a duration from 100ms to 10m, such as 2s",
+        ),
+        Rule(
+            "spec.fallbackRef.name",
+            "self != ''",
+            "name another InferenceProvider, or leave fallbackRef out",
+        ),
+        *(
+            Rule(f"spec.pricing.{field}", _AMOUNT, _AMOUNT_MESSAGE)
+            for field in (
+                "inputPerMillionTokens",
+                "cachedInputPerMillionTokens",
+                "outputPerMillionTokens",
+            )
+        ),
+    ),
+)
+
+KINDS = (SCAN, CAPABILITY, PROVIDER)

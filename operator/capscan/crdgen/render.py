@@ -83,6 +83,8 @@ def _schema(kind: Kind) -> Schema:
         "type": "object",
         "properties": {**_ENVELOPE, **fields},
     }
+    if kind.required:
+        root["required"] = list(kind.required)
     for rule in kind.rules:
         _attach(root, rule)
     return root
@@ -90,7 +92,7 @@ def _schema(kind: Kind) -> Schema:
 
 def _attach(root: Schema, rule: Rule) -> None:
     node = root
-    for name in rule.path.replace("[]", ".[]").split("."):
+    for name in rule.path.replace("[]", ".[]").split(".") if rule.path else ():
         node = node["items"] if name == "[]" else node["properties"][name]
     node.setdefault("x-kubernetes-validations", []).append(
         {"rule": rule.rule, "message": rule.message}

@@ -25,6 +25,13 @@ def parse_duration(text: str) -> timedelta:
         raise ValueError(f"not a duration anyone lives to see: {text!r}") from None
 
 
+def format_latency(seconds: float) -> str:
+    """Write `850ms`, `1.5s`, `2m30s`: as much as a reader of latencies wants to know."""
+    if seconds < 1:
+        return f"{round(seconds * 1000)}ms"
+    return f"{seconds:.1f}s" if seconds < 60 else format_duration(timedelta(seconds=seconds))
+
+
 def format_duration(duration: timedelta) -> str:
     """Write `2m30s`; whole seconds from one second on, milliseconds below."""
     total_s = duration.total_seconds()

@@ -194,6 +194,30 @@ class Progress(Wire):
         return self.completed + self.unchanged + self.failed + self.skipped
 
 
+class RunUsage(Wire):
+    """What the run's requests cost, failed ones too."""
+
+    requests: Count = Field(default=0, description="Requests sent to providers.")
+    input_tokens: Count = Field(default=0, description="Prompt tokens, cached ones included.")
+    cached_input_tokens: Count = Field(
+        default=0, description="Prompt tokens that came from a provider's cache."
+    )
+    output_tokens: Count = Field(default=0, description="Answer tokens.")
+    total_tokens: Count = Field(default=0, description="Prompt and answer tokens.")
+    cost: Annotated[str, Field(max_length=32)] | None = Field(
+        default=None,
+        description="By the pricing of the InferenceProviders that answered; absent without one.",
+    )
+
+
+class RunLatency(Wire):
+    """How long the run's requests take; percentiles are over the newest 512."""
+
+    average: str = Field(description="The mean, such as 1.8s.")
+    p50: str = Field(description="Half of the requests are faster, such as 1.5s.")
+    p95: str = Field(description="One in twenty is slower, such as 4.2s.")
+
+
 class FailedItem(Wire):
     """One CRD that was given up."""
 
@@ -260,6 +284,17 @@ class ScanStatus(Wire):
     model: str | None = Field(default=None, description="What answers in this run.")
     throughput_per_minute: float | None = Field(
         default=None, description="CRDs settled per minute since the run was started or resumed."
+    )
+    latency: RunLatency | None = Field(
+        default=None, description="How long requests to providers take in this run."
+    )
+    speedup: float | None = Field(
+        default=None,
+        description="The time of all requests together over the time that passed: what asking one "
+        "at a time would have taken, as a multiple.",
+    )
+    usage: RunUsage | None = Field(
+        default=None, description="What this run has cost; absent while nothing was sent."
     )
     in_flight: Annotated[list[CrdName], Field(max_length=IN_FLIGHT_NAMES_MAX)] | None = Field(
         default=None, description="Names of the CRDs being analysed now, the oldest first."

@@ -13,7 +13,7 @@ import anyio
 
 from capscan.core import lifecycle, progress
 from capscan.core.conditions import Stall
-from capscan.core.errors import KubeError, MissingPermission, ScanError, ScanGone, StatusRejected
+from capscan.core.errors import KubeError, MissingPermission, ScanError, ObjectGone, StatusRejected
 from capscan.core.lifecycle import Continue, Handled, Hold, Rest, Start
 from capscan.core.status import Snapshot, finished_run, project, restate
 from capscan.model import CapabilityScan, Phase, Run, ScanStatus, Trigger
@@ -83,6 +83,11 @@ class ScanController:
             self._changed.set()
         self._reporter.touch()
 
+    def provider_changed(self, name: str) -> None:
+        """Do not wait any longer with a stall that this provider may have caused."""
+        if self._stall and self._scan.spec.provider_ref.name == name:
+            self._changed.set()
+
     def close(self, grace_s: float) -> None:
         """End soon: items in flight have `grace_s` seconds, then the last status is written."""
         self._closing = True
@@ -99,7 +104,7 @@ class ScanController:
                 group.cancel_scope.cancel()
             with anyio.move_on_after(LAST_WRITE_TIMEOUT_S, shield=True):
                 await self._reporter.flush()
-        except* ScanGone:
+        except* ObjectGone:
             logger.info("%s: deleted; its Capabilities stay", self.name, extra={"scan": self.name})
 
     async def _keep_moving(self) -> None:
@@ -171,7 +176,7 @@ class ScanController:
         try:
             await self._go_through(session)
             self._stalls = 0
-        except ScanGone:
+        except ObjectGone:
             raise
         except ScanError as error:
             await self._stalled(Stall(error.reason, str(error)))

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from capscan.core.errors import MissingPermission, NotServed, ScanGone, StatusRejected
+from capscan.core.errors import MissingPermission, NotServed, ObjectGone, StatusRejected
 from capscan.kube.client import KubeClient
-from capscan.kube.scans import PATH, StatusWriter, list_scans
+from capscan.kube.kinds import SCANS, list_kind, scan_status
+from capscan.kube.status import StatusWriter
 from capscan.model import CapabilityScan, Phase, ScanStatus
 from tests.kube.apiserver import ApiServer, Seen, ok, refusal
 
@@ -62,9 +63,9 @@ def scan(api: Api) -> Scan:
 
 
 @pytest.fixture
-def writer(api: Api, scan: Scan) -> StatusWriter:
+def writer(api: Api, scan: Scan) -> Writer:
     """A writer that has seen it."""
-    return StatusWriter(api[1], CapabilityScan.from_wire(scan.body))
+    return scan_status(api[1], CapabilityScan.from_wire(scan.body))
 
 
 def methods(api: Api) -> list[str]:
@@ -72,7 +73,7 @@ def methods(api: Api) -> list[str]:
 
 
 async def test_only_the_difference_is_sent_with_the_version_it_was_made_from(
-    api: Api, scan: Scan, writer: StatusWriter
+    api: Api, scan: Scan, writer: Writer
 ) -> None:
     assert await writer.update(says("hello"))
 
@@ -81,7 +82,7 @@ async def test_only_the_difference_is_sent_with_the_version_it_was_made_from(
     assert scan.body["status"] == {"observedGeneration": -1, "message": "hello"}
 
 
-async def test_where_nothing_differs_nothing_is_sent(api: Api, writer: StatusWriter) -> None:
+async def test_where_nothing_differs_nothing_is_sent(api: Api, writer: Writer) -> None:
     await writer.update(says("hello"))
 
     assert not await writer.update(says("hello"))
@@ -89,7 +90,7 @@ async def test_where_nothing_differs_nothing_is_sent(api: Api, writer: StatusWri
 
 
 async def test_what_is_no_longer_said_is_removed(
-    api: Api, scan: Scan, writer: StatusWriter
+    api: Api, scan: Scan, writer: Writer
 ) -> None:
     await writer.update(says("hello"))
     await writer.update(lambda _: ScanStatus())
@@ -98,7 +99,7 @@ async def test_what_is_no_longer_said_is_removed(
     assert scan.body["status"] == {"observedGeneration": -1}
 
 
-async def test_writes_follow_each_other_without_reading(api: Api, writer: StatusWriter) -> None:
+async def test_writes_follow_each_other_without_reading(api: Api, writer: Writer) -> None:
     for n in range(3):
         await writer.update(says(str(n)))
 
@@ -106,7 +107,7 @@ async def test_writes_follow_each_other_without_reading(api: Api, writer: Status
 
 
 async def test_after_a_conflict_the_wish_is_rendered_anew(
-    api: Api, scan: Scan, writer: StatusWriter
+    api: Api, scan: Scan, writer: Writer
 ) -> None:
     """From the status that is there now."""
     scan.touch(status={"observedGeneration": -1, "phase": "Scanning"})
@@ -123,7 +124,7 @@ async def test_after_a_conflict_the_wish_is_rendered_anew(
     assert scan.body["status"]["message"] == "hello"
 
 
-async def test_a_garbled_status_is_put_right(scan: Scan, writer: StatusWriter) -> None:
+async def test_a_garbled_status_is_put_right(scan: Scan, writer: Writer) -> None:
     scan.touch(status={"phase": "Dancing", "foo": 1})
     await writer.update(says("hello"))
 
@@ -131,7 +132,7 @@ async def test_a_garbled_status_is_put_right(scan: Scan, writer: StatusWriter) -
 
 
 async def test_a_lost_response_costs_no_second_write(
-    api: Api, scan: Scan, writer: StatusWriter
+    api: Api, scan: Scan, writer: Writer
 ) -> None:
     """The write went through, its answer did not: the repeat conflicts, and all is as wanted."""
     server = api[0]
@@ -149,27 +150,27 @@ async def test_a_lost_response_costs_no_second_write(
     assert scan.body["status"]["message"] == "hello"
 
 
-async def test_a_deleted_scan_is_gone(api: Api, writer: StatusWriter) -> None:
+async def test_a_deleted_scan_is_gone(api: Api, writer: Writer) -> None:
     api[0].script = [refusal(404)]
 
-    with pytest.raises(ScanGone):
+    with pytest.raises(ObjectGone):
         await writer.update(says("hello"))
 
 
 async def test_a_scan_that_was_deleted_before_the_read_is_gone(
-    api: Api, writer: StatusWriter
+    api: Api, writer: Writer
 ) -> None:
     api[0].script = [refusal(409), refusal(404)]
 
-    with pytest.raises(ScanGone):
+    with pytest.raises(ObjectGone):
         await writer.update(says("hello"))
 
 
-async def test_a_namesake_is_not_written_to(scan: Scan, writer: StatusWriter) -> None:
+async def test_a_namesake_is_not_written_to(scan: Scan, writer: Writer) -> None:
     scan.recreate()
     before = scan.body
 
-    with pytest.raises(ScanGone, match="created again"):
+    with pytest.raises(ObjectGone, match="created again"):
         await writer.update(says("hello"))
     assert scan.body == before
 
@@ -183,7 +184,7 @@ async def test_a_namesake_is_not_written_to(scan: Scan, writer: StatusWriter) ->
     ids=["write", "read"],
 )
 async def test_a_missing_permission_names_the_rule_to_add(
-    api: Api, writer: StatusWriter, script: list[int], rule: str
+    api: Api, writer: Writer, script: list[int], rule: str
 ) -> None:
     api[0].script = [refusal(status, "user u cannot") for status in script]
 
@@ -194,14 +195,14 @@ async def test_a_missing_permission_names_the_rule_to_add(
 
 async def test_a_status_that_is_refused_names_the_likely_cause(api: Api) -> None:
     api[0].script = [refusal(422, "status.phase: Unsupported value")]
-    writer = StatusWriter(api[1], CapabilityScan.from_wire(Scan().body))
+    writer = scan_status(api[1], CapabilityScan.from_wire(Scan().body))
 
     with pytest.raises(StatusRejected, match=r"Unsupported value.*kubectl apply -k crds/"):
         await writer.update(says("hello"))
 
 
 async def test_an_older_version_from_the_watch_is_not_taken(
-    api: Api, scan: Scan, writer: StatusWriter
+    api: Api, scan: Scan, writer: Writer
 ) -> None:
     """The watch is behind one's own writes; taking it would end in a conflict."""
     old = CapabilityScan.from_wire(scan.body)
@@ -213,7 +214,7 @@ async def test_an_older_version_from_the_watch_is_not_taken(
     assert methods(api) == ["PATCH", "PATCH"]
 
 
-async def test_versions_are_compared_as_numbers(scan: Scan, writer: StatusWriter) -> None:
+async def test_versions_are_compared_as_numbers(scan: Scan, writer: Writer) -> None:
     """ "9" comes before "10"."""
     scan.body["metadata"]["resourceVersion"] = "9"
 
@@ -221,7 +222,7 @@ async def test_versions_are_compared_as_numbers(scan: Scan, writer: StatusWriter
 
 
 async def test_a_newer_version_from_the_watch_saves_a_conflict(
-    api: Api, scan: Scan, writer: StatusWriter
+    api: Api, scan: Scan, writer: Writer
 ) -> None:
     scan.touch()
     writer.observe(CapabilityScan.from_wire(scan.body))
@@ -233,11 +234,11 @@ async def test_a_newer_version_from_the_watch_saves_a_conflict(
 async def test_scans_are_listed_whole(api: Api, scan: Scan) -> None:
     api[0].script = [ok({"items": [scan.body]})]
 
-    assert await list_scans(api[1]) == [scan.body]
+    assert await list_kind(api[1], SCANS) == [scan.body]
 
 
 async def test_without_its_kind_there_is_no_listing(api: Api) -> None:
     api[0].script = [refusal(404, name="")]
 
     with pytest.raises(NotServed):
-        await list_scans(api[1])
+        await list_kind(api[1], SCANS)

@@ -1,4 +1,4 @@
-"""CapabilityScan objects: listed, and their status written under a lock.
+"""The status of an object of ours, written under a lock.
 
 A write is a function from the newest status to the wanted one. The difference goes out with the
 resourceVersion it was computed from; on a conflict the object is read and the function applied
@@ -7,6 +7,7 @@ write, and the difference is empty.
 """
 
 from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
 
 from capscan.core.errors import (
     Conflict,
@@ -14,69 +15,84 @@ from capscan.core.errors import (
     Invalid,
     MissingPermission,
     NotFound,
-    ScanGone,
+    ObjectGone,
     ServerError,
     StatusRejected,
 )
 from capscan.core.status import merge_patch
 from capscan.kube.client import KubeClient
 from capscan.kube.transport import Json
-from capscan.model import CapabilityScan, ScanStatus
+from capscan.model import ObjectMeta
+from capscan.model.base import Wire
 from capscan.model.scan import GROUP, VERSION
 
-PATH = f"/apis/{GROUP}/{VERSION}/capabilityscans"
-
-Render = Callable[[ScanStatus], ScanStatus]
-
-
-async def list_scans(client: KubeClient) -> list[Json]:
-    """Every CapabilityScan. Raises NotFound while the kind is not installed, Forbidden."""
-    return await client.list_objects(PATH)
+S = TypeVar("S", bound=Wire)
+S_co = TypeVar("S_co", bound=Wire, covariant=True)
 
 
-class StatusWriter:
-    """Writes the status of one CapabilityScan, and of no other that takes its name later."""
+class HasStatus(Protocol[S_co]):
+    """An object of ours, as it was last seen."""
 
-    def __init__(self, client: KubeClient, scan: CapabilityScan) -> None:
+    @property
+    def metadata(self) -> ObjectMeta: ...
+    @property
+    def status(self) -> S_co: ...
+    @property
+    def raw_status(self) -> Json: ...
+
+
+class StatusWriter(Generic[S]):
+    """Writes the status of one object, and of no other that takes its name later."""
+
+    def __init__(
+        self,
+        client: KubeClient,
+        seen: HasStatus[S],
+        *,
+        plural: str,
+        parse: Callable[[Json], HasStatus[S]],
+    ) -> None:
         self._client = client
-        self._scan = scan
-        self._path = f"{PATH}/{scan.metadata.name}"
+        self._seen = seen
+        self._plural = plural
+        self._parse = parse
+        self._path = f"/apis/{GROUP}/{VERSION}/{plural}/{seen.metadata.name}"
 
-    def observe(self, scan: CapabilityScan) -> bool:
+    def observe(self, seen: HasStatus[S]) -> bool:
         """Take a version that a watch brought; False if a newer one is known already."""
-        if _version(scan) < _version(self._scan):
+        if _version(seen) < _version(self._seen):
             return False
-        self._scan = scan
+        self._seen = seen
         return True
 
-    async def update(self, render: Render) -> bool:
+    async def update(self, render: Callable[[S], S]) -> bool:
         """Make the status what `render` says of the newest one; whether anything was sent.
 
-        Raises ScanGone, MissingPermission.
+        Raises ObjectGone, MissingPermission, StatusRejected.
         """
         while True:
-            scan = self._scan
-            patch = merge_patch(scan.raw_status, render(scan.status).to_wire())
+            seen = self._seen
+            patch = merge_patch(seen.raw_status, render(seen.status).to_wire())
             if not patch:
                 return False
             try:
-                self.observe(await self._patch(scan, patch))
+                self.observe(await self._patch(seen, patch))
             except Conflict:
                 await self._read_again()
             else:
                 return True
 
-    async def _patch(self, scan: CapabilityScan, patch: Json) -> CapabilityScan:
-        metadata = {"resourceVersion": scan.metadata.resource_version}
+    async def _patch(self, seen: HasStatus[S], patch: Json) -> HasStatus[S]:
+        metadata = {"resourceVersion": seen.metadata.resource_version}
         try:
             body = await self._client.merge_patch(
                 f"{self._path}/status", {"metadata": metadata, "status": patch}
             )
-            return CapabilityScan.from_wire(body)
+            return self._parse(body)
         except NotFound as error:
-            raise ScanGone(str(error)) from error
+            raise ObjectGone(str(error)) from error
         except Forbidden as error:
-            raise _missing_permission("capabilityscans/status", "patch", error) from error
+            raise _missing_permission(f"{self._plural}/status", "patch", error) from error
         except (Invalid, ServerError) as error:
             raise StatusRejected(
                 f"The API server does not take the status: {error}. Are its CRDs older than the "
@@ -87,18 +103,18 @@ class StatusWriter:
         try:
             body = await self._client.get(self._path)
         except NotFound as error:
-            raise ScanGone(str(error)) from error
+            raise ObjectGone(str(error)) from error
         except Forbidden as error:
-            raise _missing_permission("capabilityscans", "get, list, watch", error) from error
-        scan = CapabilityScan.from_wire(body)
-        if scan.metadata.uid != self._scan.metadata.uid:
-            raise ScanGone(f"{self._path} was deleted and created again")
-        self.observe(scan)
+            raise _missing_permission(self._plural, "get, list, watch", error) from error
+        seen = self._parse(body)
+        if seen.metadata.uid != self._seen.metadata.uid:
+            raise ObjectGone(f"{self._path} was deleted and created again")
+        self.observe(seen)
 
 
-def _version(scan: CapabilityScan) -> int:
+def _version(seen: HasStatus[S]) -> int:
     """resourceVersions of one kind are ordered integers (KEP-5504)."""
-    return int(scan.metadata.resource_version)
+    return int(seen.metadata.resource_version)
 
 
 def _missing_permission(resource: str, verbs: str, error: Forbidden) -> MissingPermission:

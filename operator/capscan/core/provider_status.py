@@ -1,0 +1,64 @@
+"""The status of an InferenceProvider as a function of what its account knows."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from capscan.core.capability import shorten
+from capscan.core.conditions import condition
+from capscan.model import Circuit, LastRateLimit, ProviderStatus
+
+MESSAGE_CHARS_MAX = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether an account can be asked: True, False, or Unknown before that was found out."""
+
+    status: str
+    reason: str
+    message: str
+
+
+CHECKING = Verdict("Unknown", "Checking", "The key and the model are being checked.")
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """Everything an account knows that its status tells."""
+
+    generation: int
+    verdict: Verdict
+    circuit: Circuit
+    in_flight_limit: int | None = None
+    last_rate_limit: LastRateLimit | None = None
+    last_error: str = ""
+    """What the provider answered last when it failed."""
+
+
+def project(state: AccountState, previous: ProviderStatus, now: datetime) -> ProviderStatus:
+    """Render the status; `previous` only lends the transition time."""
+    verdict = state.verdict
+    if verdict.status == "True" and state.circuit is not Circuit.CLOSED:
+        verdict = Verdict(
+            "False",
+            "CircuitOpen",
+            f"Nothing is asked for a moment, because too much failed: {state.last_error}. One "
+            "request at a time finds out when it is back.",
+        )
+    before = {one.type: one for one in previous.conditions or ()}
+    ready = condition(
+        "Ready",
+        verdict.status,
+        verdict.reason,
+        shorten(verdict.message, MESSAGE_CHARS_MAX),
+        generation=state.generation,
+        before=before.get("Ready"),
+        now=now,
+    )
+    return ProviderStatus(
+        observed_generation=state.generation,
+        circuit=state.circuit,
+        in_flight_limit=state.in_flight_limit,
+        last_rate_limit=state.last_rate_limit or previous.last_rate_limit,
+        conditions=[ready],
+    )

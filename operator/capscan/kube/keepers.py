@@ -1,0 +1,116 @@
+"""One task for each object of a kind, found by the object's UID.
+
+Names come back with other objects behind them; UIDs do not.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+import anyio
+import anyio.abc
+
+from capscan.model import ObjectMeta
+
+logger = logging.getLogger(__name__)
+
+
+class HasMeta(Protocol):
+    """An object of ours."""
+
+    @property
+    def metadata(self) -> ObjectMeta: ...
+
+
+O_contra = TypeVar("O_contra", bound=HasMeta, contravariant=True)
+O = TypeVar("O", bound=HasMeta)  # noqa: E741
+
+
+class Keeper(Protocol[O_contra]):
+    """Looks after one object."""
+
+    @property
+    def name(self) -> str: ...
+
+    def observe(self, seen: O_contra, /) -> None:
+        """A version of the object that a watch brought."""
+        ...
+
+    async def run(self) -> None:
+        """Until it is cancelled, or until there is nothing left to look after."""
+        ...
+
+
+K = TypeVar("K", bound=Keeper)  # type: ignore[type-arg]
+
+
+@dataclass(slots=True)
+class _Running(Generic[K]):
+    keeper: K
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    done: anyio.Event = field(default_factory=anyio.Event)
+
+
+class Keepers(Generic[O, K]):
+    """Starts and ends keepers; none outlives the task group."""
+
+    def __init__(self, group: anyio.abc.TaskGroup, create: Callable[[O], K]) -> None:
+        self._group = group
+        self._create = create
+        self._by_uid: dict[str, _Running[K]] = {}
+
+    def __iter__(self) -> Iterator[K]:
+        return iter([running.keeper for running in self._by_uid.values()])
+
+    def of(self, uid: str) -> K | None:
+        """The keeper of the object of that UID."""
+        running = self._by_uid.get(uid)
+        return running.keeper if running else None
+
+    def named(self, name: str) -> K | None:
+        """The keeper of the newest object of that name."""
+        return next((keeper for keeper in reversed([*self]) if keeper.name == name), None)
+
+    def observe(self, seen: O) -> None:
+        """An object was seen: hand it to its keeper, a new one if need be."""
+        uid = seen.metadata.uid
+        self._end_namesakes(seen)
+        if uid in self._by_uid:
+            self._by_uid[uid].keeper.observe(seen)
+            return
+        running = self._by_uid[uid] = _Running(self._create(seen))
+        self._group.start_soon(self._run, uid, running, name=running.keeper.name)
+
+    def remove(self, uid: str) -> None:
+        """The object was deleted: stop the work at once."""
+        if running := self._by_uid.get(uid):
+            running.scope.cancel()
+
+    def retain(self, uids: Iterable[str]) -> None:
+        """Deletions may have been missed: stop what is not in this listing."""
+        for uid in self._by_uid.keys() - set(uids):
+            self.remove(uid)
+
+    async def until_done(self) -> None:
+        """Wait for every keeper that runs now to end."""
+        for running in list(self._by_uid.values()):
+            await running.done.wait()
+
+    def _end_namesakes(self, seen: O) -> None:
+        """A deletion that was missed shows as a new object under the old name."""
+        for uid, running in self._by_uid.items():
+            if running.keeper.name == seen.metadata.name and uid != seen.metadata.uid:
+                self.remove(uid)
+
+    async def _run(self, uid: str, running: _Running[K]) -> None:
+        try:
+            with running.scope:
+                await running.keeper.run()
+        except Exception:
+            # Forgotten, so that the next event or listing starts it afresh.
+            logger.exception("what looked after %s ended by a bug", running.keeper.name)
+        finally:
+            if self._by_uid.get(uid) is running:
+                del self._by_uid[uid]
+            running.done.set()

@@ -1,0 +1,27 @@
+"""The kinds whose objects the operator watches, and the writers of their status."""
+
+from capscan.kube.client import KubeClient
+from capscan.kube.status import StatusWriter
+from capscan.kube.transport import Json
+from capscan.model import CapabilityScan, InferenceProvider, ProviderStatus, ScanStatus
+from capscan.model.scan import GROUP, VERSION
+
+SCANS = "capabilityscans"
+PROVIDERS = "inferenceproviders"
+
+
+async def list_kind(client: KubeClient, plural: str) -> list[Json]:
+    """Every object of a kind. Raises NotFound while the kind is not installed, Forbidden."""
+    return await client.list_objects(f"/apis/{GROUP}/{VERSION}/{plural}")
+
+
+def scan_status(client: KubeClient, scan: CapabilityScan) -> StatusWriter[ScanStatus]:
+    """The writer of this scan's status."""
+    return StatusWriter(client, scan, plural=SCANS, parse=CapabilityScan.from_wire)
+
+
+def provider_status(
+    client: KubeClient, provider: InferenceProvider
+) -> StatusWriter[ProviderStatus]:
+    """The writer of this provider's status."""
+    return StatusWriter(client, provider, plural=PROVIDERS, parse=InferenceProvider.from_wire)
