@@ -300,6 +300,32 @@ async def test_a_stale_event_of_the_watch_is_ignored() -> None:
     assert cluster.run_id == "t1"
 
 
+async def test_the_end_of_a_run_is_no_answer_to_an_edit_that_overtook_it() -> None:
+    """The last items end while the edit waits for them: Complete is not of its generation."""
+    cluster = Cluster({"parallelism": 20}, delay_s=1.0)
+    async with cluster.operator():
+        await anyio.sleep(0.5)
+        cluster.edit({"parallelism": 20, "refresh": "Always"})
+        await anyio.sleep(60)
+
+    complete = [
+        (status.observed_generation, status.run.id)
+        for _, status in cluster.sink.versions
+        if status.run and status.phase is Phase.COMPLETED
+    ]
+    assert complete == [(1, "t1"), (2, "t2")]
+
+
+async def test_an_operator_that_ends_before_it_began_leaves_the_status_as_it_was() -> None:
+    """A generation that is observed, without a condition, would pass for done."""
+    cluster = Cluster()
+    async with cluster.operator() as controller:
+        controller.close(grace_s=1)
+        await anyio.sleep(5)
+
+    assert cluster.status.observed_generation == -1
+
+
 # -- rescans
 
 

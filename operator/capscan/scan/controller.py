@@ -61,6 +61,7 @@ class ScanController:
         self._last_run = scan.status.last_run
         self._engaged: str | None = None
         self._resting = True
+        self._obeyed = scan.status.observed_generation
         self._changed = anyio.Event()
         self._closing = False
         self._reporter = Reporter(self._write, self._interval_s)
@@ -240,7 +241,7 @@ class ScanController:
     def _snapshot(self) -> Snapshot:
         session = self._session
         return Snapshot(
-            generation=self._scan.metadata.generation,
+            generation=self._obeyed,
             phase=self._phase,
             handled=self._handled,
             listed=session.listed if session else 0,
@@ -253,9 +254,11 @@ class ScanController:
         )
 
     def _render(self, previous: ScanStatus) -> ScanStatus:
+        if lifecycle.is_obeyed(self._scan, self._handled, self._phase):
+            self._obeyed = self._scan.metadata.generation
         if self._resting:
             self._yield_to(previous)
-            self._shown = restate(self._shown, self._scan.metadata.generation)
+            self._shown = restate(self._shown, self._obeyed)
         else:
             self._shown = project(self._snapshot(), previous, self._ports.now())
         return self._shown
