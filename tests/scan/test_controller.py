@@ -434,6 +434,40 @@ async def test_a_suspend_that_comes_with_a_rescan_holds_it_back() -> None:
     assert cluster.run_id == "t2"
 
 
+@pytest.mark.parametrize(
+    ("failing", "phase"),
+    [((), Phase.COMPLETED), ((3,), Phase.COMPLETED_WITH_FAILURES), ((3, 4), Phase.FAILED)],
+)
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_rescan_that_is_held_back_and_then_reverted_leaves_the_last_run_as_it_was(
+    failing: tuple[int, ...], phase: Phase, restarted: bool
+) -> None:
+    """As `git revert` does it."""
+    spec = {"maxFailedPercent": 5}
+    cluster = Cluster(spec, failing=failing)
+    async with cluster.operator():
+        await anyio.sleep(60)
+        before = cluster.status
+        cluster.edit(spec | {"suspend": True, "rescan": "2"})
+        await anyio.sleep(5)
+        assert cluster.phase() is Phase.SUSPENDED
+        if not restarted:
+            cluster.edit(spec)
+            await anyio.sleep(5)
+    if restarted:
+        async with cluster.operator():
+            cluster.edit(spec)
+            await anyio.sleep(5)
+
+    assert before.phase is phase
+    assert cluster.phase() is phase
+    assert cluster.status.message == before.message
+    assert cluster.status.progress == before.progress
+    assert cluster.condition("Complete").status == ("False" if phase is Phase.FAILED else "True")
+    assert cluster.condition("Complete").observed_generation == 3
+    assert cluster.run_id == "t1"
+
+
 # -- restarts
 
 

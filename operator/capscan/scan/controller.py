@@ -15,6 +15,7 @@ from capscan.core import lifecycle, progress
 from capscan.core.conditions import Stall
 from capscan.core.errors import KubeError, MissingPermission, ScanError, ScanGone, StatusRejected
 from capscan.core.lifecycle import Continue, Handled, Hold, Rest, Start
+from capscan.core.progress import Tally
 from capscan.core.status import Snapshot, finished_run, project, restate
 from capscan.model import CapabilityScan, Phase, Run, ScanStatus, Trigger
 from capscan.scan.ports import Ports, StatusSink
@@ -118,7 +119,7 @@ class ScanController:
                     await self._reporter.flush()
                     await self._changed.wait()
                 case Rest():
-                    self._resting = True
+                    self._rest()
                     self._reporter.touch()
                     await self._changed.wait()
 
@@ -158,6 +159,13 @@ class ScanController:
         self._stall = None
         self._engaged = None
         logger.info("%s: suspended", self.name, extra=self._fields(self._handled.run))
+
+    def _rest(self) -> None:
+        if self._phase is Phase.SUSPENDED:  # what was held back is no longer wanted
+            limit = self._scan.spec.max_failed_percent
+            self._phase = progress.outcome(self._tally or Tally(), limit)
+            self._shown = project(self._snapshot(), self._shown, self._ports.now())
+        self._resting = True
 
     async def _work(self) -> None:
         run = self._current_run()
