@@ -109,9 +109,8 @@ def test_a_transition_time_moves_only_when_the_status_changes() -> None:
 
 @pytest.mark.parametrize(
     ("phase", "stall"),
-    [(Phase.DISCOVERING, None), (Phase.SCANNING, None), (Phase.SCANNING, STALL),
-     (Phase.SUSPENDED, None)],
-)  # fmt: skip
+    [(Phase.DISCOVERING, None), (Phase.SCANNING, None), (Phase.SCANNING, STALL)],
+)
 def test_a_new_run_leaves_ready_with_its_old_generation(phase: Phase, stall: Stall | None) -> None:
     """The last answer still holds, and whoever waits for the new one can tell."""
     before = by_type(Phase.COMPLETED, generation=1)
@@ -120,6 +119,16 @@ def test_a_new_run_leaves_ready_with_its_old_generation(phase: Phase, stall: Sta
     assert during["Ready"] == before["Ready"]
     assert during["Complete"].status == "False"
     assert during["Complete"].observed_generation == 2
+
+
+def test_a_run_that_is_suspended_is_not_ready_by_an_older_one() -> None:
+    """Nothing else would tell kstatus that the newest spec is not done."""
+    before = by_type(Phase.COMPLETED, generation=1)
+    held = by_type(Phase.SUSPENDED, previous=list(before.values()), generation=2, now=LATER)
+
+    assert held["Ready"].status == "False"
+    assert held["Ready"].reason == "Suspended"
+    assert held["Ready"].last_transition_time == LATER
 
 
 def test_the_end_of_a_run_renews_ready() -> None:

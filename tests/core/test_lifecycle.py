@@ -15,9 +15,10 @@ from capscan.core.lifecycle import (
     begin,
     decide,
     due,
+    is_obeyed,
 )
 from capscan.core.plan import inputs_hash
-from capscan.model import Run, ScanSpec, ScanStatus, Trigger
+from capscan.model import Phase, Run, ScanSpec, ScanStatus, Trigger
 from capscan.model.scan import REQUESTED_AT
 from tests import fakes
 from tests.virtual import EPOCH
@@ -55,6 +56,25 @@ OTHERWISE = {"selector": {"include": ["a*"]}}
 )
 def test_decisions(spec: dict[str, Any], handled: Handled, intent: Intent) -> None:
     assert decide(fakes.scan(spec), handled) == intent
+
+
+@pytest.mark.parametrize(
+    ("spec", "handled", "phase", "obeyed"),
+    [
+        pytest.param({}, Handled(), Phase.PENDING, False, id="created"),
+        pytest.param({}, UNFINISHED, Phase.SCANNING, True, id="at work"),
+        pytest.param({}, FINISHED, Phase.COMPLETED, True, id="at rest"),
+        pytest.param({"parallelism": 2}, FINISHED, Phase.COMPLETED, True, id="asks the same"),
+        pytest.param(OTHERWISE, UNFINISHED, Phase.SCANNING, False, id="edited in mid-run"),
+        pytest.param(OTHERWISE, FINISHED, Phase.COMPLETED, False, id="edited at rest"),
+        pytest.param({"suspend": True}, UNFINISHED, Phase.SCANNING, False, id="to be suspended"),
+        pytest.param({"suspend": True}, UNFINISHED, Phase.SUSPENDED, True, id="suspended"),
+    ],
+)
+def test_a_spec_is_obeyed_once_what_goes_on_is_what_it_wants(
+    spec: dict[str, Any], handled: Handled, phase: Phase, obeyed: bool
+) -> None:
+    assert is_obeyed(fakes.scan(spec), handled, phase) is obeyed
 
 
 @pytest.mark.parametrize(

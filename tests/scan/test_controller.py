@@ -300,6 +300,32 @@ async def test_a_stale_event_of_the_watch_is_ignored() -> None:
     assert cluster.run_id == "t1"
 
 
+async def test_the_end_of_a_run_is_no_answer_to_an_edit_that_overtook_it() -> None:
+    """The last items end while the edit waits for them: Complete is not of its generation."""
+    cluster = Cluster({"parallelism": 20}, delay_s=1.0)
+    async with cluster.operator():
+        await anyio.sleep(0.5)
+        cluster.edit({"parallelism": 20, "refresh": "Always"})
+        await anyio.sleep(60)
+
+    complete = [
+        (status.observed_generation, status.run.id)
+        for _, status in cluster.sink.versions
+        if status.run and status.phase is Phase.COMPLETED
+    ]
+    assert complete == [(1, "t1"), (2, "t2")]
+
+
+async def test_an_operator_that_ends_before_it_began_leaves_the_status_as_it_was() -> None:
+    """A generation that is observed, without a condition, would pass for done."""
+    cluster = Cluster()
+    async with cluster.operator() as controller:
+        controller.close(grace_s=1)
+        await anyio.sleep(5)
+
+    assert cluster.status.observed_generation == -1
+
+
 # -- rescans
 
 
@@ -406,6 +432,40 @@ async def test_a_suspend_that_comes_with_a_rescan_holds_it_back() -> None:
         await anyio.sleep(60)
 
     assert cluster.run_id == "t2"
+
+
+@pytest.mark.parametrize(
+    ("failing", "phase"),
+    [((), Phase.COMPLETED), ((3,), Phase.COMPLETED_WITH_FAILURES), ((3, 4), Phase.FAILED)],
+)
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_rescan_that_is_held_back_and_then_reverted_leaves_the_last_run_as_it_was(
+    failing: tuple[int, ...], phase: Phase, restarted: bool
+) -> None:
+    """As `git revert` does it."""
+    spec = {"maxFailedPercent": 5}
+    cluster = Cluster(spec, failing=failing)
+    async with cluster.operator():
+        await anyio.sleep(60)
+        before = cluster.status
+        cluster.edit(spec | {"suspend": True, "rescan": "2"})
+        await anyio.sleep(5)
+        assert cluster.phase() is Phase.SUSPENDED
+        if not restarted:
+            cluster.edit(spec)
+            await anyio.sleep(5)
+    if restarted:
+        async with cluster.operator():
+            cluster.edit(spec)
+            await anyio.sleep(5)
+
+    assert before.phase is phase
+    assert cluster.phase() is phase
+    assert cluster.status.message == before.message
+    assert cluster.status.progress == before.progress
+    assert cluster.condition("Complete").status == ("False" if phase is Phase.FAILED else "True")
+    assert cluster.condition("Complete").observed_generation == 3
+    assert cluster.run_id == "t1"
 
 
 # -- restarts

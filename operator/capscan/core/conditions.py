@@ -1,7 +1,8 @@
 """Conditions by phase, to kstatus' rules.
 
 Reconciling and Stalled are never both True. While a run is at work, a Ready that was True stays,
-with its old observedGeneration: the last answer still holds until the new one is there.
+with its old observedGeneration: the last answer still holds until the new one is there. Not so
+while a run is suspended: with neither of the two True, kstatus goes by Ready, whatever its age.
 """
 
 from collections.abc import Iterable
@@ -34,7 +35,7 @@ def conditions(
     """All six conditions; a transition time moves only with its status."""
     before = {condition.type: condition for condition in previous}
     facts = _facts(phase, message, stall)
-    if phase in WORKING or phase is Phase.SUSPENDED:
+    if phase in WORKING:
         ready = before.get("Ready")
         keep_ready = ready if ready and ready.status == "True" else None
     else:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from capscan.core.plan import inputs_hash, lineage
-from capscan.model import CapabilityScan, Run, ScanStatus, Trigger
+from capscan.model import CapabilityScan, Phase, Run, ScanStatus, Trigger
 from capscan.model.scan import REQUESTED_AT
 
 
@@ -64,6 +64,21 @@ def decide(scan: CapabilityScan, handled: Handled) -> Intent:
     if handled.run and unfinished:
         return Continue(handled.run)
     return Rest()
+
+
+def is_obeyed(scan: CapabilityScan, handled: Handled, phase: Phase) -> bool:
+    """Whether what goes on is what this spec wants.
+
+    Until then a status speaks of an older generation: the end of a run that an edit overtook is
+    no answer to the edit.
+    """
+    match decide(scan, handled):
+        case Start():
+            return False
+        case Hold():
+            return phase is Phase.SUSPENDED
+        case Continue() | Rest():
+            return True
 
 
 def asks_otherwise(before: CapabilityScan, after: CapabilityScan) -> bool:

@@ -18,7 +18,7 @@ from capscan.core.events import (
     ScanEvent,
 )
 from capscan.core.plan import ScanPlan
-from capscan.model import FailedItem, Progress, Usage
+from capscan.model import FailedItem, Phase, Progress, Usage
 from capscan.model.completion import NO_USAGE
 from capscan.model.scan import FAILED_ITEMS_MAX
 
@@ -127,6 +127,13 @@ def _with_failure(tally: Tally, item: FailedItem) -> Tally:
 def too_many_failed(tally: Tally, max_failed_percent: int) -> bool:
     """Whether more than that share of all items, not of those done so far, has failed."""
     return tally.failed * 100 > max_failed_percent * tally.total
+
+
+def outcome(tally: Tally, max_failed_percent: int) -> Phase:
+    """How a finished run ended."""
+    if too_many_failed(tally, max_failed_percent):
+        return Phase.FAILED
+    return Phase.COMPLETED_WITH_FAILURES if progress(tally).failed else Phase.COMPLETED
 
 
 def progress(tally: Tally) -> Progress:

@@ -15,6 +15,7 @@ from capscan.core import lifecycle, progress
 from capscan.core.conditions import Stall
 from capscan.core.errors import KubeError, MissingPermission, ScanError, ObjectGone, StatusRejected
 from capscan.core.lifecycle import Continue, Handled, Hold, Rest, Start
+from capscan.core.progress import Tally
 from capscan.core.status import Snapshot, finished_run, project, restate
 from capscan.model import CapabilityScan, Phase, Run, ScanStatus, Trigger
 from capscan.scan.ports import Ports, StatusSink
@@ -61,6 +62,7 @@ class ScanController:
         self._last_run = scan.status.last_run
         self._engaged: str | None = None
         self._resting = True
+        self._obeyed = scan.status.observed_generation
         self._changed = anyio.Event()
         self._closing = False
         self._reporter = Reporter(self._write, self._interval_s)
@@ -122,7 +124,7 @@ class ScanController:
                     await self._reporter.flush()
                     await self._changed.wait()
                 case Rest():
-                    self._resting = True
+                    self._rest()
                     self._reporter.touch()
                     await self._changed.wait()
 
@@ -162,6 +164,13 @@ class ScanController:
         self._stall = None
         self._engaged = None
         logger.info("%s: suspended", self.name, extra=self._fields(self._handled.run))
+
+    def _rest(self) -> None:
+        if self._phase is Phase.SUSPENDED:  # what was held back is no longer wanted
+            limit = self._scan.spec.max_failed_percent
+            self._phase = progress.outcome(self._tally or Tally(), limit)
+            self._shown = project(self._snapshot(), self._shown, self._ports.now())
+        self._resting = True
 
     async def _work(self) -> None:
         run = self._current_run()
@@ -246,7 +255,7 @@ class ScanController:
         session = self._session
         provider = session.provider if session else None
         return Snapshot(
-            generation=self._scan.metadata.generation,
+            generation=self._obeyed,
             phase=self._phase,
             handled=self._handled,
             listed=session.listed if session else 0,
@@ -259,9 +268,11 @@ class ScanController:
         )
 
     def _render(self, previous: ScanStatus) -> ScanStatus:
+        if lifecycle.is_obeyed(self._scan, self._handled, self._phase):
+            self._obeyed = self._scan.metadata.generation
         if self._resting:
             self._yield_to(previous)
-            self._shown = restate(self._shown, self._scan.metadata.generation)
+            self._shown = restate(self._shown, self._obeyed)
         else:
             self._shown = project(self._snapshot(), previous, self._ports.now())
         return self._shown

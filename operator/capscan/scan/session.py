@@ -82,10 +82,7 @@ class Session:
     @property
     def outcome(self) -> Phase:
         """How a finished run ended."""
-        if self.failed:
-            return Phase.FAILED
-        some = self.tally is not None and progress.progress(self.tally).failed
-        return Phase.COMPLETED_WITH_FAILURES if some else Phase.COMPLETED
+        return progress.outcome(self.tally or Tally(), self._spec().max_failed_percent)
 
     def stop(self, grace_s: float) -> None:
         """Start nothing more; give up what is in flight after `grace_s` seconds."""

@@ -1,0 +1,130 @@
+"""What kstatus, Flux and Argo CD say of an object, worked out in Python.
+
+kstatus is told here after its source (fluxcd/cli-utils, pkg/kstatus/status); the health checks of
+docs/gitops run in a CEL and a Lua of Python's. The tools themselves are in main.go: theirs is the
+last word, and `verdicts.json` has it.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import celpy
+import yaml
+from celpy.adapter import json_to_cel
+from celpy.evaluation import CELEvalError
+from lupa import lua51
+
+Json = dict[str, Any]
+
+ROOT = Path(__file__).parents[2]
+FLUX = ROOT / "docs" / "gitops" / "flux.yaml"
+ARGO = ROOT / "docs" / "gitops" / "argocd-cm.yaml"
+ARGO_KEY = "resource.customizations.health."
+ARGO_CODES = {"Unknown", "Progressing", "Suspended", "Healthy", "Degraded", "Missing"}
+LUA_STEPS_MAX = 1_000_000
+"""Argo CD ends a script after a second; a count is the same on every machine."""
+
+
+def kstatus(scan: Json) -> str:
+    """`status.Compute` of a kind that kstatus has no rules of its own for."""
+    if scan["metadata"].get("deletionTimestamp"):
+        return "Terminating"
+    if _is_ahead(scan):
+        return "InProgress"
+    conditions = _status(scan).get("conditions") or []
+    for condition in conditions:  # the first that is True decides
+        if condition["status"] == "True" and condition["type"] == "Reconciling":
+            return "InProgress"
+        if condition["status"] == "True" and condition["type"] == "Stalled":
+            return "Failed"
+    for condition in conditions:  # of whatever generation
+        if condition["type"] == "Ready":
+            return "Current" if condition["status"] == "True" else "InProgress"
+    return "Current"
+
+
+def flux_checks(file: Path = FLUX) -> Json:
+    """The expressions of a Kustomization by apiVersion and kind."""
+    checks = yaml.safe_load(file.read_text(encoding="utf-8"))["spec"]["healthCheckExprs"]
+    return {f"{check['apiVersion']}/{check['kind']}": check for check in checks}
+
+
+def flux(scan: Json, check: Json) -> str:
+    """Flux's `StatusEvaluator` with one entry of healthCheckExprs; an error is Unknown."""
+    if scan["metadata"].get("deletionTimestamp"):
+        return "Terminating"
+    if _is_ahead(scan):
+        return "InProgress"
+    environment = celpy.Environment()
+    try:
+        for key, verdict in (("inProgress", "InProgress"), ("failed", "Failed")):
+            if key in check and _holds(environment, check[key], scan):
+                return verdict
+        return "Current" if _holds(environment, check["current"], scan) else "InProgress"
+    except CELEvalError:
+        return "Unknown"
+
+
+def _holds(environment: celpy.Environment, expression: str, scan: Json) -> bool:
+    program = environment.program(environment.compile(expression))
+    found = program.evaluate({key: json_to_cel(value) for key, value in scan.items()})
+    return bool(found)
+
+
+def argo_script(kind: str, file: Path = ARGO) -> str:
+    """The Lua that the ConfigMap has for a kind."""
+    data = yaml.safe_load(file.read_text(encoding="utf-8"))["data"]
+    return str(data[f"{ARGO_KEY}capscan.dev_{kind}"])
+
+
+def argo(scan: Json, script: str) -> str:
+    """Argo CD's health of an object with a script; "" where the script says nothing."""
+    if scan["metadata"].get("deletionTimestamp"):
+        return "Progressing"
+    lua = _sandbox()
+    lua.globals().obj = _to_lua(lua, scan)
+    try:
+        found = lua.execute(script)
+    except lua51.LuaError:
+        return "Unknown"
+    if found is None:
+        return ""
+    code = str(found["status"])
+    return code if code in ARGO_CODES else "Unknown"
+
+
+def _sandbox() -> lua51.LuaRuntime:
+    """base and table, as Argo CD gives; no string, no math, and no methods of strings either."""
+    lua = lua51.LuaRuntime(register_eval=False, unpack_returned_tuples=True)
+    lua.execute(
+        """
+        debug.sethook(function() error("out of time") end, "", ...)
+        getmetatable("").__index = nil
+        for name in pairs({string = 1, math = 1, io = 1, os = 1, debug = 1, coroutine = 1,
+                           python = 1, dofile = 1, loadfile = 1}) do
+          _G[name] = nil
+          package.loaded[name] = nil
+        end
+        """,
+        LUA_STEPS_MAX,
+    )
+    return lua
+
+
+def _to_lua(lua: lua51.LuaRuntime, value: Any) -> Any:
+    if isinstance(value, dict):
+        return lua.table_from({key: _to_lua(lua, inner) for key, inner in value.items()})
+    if isinstance(value, list):
+        return lua.table_from([_to_lua(lua, inner) for inner in value])
+    return value
+
+
+def _is_ahead(scan: Json) -> bool:
+    """Both say so: an observedGeneration that is there and another one than the object's."""
+    observed = _status(scan).get("observedGeneration")
+    return observed is not None and observed != scan["metadata"]["generation"]
+
+
+def _status(scan: Json) -> Json:
+    status: Json = scan.get("status") or {}
+    return status

@@ -1,0 +1,150 @@
+"""Whatever the operator can report, in whatever order: what GitOps tools make of it."""
+
+import json
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from capscan.core.conditions import DONE, WORKING, Stall
+from capscan.core.lifecycle import Handled
+from capscan.core.progress import Tally
+from capscan.core.status import Snapshot, project, restate
+from capscan.model import Phase, ScanStatus
+from tests.fakes import run
+from tests.gitops import rules, tools
+from tests.gitops.rules import Json, kstatus
+from tests.virtual import EPOCH
+
+STALL = Stall("MissingPermission", "Add a rule.")
+TALLY = Tally(total=4, completed=2, failed_by_reason={"Timeout": 1})
+SCRIPT = rules.argo_script("CapabilityScan")
+CHECK = rules.flux_checks()["capscan.dev/v1alpha1/CapabilityScan"]
+
+SAME = {
+    "Current": {"Healthy"},
+    "Failed": {"Degraded"},
+    "InProgress": {"Progressing", "Suspended"},
+}
+"""What Argo CD may say where kstatus says this."""
+
+Step = tuple[Phase, bool, int, int]
+"""Phase, stalled or not, edits that come with it, edits that come after it."""
+
+
+@dataclass
+class Scan:
+    """A scan through all that is reported of it."""
+
+    generation: int = 1
+    status: ScanStatus = field(default_factory=ScanStatus)
+    phase: Phase | None = None
+    stalled: bool = False
+
+    def report(self, phase: Phase, *, stalled: bool) -> None:
+        """The operator writes the status for the newest spec."""
+        stall = STALL if stalled and phase in WORKING else None
+        snapshot = Snapshot(
+            generation=self.generation,
+            phase=phase,
+            handled=Handled(run()),
+            tally=TALLY,
+            stall=stall,
+        )
+        self.status = project(snapshot, self.status, EPOCH)
+        self.phase, self.stalled = phase, stall is not None
+
+    def acknowledge(self) -> None:
+        """An edit that asks nothing new, of a scan at rest."""
+        self.generation += 1
+        self.status = restate(self.status, self.generation)
+
+    def wire(self) -> Json:
+        """As a watcher sees it."""
+        return {
+            "apiVersion": "capscan.dev/v1alpha1",
+            "kind": "CapabilityScan",
+            "metadata": {"name": "all", "generation": self.generation},
+            "status": self.status.to_wire(),
+        }
+
+    @property
+    def wanted(self) -> str:
+        """What kstatus should say, by what is going on."""
+        if self.status.observed_generation != self.generation or self.phase is None:
+            return "InProgress"
+        if self.stalled or self.phase is Phase.FAILED:
+            return "Failed"
+        return "Current" if self.phase in DONE else "InProgress"
+
+
+def after(steps: list[Step]) -> Scan:
+    scan = Scan()
+    for phase, stalled, edits_before, edits_after in steps:
+        scan.generation += edits_before
+        scan.report(phase, stalled=stalled)
+        scan.generation += edits_after
+    return scan
+
+
+STEPS = st.tuples(st.sampled_from(Phase), st.booleans(), st.integers(0, 2), st.integers(0, 1))
+
+
+@given(st.lists(STEPS, max_size=6))
+def test_kstatus_says_what_is_going_on(steps: list[Step]) -> None:
+    """Above all: never Current before Complete of this very generation."""
+    scan = after(steps)
+    wire = scan.wire()
+    true = {
+        c["type"]: c["observedGeneration"]
+        for c in wire["status"].get("conditions", [])
+        if c["status"] == "True"
+    }
+
+    assert kstatus(wire) == scan.wanted
+    assert not {"Reconciling", "Stalled"} <= true.keys()
+    if kstatus(wire) == "Current":
+        assert true["Complete"] == true["Ready"] == scan.generation
+        assert true.keys() == {"Accepted", "Ready", "Complete"}
+
+
+@given(st.lists(STEPS, max_size=6))
+def test_flux_and_argo_say_the_same(steps: list[Step]) -> None:
+    """With their health checks they know no more of a scan than kstatus, and no less."""
+    wire = after(steps).wire()
+
+    assert rules.flux(wire, CHECK) == kstatus(wire)
+    assert rules.argo(wire, SCRIPT) in SAME[kstatus(wire)]
+
+
+@given(st.sampled_from(sorted(DONE)), st.integers(1, 3))
+def test_an_edit_that_asks_nothing_new_leaves_a_scan_current(phase: Phase, edits: int) -> None:
+    scan = Scan()
+    scan.report(phase, stalled=False)
+    for _ in range(edits):
+        scan.acknowledge()
+
+    assert kstatus(scan.wire()) == "Current"
+    assert rules.flux(scan.wire(), CHECK) == "Current"
+
+
+def test_the_tools_agree_on_all_that_can_be_reported(built: Path, tmp_path: Path) -> None:
+    """Each phase after each phase, with and without a stall and an edit."""
+    scans: dict[str, Json] = {"0": Scan().wire()}
+    for first, second, stalled, edit in product(Phase, Phase, (False, True), (0, 1)):
+        steps: list[Step] = [(first, False, 0, 0), (second, stalled, 1, edit)]
+        scans[f"{len(scans)}"] = after(steps).wire()
+    for name, scan in scans.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(scan), encoding="utf-8")
+
+    said = tools.ask(built, tmp_path.glob("*.json"))
+
+    assert said.keys() == scans.keys()
+    for name, scan in scans.items():
+        assert (said[name]["kstatus"], said[name]["flux"], said[name]["argo"]) == (
+            kstatus(scan),
+            rules.flux(scan, CHECK),
+            rules.argo(scan, SCRIPT),
+        )
