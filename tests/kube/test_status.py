@@ -16,6 +16,9 @@ from tests.kube.apiserver import ApiServer, Seen, ok, refusal
 pytestmark = pytest.mark.anyio
 
 Api = tuple[ApiServer, KubeClient]
+Writer = StatusWriter[ScanStatus]
+
+PATH = "/apis/capscan.dev/v1alpha1/capabilityscans"
 
 
 class Scan:

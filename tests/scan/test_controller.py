@@ -9,7 +9,7 @@ import anyio
 import anyio.abc
 import pytest
 
-from capscan.core.errors import MissingPermission, RequestRejected, ObjectGone
+from capscan.core.errors import MissingPermission, ObjectGone, RequestRejected
 from capscan.model import CapabilityScan, Condition, Phase, ScanStatus, Trigger
 from capscan.model.scan import REQUESTED_AT
 from capscan.scan.controller import INTERRUPT_GRACE_S, Identity, ScanController
