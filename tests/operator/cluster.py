@@ -25,6 +25,8 @@ class Cluster:
     kubectl: Kubectl
     group: str
     scans: list[str] = field(default_factory=list)
+    validate: bool = True
+    """Whether kubectl checks what is applied: for that it fetches the OpenAPI of every kind."""
 
     def create_crds(self, count: int, prefix: str = "thing") -> list[str]:
         """Make that many CRDs; their names, in order."""
@@ -35,7 +37,11 @@ class Cluster:
     def apply(self, *bodies: Json, timeout_s: float = WAIT_S) -> str:
         """kubectl apply."""
         text = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(bodies)})
-        return self.kubectl("apply", "--server-side", "-f", "-", input=text, timeout_s=timeout_s)
+        return self.kubectl(
+            *("apply", "--server-side", f"--validate={str(self.validate).lower()}", "-f", "-"),
+            input=text,
+            timeout_s=timeout_s,
+        )
 
     def apply_scan(self, name: str = "scan", **spec: Any) -> str:
         """Apply a scan over this test's CRDs, named for this test; returns its name."""
