@@ -31,9 +31,9 @@ class Call:
     status: int = 0
     """0 while it is in flight, and where no status went out."""
     latency_s: float = 0.0
-    """Until the last byte was written, or the client went."""
+    """Until its last byte was ready to go out, or the client went."""
     whole: bool = False
-    """The answer went out to its last byte."""
+    """All of the answer was sent."""
     disconnected: bool = False
     """The client went before that."""
 
