@@ -88,7 +88,8 @@ def test_the_best_client_reaches_it_and_does_not_beat_it(
     items: int, rate: Rate | None, cap: int | None, outage: Outage | None
 ) -> None:
     """Exactly where a limit rules. Whole rounds of answers may cost one latency more; what an
-    outage cuts in two, one item of the limit or another latency.
+    outage cuts in two, one item of the limit or another latency. A run that would have been over
+    within a latency of its beginning may be luckier in the bound than it can be.
     """
     charges = [(rate, float(items))] if rate else []
     bound = bound_s(items, latency_s=0.5, charges=charges, in_flight_max=cap, outage=outage)
@@ -99,7 +100,7 @@ def test_the_best_client_reaches_it_and_does_not_beat_it(
     if cap is None:
         one_item_s = 1 / rate.per_s if rate and outage else 0.0
         assert best <= bound + one_item_s + 1e-6
-    elif rate is None:
+    elif rate is None and not (outage and items * 0.5 / cap <= outage.at_s + 0.5 + 1e-6):
         assert best <= bound + (1.0 if outage else 0.5) + 1e-6
 
 
