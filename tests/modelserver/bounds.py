@@ -48,7 +48,7 @@ def _admission_s(rate: Rate, amount: float, outage: Outage | None) -> float:
     if rate.window_s:
         return _from_windows(rate, amount, outage)
     undisturbed_s = max(0.0, (amount - rate.capacity) / rate.per_s)
-    if not outage or undisturbed_s < outage.at_s:
+    if not outage or undisturbed_s <= outage.at_s:
         return undisturbed_s
     # What the bucket has no room for while nobody may take from it is lost.
     lost_s = max(0.0, outage.for_s - rate.capacity / rate.per_s)
