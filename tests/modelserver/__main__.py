@@ -31,7 +31,7 @@ def options() -> argparse.Namespace:
 
 
 def behaviour(chosen: argparse.Namespace) -> Behaviour:
-    """--behaviour, with what the other flags say over it."""
+    """--behaviour, with what the other flags say over it. ValueError where that is none."""
     told = json.loads(chosen.behaviour)
     if chosen.latency is not None:
         told["latency"] = {"mean_s": chosen.latency, "sigma": chosen.sigma}
@@ -56,15 +56,17 @@ def certificate(chosen: argparse.Namespace) -> ssl.SSLContext | None:
 async def main() -> None:
     """Serve until told to stop."""
     chosen = options()
+    try:
+        told = behaviour(chosen)
+    except ValueError as error:
+        sys.exit(f"--behaviour: {error}")
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     with ExitStack() as opened:
         file = opened.enter_context(chosen.ledger.open("a")) if chosen.ledger else None
-        server = ModelServer(
-            behaviour(chosen), port=chosen.port, tls=certificate(chosen), ledger=Ledger(file)
-        )
-        async with server:
+        tls, ledger = certificate(chosen), Ledger(file)
+        async with ModelServer(told, port=chosen.port, tls=tls, ledger=ledger) as server:
             sys.stdout.write(f"{server.url}\n")
             sys.stdout.flush()
             await stop.wait()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.modelserver import anthropic
+from tests.modelserver.answers import WRONG
 from tests.modelserver.behaviour import Behaviour, Limits, Rate
 from tests.modelserver.ledger import Call
 from tests.modelserver.protocol import Reply, Usage
@@ -217,6 +218,18 @@ def test_a_forced_tool_gets_wrong_json_as_its_input() -> None:
     assert content("nested")["input"]["analysis"]["providers"] == ["cert-manager"]
     assert content("empty_list")["input"] == []
     assert content("fenced")["type"] == "text"
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_message_stays_a_message_whatever_it_says(wrong: str) -> None:
+    """A body that can be read, with a stop reason that fits what is in it."""
+    fault = {"kind": "wrong", "wrong": wrong}
+    answer = reply(message(max_tokens=30_000, **FORCED), faults=(fault,))
+
+    body = json.loads(json.dumps(answer.body))
+    kinds = [block["type"] for block in body["content"]]
+    assert (kinds == ["tool_use"]) == (body["stop_reason"] == "tool_use")
+    assert len(kinds) == (wrong != "empty")
 
 
 def test_models_are_listed_and_told() -> None:

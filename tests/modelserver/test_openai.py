@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from tests.modelserver import openai
+from tests.modelserver.answers import WRONG, right
 from tests.modelserver.behaviour import Behaviour, Limits, Rate
 from tests.modelserver.ledger import Call
 from tests.modelserver.protocol import Reply
-from tests.modelserver.questions import OPENAI, SCHEMA, chat, incoming
+from tests.modelserver.questions import NAME, OPENAI, SCHEMA, chat, incoming
 from tests.modelserver.service import Plan, Service
 
 WALL = datetime(2026, 1, 1, tzinfo=UTC)
@@ -185,6 +186,16 @@ def test_what_stops_an_answer_is_told() -> None:
     assert choice(chat(), "max_tokens")["finish_reason"] == "length"
     cut = choice(chat(max_tokens=5))
     assert (cut["finish_reason"], len(cut["message"]["content"])) == ("length", 20)
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_wrong_answer_is_the_content_as_it_stands(wrong: str) -> None:
+    """To the letter, and the body around it stays JSON."""
+    answer = reply(chat(max_tokens=30_000), faults=({"kind": "wrong", "wrong": wrong},))
+
+    body = json.loads(json.dumps(answer.body))
+    content = body["choices"][0]["message"]["content"]
+    assert content == WRONG[wrong](right(NAME, "Certificate"))
 
 
 def test_a_long_system_prompt_is_cached_in_steps() -> None:
