@@ -9,32 +9,28 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from datetime import datetime
 from random import Random
 
 from tests.modelserver import anthropic, openai
-from tests.modelserver.answers import WRONG, rendered, right
 from tests.modelserver.behaviour import Behaviour
 from tests.modelserver.buckets import Account
 from tests.modelserver.cache import PromptCache
 from tests.modelserver.faults import Fault, Faults
 from tests.modelserver.ledger import Call
+from tests.modelserver.outcomes import REFUSALS, refusal, said
 from tests.modelserver.protocol import (
     Ask,
     Dialect,
     Json,
     Refused,
     Reply,
-    Said,
     Standing,
     Usage,
-    cut,
     tokens,
 )
 
 _CUT = Fault(kind="cut_before_headers")
-_REFUSALS = {"status", "redirect", "too_long", "no_quota"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +123,8 @@ class Service:
             return down
         self._check_key(arrival)
         fault = self._faults.due(model, "models")
-        if fault and fault.kind in _REFUSALS:
-            raise Refused(_refusal(fault, arrival))
+        if fault and fault.kind in REFUSALS:
+            raise Refused(refusal(fault, arrival.dialect, arrival.wall))
         if model and model not in self.behaviour.models:
             raise Refused(arrival.dialect.unknown_model(model))
         dialect = arrival.dialect
@@ -145,16 +141,16 @@ class Service:
         self._check_model(arrival, ask)
         self._try_luck(dialect)
         fault = self._faults.due(ask.name, count=False)
-        if fault and fault.kind in _REFUSALS:
+        if fault and fault.kind in REFUSALS:
             self._faults.due(ask.name)
-            raise Refused(_refusal(fault, arrival, ask))
-        said = _said(ask, fault)
+            raise Refused(refusal(fault, dialect, arrival.wall, ask))
+        says = said(ask, fault)
         prefix = (dialect.NAME, call.key, ask.model, ask.prefix) if ask.prefix else ()
-        usage = replace(self._input(ask, prefix, arrival.now), output=tokens(said.text))
+        usage = replace(self._input(ask, prefix, arrival.now), output=tokens(says.text))
         self._charge(arrival, ask, usage)
         self._faults.due(ask.name)
-        reply = Reply(200, dialect.completion(self._serial, ask, said, usage))
-        if said.stop == "filter":
+        reply = Reply(200, dialect.completion(self._serial, ask, says, usage))
+        if says.stop == "filter":
             reply = dialect.filtered() or reply
         wait_s = self.behaviour.latency.draw(self._latencies, usage.output)
         return Plan(reply, wait_s, fault, in_flight=True, prefix=prefix)
@@ -238,43 +234,3 @@ def _dialect(incoming: Incoming) -> Dialect:
     if incoming.path.endswith("/messages") or "anthropic-version" in incoming.headers:
         return anthropic
     return openai
-
-
-def _refusal(fault: Fault, arrival: _Arrival, ask: Ask | None = None) -> Reply:
-    dialect = arrival.dialect
-    if fault.kind == "redirect":
-        return Reply(302, {}, {"location": fault.location})
-    if fault.kind == "no_quota":
-        return dialect.no_quota()
-    if fault.kind == "too_long":
-        asked = ask.input_tokens if ask else 0
-        return dialect.too_long(asked, asked - 1)
-    reply = dialect.error(fault.status)
-    if fault.retry_after:
-        reply.headers["retry-after"] = _retry_after(fault.retry_after, arrival.wall)
-    return reply
-
-
-def _retry_after(value: str, wall: datetime) -> str:
-    if not value.startswith("date+"):
-        return value
-    moment = wall.astimezone(UTC) + timedelta(seconds=float(value.removeprefix("date+")))
-    return format_datetime(moment, usegmt=True)
-
-
-def _said(ask: Ask, fault: Fault | None) -> Said:
-    answer = right(ask.name, ask.kind)
-    match fault.kind if fault else "":
-        case "refusal":
-            return Said("I cannot help with that.", "refusal")
-        case "content_filter":
-            return Said("", "filter")
-        case "max_tokens":
-            return Said(WRONG["truncated"](answer), "length")
-        case "wrong" if fault:
-            text = WRONG[fault.wrong](answer)
-        case _:
-            text = rendered(answer)
-    if ask.max_tokens is not None and tokens(text) > ask.max_tokens:
-        return Said(cut(text, ask.max_tokens), "length")
-    return Said(text)

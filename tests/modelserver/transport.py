@@ -19,6 +19,8 @@ _HTML = b"<!doctype html><html><body><h1>Sign in to continue</h1></body></html>"
 _NOT_JSON = b"upstream said: everything is fine"
 _CHUNK = b"x" * 65_536
 
+_CLOSING = {"cut_before_headers", "cut_in_body", "close_after", "stale"}
+
 _stale: WeakSet[Transport] = WeakSet()
 """Connections that close when something more is asked on them."""
 
@@ -31,22 +33,17 @@ async def write(request: web.Request, reply: Reply, fault: Fault | None) -> web.
     """Answer; raises Cut where the connection was closed before its answer was whole."""
     body = json.dumps(reply.body, ensure_ascii=False).encode()
     kind = fault.kind if fault else ""
-    if fault is None or kind not in {"hang", "slow_body", "huge", "html", "not_json"} | _CLOSING:
-        return _whole(reply, body)
     if kind in _CLOSING:
         return await _closing(request, reply, body, kind)
     if kind == "hang":
         await anyio.sleep_forever()
-    if kind == "slow_body":
+    if fault and kind == "slow_body":
         return await _slowly(request, reply, body, fault.interval_s)
-    if kind == "huge":
+    if fault and kind == "huge":
         return await _hugely(request, reply, fault.size_bytes)
     if kind == "html":
         return _whole(reply, _HTML, "text/html")
-    return _whole(reply, _NOT_JSON)
-
-
-_CLOSING = {"cut_before_headers", "cut_in_body", "close_after", "stale"}
+    return _whole(reply, _NOT_JSON if kind == "not_json" else body)
 
 
 def check(request: web.Request) -> None:
