@@ -67,6 +67,7 @@ def test_a_second_sync_differs_in_nothing(cluster: Cluster, operator: Operator) 
 
     # Exit code 1, which raises, would be a difference.
     assert cluster.kubectl("diff", "--server-side", GIT, "-f", "-", input=text) == ""
+    assert cluster.kubectl("diff", "--server-side", "-f", "-", input=text) == ""
     again = sync(cluster.kubectl, text)
 
     assert again["metadata"]["resourceVersion"] == version
