@@ -124,11 +124,13 @@ class ScanController:
                     await self._reporter.flush()
                     await self._changed.wait()
                 case Rest():
-                    self._rest()
+                    self._lift()
+                    self._resting = True
                     self._reporter.touch()
                     await self._changed.wait()
 
     def _begin(self, trigger: Trigger) -> None:
+        self._lift()
         self._last_run = finished_run(self._shown) or self._last_run
         self._handled = lifecycle.begin(
             self._scan,
@@ -165,12 +167,13 @@ class ScanController:
         self._engaged = None
         logger.info("%s: suspended", self.name, extra=self._fields(self._handled.run))
 
-    def _rest(self) -> None:
-        if self._phase is Phase.SUSPENDED:  # what was held back is no longer wanted
+    def _lift(self) -> None:
+        """Show a finished run as finished again, once nothing is held back any more."""
+        run = self._handled.run
+        if self._phase is Phase.SUSPENDED and run and run.completion_time:
             limit = self._scan.spec.max_failed_percent
             self._phase = progress.outcome(self._tally or Tally(), limit)
             self._shown = project(self._snapshot(), self._shown, self._ports.now())
-        self._resting = True
 
     async def _work(self) -> None:
         run = self._current_run()
