@@ -8,28 +8,17 @@ those who wait.
 import logging
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 
 import anyio
 
 from capscan.core.errors import (
-    InferenceError,
-    InferenceTimeout,
-    MissingPermission,
-    ObjectGone,
     ProviderUnusable,
-    StatusRejected,
 )
-from capscan.core.pricing import price
-from capscan.core.prompt import PROMPT_VERSION, Prompt
-from capscan.core.provider_status import CHECKING, Verdict, project
-from capscan.core.question import Pace, Question
-from capscan.inference.asking import ask
+from capscan.core.prompt import PROMPT_VERSION
+from capscan.core.provider_status import CHECKING, Verdict
 from capscan.inference.connection import Connection, Connections
-from capscan.inference.protocol import Reply
 from capscan.kube.status import StatusWriter
-from capscan.model import Completion, InferenceProvider, ProviderStatus
-from capscan.model.duration import format_duration
+from capscan.model import InferenceProvider, ProviderStatus
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ import anyio
 
 from capscan.core import lifecycle, progress
 from capscan.core.conditions import Stall
-from capscan.core.errors import KubeError, MissingPermission, ScanError, ObjectGone, StatusRejected
+from capscan.core.errors import KubeError, MissingPermission, ObjectGone, ScanError, StatusRejected
 from capscan.core.lifecycle import Continue, Handled, Hold, Rest, Start
 from capscan.core.progress import Tally
 from capscan.core.status import Snapshot, finished_run, project, restate
