@@ -42,15 +42,9 @@ class Accounts(Keepers[InferenceProvider, AccountKeeper]):
 
     async def find(self, name: str) -> Route:
         """The way to that provider and to those that stand in for it. Raises ProviderUnusable."""
-        keepers = self._chain(name)
-        if not keepers:
-            raise ProviderUnusable(
-                "ProviderNotFound",
-                f"There is no InferenceProvider {name}. Apply one of that name, or name another in "
-                "spec.providerRef: kubectl get inferenceproviders lists them.",
-            )
-        await keepers[0].ready()
-        return Route(name, lambda: self._chain(name) or keepers)
+        first = self._chain(name)[0]
+        await first.ready()
+        return Route(first, lambda: self._chain(name))
 
     def observe(self, seen: InferenceProvider) -> None:
         """A provider was seen: others may have waited for it."""
@@ -60,8 +54,15 @@ class Accounts(Keepers[InferenceProvider, AccountKeeper]):
             self.on_change(seen.metadata.name)
 
     def _chain(self, name: str) -> list[AccountKeeper]:
+        """The provider and those that stand in for it, as they are now. Raises ProviderUnusable."""
         by_name = {keeper.name: keeper for keeper in self}
         names = chain(name, {one.name: one.fallback for one in by_name.values()})
+        if not names:
+            raise ProviderUnusable(
+                "ProviderNotFound",
+                f"There is no InferenceProvider {name}. Apply one of that name, or name another in "
+                "spec.providerRef: kubectl get inferenceproviders lists them.",
+            )
         return [by_name[one] for one in names]
 
     def _keeper(self, seen: InferenceProvider) -> AccountKeeper:

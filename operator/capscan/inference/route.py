@@ -16,46 +16,57 @@ from capscan.model import Completion, Usage
 
 
 class Route:
-    """Implements the port `scan.ports.Provider` over the providers that `chain` has now: the one
-    that was asked for, then those that stand in.
+    """Implements the port `scan.ports.Provider` over `first` and those that stand in for it.
+
+    `chain` says who these are now, `first` itself before them; it raises ProviderUnusable where
+    there is nobody any more.
     """
 
-    def __init__(self, name: str, chain: Callable[[], Sequence[AccountKeeper]]) -> None:
-        self.name = name
+    def __init__(self, first: AccountKeeper, chain: Callable[[], Sequence[AccountKeeper]]) -> None:
+        self._first = first
         self._chain = chain
 
     @property
+    def name(self) -> str:
+        """The provider that the scan names."""
+        return self._first.name
+
+    @property
     def model(self) -> str:
-        """The model of the provider that the scan names."""
-        return self._chain()[0].model
+        """Its model."""
+        return self._first.model
 
     @property
     def identity(self) -> str:
         """What was asked for, whoever answers."""
-        return self._chain()[0].identity
+        return self._first.identity
 
     async def complete(self, question: Question) -> Completion:
         """Raises InferenceError, ProviderUnusable."""
         while True:
-            first, *others = self._chain()
+            self._first, *others = self._chain()
             if not others:
-                return await first.complete(question)
+                return await self._first.complete(question)
             retry_in_s = []
-            for keeper in (first, *others):
+            for keeper in (self._first, *others):
                 try:
                     return await keeper.complete(question, wait_while_open=False)
                 except CircuitOpen as error:
                     retry_in_s.append(error.retry_in_s)
                 except ProviderUnusable:
-                    if keeper is first:
+                    if keeper is self._first:
                         raise
             await anyio.sleep(min(retry_in_s))
 
     def estimate(self, digest: Digest) -> Usage:
         """What an answer is expected to cost."""
-        return self._chain()[0].estimate(digest)
+        return self._first.estimate(digest)
 
     def pace(self, flow: str, weight: int) -> Pace:
         """Of the first that lets questions through; of the one that was named where none does."""
-        paces = [keeper.pace(flow, weight) for keeper in self._chain()]
+        try:
+            keepers = self._chain()
+        except ProviderUnusable as error:
+            return Pace(obstacle=str(error))
+        paces = [keeper.pace(flow, weight) for keeper in keepers]
         return next((pace for pace in paces if not pace.obstacle), paces[0])
