@@ -58,6 +58,9 @@ class Outcome(Enum):
     """Nobody waited for the answer."""
 
 
+_FAILURES = (Outcome.OVERLOADED, Outcome.FAILED)
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """How one request ended."""
@@ -322,33 +325,42 @@ def _recovered(state: Admission, permit: Permit, now_s: float) -> Admission:
 
 def _judged(state: Admission, permit: Permit, outcome: Outcome, now_s: float) -> Admission:
     """Feed the breaker or, where that has nothing to say, the limit of permits."""
-    rules, breaker = state.rules.breaker, state.breaker
-    failed = outcome in (Outcome.OVERLOADED, Outcome.FAILED)
-    if permit.probe:
-        if outcome is Outcome.ABANDONED:
-            return replace(state, breaker=breakers.on_abandoned(breaker, now_s))
-        breaker = breakers.on_probe(breaker, rules, failed=failed, now_s=now_s)
-        permits = state.permits
-        if not failed:
-            permits = aimd.on_success(permits, state.in_flight, permit.sent_at_s, now_s)
-        return replace(state, breaker=breaker, permits=permits)
-    if permit.openings != breaker.openings or outcome in (Outcome.REFUSED, Outcome.ABANDONED):
+    if permit.openings != state.breaker.openings:
         # What was sent before the circuit opened says nothing of what is now.
         return state
-    breaker = breakers.on_result(breaker, rules, failed=failed, now_s=now_s)
+    if permit.probe:
+        return _probed(state, permit, outcome, now_s)
+    if outcome in (Outcome.REFUSED, Outcome.ABANDONED):
+        return state
+    failed = outcome in _FAILURES
+    breaker = breakers.on_result(state.breaker, state.rules.breaker, failed=failed, now_s=now_s)
     if breaker.circuit is Circuit.OPEN:
         # What it saw must not have cut the limit as well.
         permits = aimd.restarted(state.permits, state.permits_good)
         return replace(state, breaker=breaker, permits=permits)
-    permits = state.permits
-    if outcome is Outcome.ANSWERED:
-        permits = aimd.on_success(permits, state.in_flight, permit.sent_at_s, now_s)
-    elif outcome is Outcome.OVERLOADED:
-        permits = aimd.on_overload(permits, state.in_flight, permit.sent_at_s, now_s)
-    good = state.permits_good
-    if breaker.failures <= FAILURES_BY_CHANCE and not permits.ramping:
-        good = permits.limit
+    permits = _fed(state, permit, outcome, now_s)
+    chance = breaker.failures <= FAILURES_BY_CHANCE and not permits.ramping
+    good = permits.limit if chance else state.permits_good
     return replace(state, breaker=breaker, permits=permits, permits_good=good)
+
+
+def _probed(state: Admission, permit: Permit, outcome: Outcome, now_s: float) -> Admission:
+    """Even a 429 shows that the provider is there."""
+    if outcome is Outcome.ABANDONED:
+        return replace(state, breaker=breakers.on_abandoned(state.breaker, now_s))
+    failed = outcome in _FAILURES
+    breaker = breakers.on_probe(state.breaker, state.rules.breaker, failed=failed, now_s=now_s)
+    if failed:
+        return replace(state, breaker=breaker)
+    return replace(state, breaker=breaker, permits=_fed(state, permit, outcome, now_s))
+
+
+def _fed(state: Admission, permit: Permit, outcome: Outcome, now_s: float) -> Permits:
+    if outcome is Outcome.ANSWERED:
+        return aimd.on_success(state.permits, state.in_flight, permit.sent_at_s, now_s)
+    if outcome is Outcome.OVERLOADED:
+        return aimd.on_overload(state.permits, state.in_flight, permit.sent_at_s, now_s)
+    return state.permits
 
 
 def _factor(known: float | None) -> float:

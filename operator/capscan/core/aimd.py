@@ -12,6 +12,7 @@ START = 16
 PERMITS_MAX = 1024
 DECREASE = 0.85
 RAMP = 2.0
+"""Added by each answer on the way back to a limit that it had before."""
 WINDOW = 20
 """Overloads are counted among so many of the newest requests."""
 OVERLOADS = 3
@@ -67,14 +68,7 @@ def on_success(permits: Permits, in_flight: int, sent_at_s: float, now_s: float)
         return permits
     if permits.limit >= permits.ceiling and sent_at_s >= permits.changed_at_s:
         permits = replace(permits, ceiling=math.inf, probe_pause_s=PROBE_PAUSE_S)
-    step = (
-        RAMP
-        if permits.ramping
-        else 1.0
-        if permits.limit < permits.threshold
-        else 1.0 / permits.limit
-    )
-    limit = min(permits.limit + step, permits.limit_max)
+    limit = min(permits.limit + _step(permits), permits.limit_max)
     if permits.limit < permits.ceiling <= limit:
         if now_s < permits.probe_at_s:
             return replace(permits, limit=math.nextafter(permits.ceiling, 0.0))
@@ -99,6 +93,12 @@ def restarted(permits: Permits, good: float) -> Permits:
     """One at a time, and quickly back to `good` as answers come."""
     good = min(good, permits.limit_max)
     return replace(permits, limit=1.0, threshold=good, recent=0)
+
+
+def _step(permits: Permits) -> float:
+    if permits.ramping:
+        return RAMP
+    return 1.0 if permits.limit < permits.threshold else 1.0 / permits.limit
 
 
 def _below(permits: Permits, ceiling: float, limit: float, now_s: float) -> Permits:
