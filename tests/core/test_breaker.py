@@ -12,9 +12,10 @@ from capscan.core.breaker import PAUSE_S_MAX, Breaker
 from capscan.model.provider import Circuit, CircuitBreaker
 
 RULES = CircuitBreaker()
+NEW = Breaker()
 
 
-def after(results: str, rules: CircuitBreaker = RULES, breaker: Breaker = Breaker()) -> Breaker:  # noqa: B008
+def after(results: str, rules: CircuitBreaker = RULES, breaker: Breaker = NEW) -> Breaker:
     """`.` for an answer, `x` for a failure, all at second zero; ends when it opens."""
     for result in results:
         if breaker.circuit is Circuit.OPEN:
