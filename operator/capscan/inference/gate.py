@@ -17,6 +17,7 @@ import anyio
 from capscan.core import admission
 from capscan.core.admission import Admission, Estimate, Outcome, Permit, Rules, Sample
 from capscan.core.errors import (
+    CircuitOpen,
     ContextTooLong,
     InferenceError,
     InferenceTimeout,
@@ -34,6 +35,8 @@ from capscan.model.provider import ApiProtocol, Circuit, CircuitBreaker, Limits
 
 REFUSALS_MAX = 30
 """A question that was answered 429 so often is given up."""
+DIVERTED_S_MIN = 0.5
+"""Who was sent away while another one probes comes back no sooner."""
 TICK_S = 1e-4
 """A wait shorter than that is none: no clock is as exact."""
 
@@ -72,6 +75,9 @@ class Turn:
     input_tokens: int = 0
     """An estimate; what requests really used corrects it."""
     output_tokens_max: int = 0
+    wait_while_open: bool = True
+    """False: with the circuit open CircuitOpen is raised, unless this one may find out whether it
+    can be closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +147,8 @@ class Gate:
 
         Raises what `call` raises, but for two errors that spend no attempt: a 429 waits until the
         account is open again and goes first then (at most REFUSALS_MAX times), and a request that
-        merely found out that the provider is still down waits for its turn anew.
+        merely found out that the provider is still down waits for its turn anew. Raises CircuitOpen
+        where the turn says so.
         """
         waiter = _Waiter(turn)
         self._asking[waiter] = None
@@ -212,6 +219,8 @@ class Gate:
         """Wait in the queue. Only its head watches the clock; everybody else waits to be poked."""
         try:
             while (at_s := self._ready_s(waiter)) > anyio.current_time() + TICK_S:
+                if not waiter.turn.wait_while_open:
+                    self._divert()
                 waiter.poked = anyio.Event()
                 if at_s == math.inf:
                     await waiter.poked.wait()
@@ -246,11 +255,22 @@ class Gate:
         self._state = admission.returned(self._state, permit, sample, now_s)
         self._poke()
 
+    def _divert(self) -> None:
+        """Raises CircuitOpen where it is."""
+        if self._state.breaker.circuit is not Circuit.CLOSED:
+            now_s = anyio.current_time()
+            wait_s = admission.closed_until_s(self._state) - now_s
+            raise CircuitOpen(self._obstacle(now_s), retry_in_s=max(wait_s, DIVERTED_S_MIN))
+
     def _poke(self) -> None:
-        """Something changed: the head of the queue looks again."""
+        """Something changed: the head of the queue looks again, and who need not wait."""
         head = self._queue.head()
         if head is not None:
             head.poked.set()
+        if self._state.breaker.circuit is not Circuit.CLOSED:
+            for waiter in self._asking:
+                if not waiter.turn.wait_while_open:
+                    waiter.poked.set()
 
     def _obstacle(self, now_s: float) -> str:
         if self._state.breaker.circuit is not Circuit.CLOSED:
