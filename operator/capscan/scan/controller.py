@@ -7,15 +7,15 @@ are in `core/lifecycle.py`, the work in `scan/session.py`.
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import anyio
 
-from capscan.core import lifecycle, progress
+from capscan.core import lifecycle
 from capscan.core.conditions import Stall
 from capscan.core.errors import KubeError, MissingPermission, ObjectGone, ScanError, StatusRejected
 from capscan.core.lifecycle import Continue, Handled, Hold, Rest, Start
-from capscan.core.progress import Tally
+from capscan.core.standing import Standing
 from capscan.core.status import Snapshot, finished_run, project, restate
 from capscan.model import CapabilityScan, Phase, Run, ScanStatus, Trigger
 from capscan.scan.ports import Ports, StatusSink
@@ -52,17 +52,9 @@ class ScanController:
         self._sink = sink
         self._ports = ports
         self._identity = identity
-        self._handled = Handled.from_status(scan.status)
         self._shown = scan.status
-        self._phase = scan.status.phase or Phase.PENDING
-        self._stall: Stall | None = None
-        self._stalls = 0
-        self._tally = progress.reported(scan.status.progress, scan.status.failed_items)
+        self._at = Standing.from_status(scan.status)
         self._session: Session | None = None
-        self._last_run = scan.status.last_run
-        self._engaged: str | None = None
-        self._resting = True
-        self._obeyed = scan.status.observed_generation
         self._changed = anyio.Event()
         self._closing = False
         self._reporter = Reporter(self._write, self._interval_s)
@@ -79,7 +71,7 @@ class ScanController:
         before, self._scan = self._scan, scan
         if self._session:
             self._session.resize(scan.spec.parallelism)
-            if not isinstance(lifecycle.decide(scan, self._handled), Continue):
+            if not isinstance(lifecycle.decide(scan, self._at.handled), Continue):
                 self._session.stop(INTERRUPT_GRACE_S)
         if lifecycle.asks_otherwise(before, scan):
             self._changed.set()
@@ -87,7 +79,7 @@ class ScanController:
 
     def provider_changed(self, name: str) -> None:
         """Do not wait any longer with a stall that this provider may have caused."""
-        if self._stall and self._scan.spec.provider_ref.name == name:
+        if self._at.stall and self._scan.spec.provider_ref.name == name:
             self._changed.set()
 
     def close(self, grace_s: float) -> None:
@@ -112,12 +104,12 @@ class ScanController:
     async def _keep_moving(self) -> None:
         while not self._closing:
             self._changed = anyio.Event()
-            match lifecycle.decide(self._scan, self._handled):
+            match lifecycle.decide(self._scan, self._at.handled):
                 case Start(trigger):
                     self._begin(trigger)
                     await self._work()
-                case Continue(run):
-                    self._take_up(run)
+                case Continue():
+                    self._take_up()
                     await self._work()
                 case Hold():
                     self._hold()
@@ -125,69 +117,52 @@ class ScanController:
                     await self._changed.wait()
                 case Rest():
                     self._lift()
-                    self._resting = True
+                    self._at = replace(self._at, resting=True)
                     self._reporter.touch()
                     await self._changed.wait()
 
     def _begin(self, trigger: Trigger) -> None:
         self._lift()
-        self._last_run = finished_run(self._shown) or self._last_run
-        self._handled = lifecycle.begin(
+        handled = lifecycle.begin(
             self._scan,
-            self._handled,
+            self._at.handled,
             trigger,
             token=self._identity.token(),
             owner=self._identity.owner,
             now=self._ports.now(),
         )
-        run = self._handled.run
-        self._engaged = run.id if run else None
-        self._tally = None
-        self._stall, self._stalls = None, 0
-        self._resting = False
-        logger.info(
-            "%s: run %s starts (%s)", self.name, self._engaged, trigger,
-            extra=self._fields(run, trigger=str(trigger)),
-        )  # fmt: skip
+        self._at = self._at.begun(handled, finished_run(self._shown))
+        self._log(f"run {self._at.run.id} starts ({trigger})", trigger=str(trigger))
 
-    def _take_up(self, run: Run) -> None:
+    def _take_up(self) -> None:
         """Go on with a run that another process, or this one before a suspend, has begun."""
-        self._resting = False
-        if self._engaged == run.id:
-            return
-        resumed = run.model_copy(update={"owner": self._identity.owner, "resumed": run.resumed + 1})
-        self._handled = replace(self._handled, run=resumed)
-        self._engaged = run.id
-        logger.info("%s: run %s goes on where it was", self.name, run.id, extra=self._fields(run))
+        if self._at.engaged != self._at.run.id:
+            self._log(f"run {self._at.run.id} goes on where it was")
+        self._at = self._at.taken_up(self._identity.owner)
 
     def _hold(self) -> None:
-        self._resting = False
-        self._phase = Phase.SUSPENDED
-        self._stall = None
-        self._engaged = None
-        logger.info("%s: suspended", self.name, extra=self._fields(self._handled.run))
+        self._at = self._at.held()
+        self._log("suspended")
 
     def _lift(self) -> None:
         """Show a finished run as finished again, once nothing is held back any more."""
-        run = self._handled.run
-        if self._phase is Phase.SUSPENDED and run and run.completion_time:
-            limit = self._scan.spec.max_failed_percent
-            self._phase = progress.outcome(self._tally or Tally(), limit)
+        run = self._at.handled.run
+        if self._at.phase is Phase.SUSPENDED and run and run.completion_time:
+            self._at = self._at.let_go(self._scan.spec.max_failed_percent)
             self._shown = project(self._snapshot(), self._shown, self._ports.now())
 
     async def _work(self) -> None:
-        run = self._current_run()
         session = self._session = Session(
             self._ports,
             scan=self.name,
-            run=run,
+            run=self._at.run,
             spec=lambda: self._scan.spec,
-            before=self._tally,
+            before=self._at.tally,
             on_change=self._reporter.touch,
         )
         try:
             await self._go_through(session)
-            self._stalls = 0
+            self._at = replace(self._at, stalls=0)
         except ObjectGone:
             raise
         except ScanError as error:
@@ -195,23 +170,20 @@ class ScanController:
         except KubeError as error:
             await self._stalled(Stall("ApiServerError", str(error)))
         except Exception as error:
-            logger.exception("%s: a bug ended this session", self.name, extra=self._fields(run))
+            logger.exception("%s: a bug ended this session", self.name, extra=self._fields())
             cause = f"{type(error).__name__}: {error}"
             await self._stalled(Stall("InternalError", f"{cause}; see the operator's log."))
         finally:
-            self._tally = session.tally
+            self._at = replace(self._at, tally=session.tally)
             self._session = None
 
     async def _go_through(self, session: Session) -> None:
-        # A stall stays visible until the listing that it prevented works: no flapping.
-        if self._stall is None:
-            self._phase = Phase.DISCOVERING
+        self._at = self._at.discovering()
         await self._reporter.flush()
         await session.discover()
         if session.stopped:
             return
-        self._stall = None
-        self._phase = Phase.SCANNING
+        self._at = self._at.scanning()
         await self._reporter.flush()
         await session.scan()
         if session.finished:
@@ -219,63 +191,53 @@ class ScanController:
             await self._reporter.flush()
 
     def _finish(self, session: Session) -> None:
-        run, now = self._current_run(), self._ports.now()
-        took = max(now - run.start_time, timedelta(0))
-        ended = run.model_copy(update={"completion_time": now, "duration": took})
-        self._handled = replace(self._handled, run=ended)
-        self._engaged = None
-        self._phase = session.outcome
-        logger.info(
-            "%s: run %s is %s after %s", self.name, run.id, self._phase, took,
-            extra=self._fields(run, phase=str(self._phase)),
-        )  # fmt: skip
+        run = self._at.run
+        self._at = self._at.ended(session.outcome, self._ports.now())
+        phase, took = self._at.phase, self._at.run.duration
+        self._log(f"run {run.id} is {phase} after {took}", phase=str(phase))
 
     async def _stalled(self, stall: Stall) -> None:
         logger.error(
             "%s: stalled: %s: %s", self.name, stall.reason, stall.message,
-            extra=self._fields(self._handled.run, reason=stall.reason),
+            extra=self._fields(reason=stall.reason),
         )  # fmt: skip
-        if self._session and not self._session.planned:
-            self._phase = Phase.PENDING
-        self._stall = stall
-        pause_s = _pause_s(self._stalls)
-        self._stalls += 1
+        pause_s = _pause_s(self._at.stalls)
+        planned = self._session is None or self._session.planned
+        self._at = self._at.stalled(stall, planned=planned)
         await self._reporter.flush()
         with anyio.move_on_after(pause_s):
             await self._changed.wait()
 
-    def _fields(self, run: Run | None, **more: str) -> dict[str, str]:
-        """What a log line is about."""
-        return {"scan": self.name} | ({"run": run.id} if run else {}) | more
+    def _log(self, message: str, **more: str) -> None:
+        logger.info("%s: %s", self.name, message, extra=self._fields(**more))
 
-    def _current_run(self) -> Run:
-        run = self._handled.run
-        if run is None:
-            raise RuntimeError("no run has begun")
-        return run
+    def _fields(self, **more: str) -> dict[str, str]:
+        """What a log line is about."""
+        run = self._at.handled.run
+        return {"scan": self.name} | ({"run": run.id} if run else {}) | more
 
     def _snapshot(self) -> Snapshot:
         session = self._session
         provider = session.provider if session else None
         return Snapshot(
-            generation=self._obeyed,
-            phase=self._phase,
-            handled=self._handled,
+            generation=self._at.obeyed,
+            phase=self._at.phase,
+            handled=self._at.handled,
             listed=session.listed if session else 0,
-            tally=session.tally if session else self._tally,
+            tally=session.tally if session else self._at.tally,
             working_s=session.working_s if session else 0.0,
             provider=provider.name if provider else self._shown.provider,
             model=provider.model if provider else self._shown.model,
-            stall=self._stall,
-            last_run=self._last_run,
+            stall=self._at.stall,
+            last_run=self._at.last_run,
         )
 
     def _render(self, previous: ScanStatus) -> ScanStatus:
-        if lifecycle.is_obeyed(self._scan, self._handled, self._phase):
-            self._obeyed = self._scan.metadata.generation
-        if self._resting:
+        if lifecycle.is_obeyed(self._scan, self._at.handled, self._at.phase):
+            self._at = replace(self._at, obeyed=self._scan.metadata.generation)
+        if self._at.resting:
             self._yield_to(previous)
-            self._shown = restate(self._shown, self._obeyed)
+            self._shown = restate(self._shown, self._at.obeyed)
         else:
             self._shown = project(self._snapshot(), previous, self._ports.now())
         return self._shown
@@ -294,7 +256,7 @@ class ScanController:
         )
         self._shown = previous
         if theirs.completion_time is not None:
-            self._handled = Handled.from_status(previous)
+            self._at = replace(self._at, handled=Handled.from_status(previous))
 
     def _interval_s(self) -> float:
         return self._scan.spec.progress_interval.total_seconds()
@@ -311,7 +273,7 @@ class ScanController:
             except (MissingPermission, StatusRejected) as error:
                 logger.error(
                     "%s: %s", self.name, error,
-                    extra=self._fields(self._handled.run, reason=error.reason),
+                    extra=self._fields(reason=error.reason),
                 )  # fmt: skip
                 await anyio.sleep(_pause_s(refusals))
                 refusals += 1
