@@ -29,12 +29,15 @@ def conditions(
     *,
     generation: int,
     stall: Stall | None,
+    waiting: bool = False,
     previous: Iterable[Condition],
     now: datetime,
 ) -> list[Condition]:
-    """All six conditions; a transition time moves only with its status."""
+    """All six conditions; a transition time moves only with its status. `waiting`: at work, but the
+    provider lets nothing through for a while.
+    """
     before = {condition.type: condition for condition in previous}
-    facts = _facts(phase, message, stall)
+    facts = _facts(phase, message, stall, waiting=waiting)
     if phase in WORKING:
         ready = before.get("Ready")
         keep_ready = ready if ready and ready.status == "True" else None
@@ -56,9 +59,13 @@ def conditions(
     ]
 
 
-def _facts(phase: Phase, message: str, stall: Stall | None) -> dict[str, tuple[bool, str, str]]:
+def _facts(
+    phase: Phase, message: str, stall: Stall | None, *, waiting: bool
+) -> dict[str, tuple[bool, str, str]]:
     """(holds, reason, message) of each condition."""
-    reason = stall.reason if stall else _REASONS.get(phase, phase.value)
+    reason = "WaitingForProvider" if waiting else _REASONS.get(phase, phase.value)
+    if stall:
+        reason = stall.reason
     working = phase in WORKING and stall is None
     return {
         "Accepted": (True, "ValidSpec", "The spec is understood."),

@@ -181,4 +181,3 @@ def rate_per_s(tally: Tally, elapsed_s: float) -> float | None:
     if tally.asked < RATE_SAMPLES_MIN or elapsed_s <= 0:
         return None
     return tally.asked / elapsed_s
-
