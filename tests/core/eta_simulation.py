@@ -7,11 +7,12 @@ distribution of latencies known beforehand. The last one is what chance leaves t
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
+from itertools import pairwise
 from math import log
 from random import Random
 from statistics import fmean
 
-from capscan.core.eta import Load, Throughput, eta_s, settle
+from capscan.core.eta import Load, eta_s, settle
 from capscan.core.latency import WINDOW, Latencies, add
 from capscan.core.question import Pace
 
@@ -221,7 +222,7 @@ def _errors(run: Run, said: Iterable[tuple[float, float | None]]) -> list[float]
 
 
 def _steps(values: list[float]) -> list[float]:
-    return [after - before for before, after in zip(values, values[1:], strict=False)]
+    return [after - before for before, after in pairwise(values)]
 
 
 RATE_BOUND = Setting(300, lognormal(0.5, 0.6), items_per_s=10)
