@@ -14,7 +14,8 @@ from capscan.core.latency import Latencies, add
 from capscan.core.question import Pace
 from tests.core.eta_simulation import HEADER, SETTINGS, Score, row, score
 
-SEEDS = 6
+SEEDS = 24
+"""One run is off by as much as chance has it; fewer seeds would measure the seeds."""
 
 
 def latencies_of(*seconds: float) -> Latencies:
@@ -176,8 +177,8 @@ def shown(name: str) -> Score:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SETTINGS)
-def test_an_estimate_is_nearly_as_good_as_chance_leaves_it(name: str) -> None:
-    """Latencies known beforehand are little better than those that the run has seen."""
+def test_learning_the_latencies_costs_little(name: str) -> None:
+    """Against the same estimate by latencies known beforehand; the bound is a measured one."""
     of = shown(name)
 
     assert of.ours <= of.informed + 0.045
