@@ -9,14 +9,15 @@ from types import TracebackType
 from weakref import WeakValueDictionary
 
 from capscan.inference.gate import Gate
-from capscan.inference.protocols import Client, open_client
+from capscan.inference.protocol import ModelApi
+from capscan.inference.protocols import open_api
 from capscan.model import ProviderSpec
 
 
 class Connection:
     """One key at one endpoint, for one model. Entered by each question that uses it."""
 
-    def __init__(self, client: Client, gate: Gate, key: str | None) -> None:
+    def __init__(self, client: ModelApi, gate: Gate, key: str | None) -> None:
         self.client = client
         self.gate = gate
         self._key = key
@@ -67,4 +68,4 @@ class Connections:
             )
         else:
             gate.configure(spec.limits, adaptive=spec.adaptive, breaker=spec.circuit_breaker)
-        return Connection(open_client(spec, key), gate, key)
+        return Connection(open_api(spec, key), gate, key)
