@@ -1,9 +1,7 @@
 """When a run will be done: what must hold of any estimate, and how good it is in simulated runs."""
 
 from dataclasses import replace
-from functools import cache
 from math import isfinite
-from statistics import fmean
 
 import pytest
 from hypothesis import given
@@ -12,7 +10,7 @@ from hypothesis import strategies as st
 from capscan.core.eta import ETA_S_MAX, PRECISION, SAMPLES_MIN, Load, Throughput, eta_s, settle
 from capscan.core.latency import Latencies, add
 from capscan.core.question import Pace
-from tests.core.eta_simulation import HEADER, SETTINGS, Score, row, score
+from tests.core.eta_simulation import SETTINGS, score
 
 SEEDS = 24
 """One run is off by as much as chance has it; fewer seeds would measure the seeds."""
@@ -159,49 +157,21 @@ def test_a_closed_gate_begins_the_count_anew() -> None:
     assert settle(throughput, 2, pace=Pace(wait_s=5), parallelism=10, in_flight=8) == Throughput()
 
 
-# -- simulated runs: mean |predicted end - actual end| / makespan over 5 to 95 % of progress
-
-scored = cache(lambda name: score(SETTINGS[name], SEEDS))
-
-MODELLED = [
-    name for name in SETTINGS if name.startswith(("rate-bound", "concurrency-bound", "ramp"))
-]
-MANY = [name for name in MODELLED if name.endswith("1,000")]
+# -- simulated runs; benchmarks/bench_eta.py has all of them, over more seeds
 
 
-def shown(name: str) -> Score:
-    of = scored(name)
-    print(f"\n{HEADER}\n{row(name, of)}")  # noqa: T201
-    return of
+@pytest.mark.parametrize(
+    ("name", "error_max"), [("rate-bound, 300", 0.03), ("offline, API server 100/s", 0.02)]
+)
+def test_where_a_rate_is_the_bound_the_end_is_known_well(name: str, error_max: float) -> None:
+    """As a share of the makespan, from 5 to 95 % of progress; never empty there."""
+    of = score(SETTINGS[name], seeds=4)
 
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", SETTINGS)
-def test_learning_the_latencies_costs_little(name: str) -> None:
-    """Against the same estimate by latencies known beforehand; the bound is a measured one."""
-    of = shown(name)
-
-    assert of.ours <= of.informed + 0.045
+    assert of.ours <= error_max
     assert of.covered == 1
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", MODELLED)
-def test_an_estimate_beats_the_rule_of_three(name: str) -> None:
-    of = shown(name)
+def test_a_ramp_is_not_taken_for_a_steady_rate() -> None:
+    of = score(SETTINGS["ramp from 1, 300"], seeds=4)
 
-    assert of.ours < of.naive
-
-
-@pytest.mark.slow
-def test_a_run_of_a_thousand_is_known_to_a_twentieth() -> None:
-    errors = [scored(name).ours for name in MANY]
-
-    assert fmean(errors) <= 0.05
-    assert max(errors) <= 0.07
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in SETTINGS if "offline" in name])
-def test_the_offline_analysis_is_known_well(name: str) -> None:
-    assert scored(name).ours <= 0.02
+    assert of.ours < 0.25 * of.naive
