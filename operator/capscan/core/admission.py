@@ -301,9 +301,9 @@ def _refused(state: Admission, permit: Permit, sample: Sample, now_s: float) -> 
     if any(each.told_per_s for each in (state.requests, state.input_tokens, state.output_tokens)):
         return replace(
             state,
-            requests=quota.refused(state.requests, now_s),
-            input_tokens=quota.refused(state.input_tokens, now_s),
-            output_tokens=quota.refused(state.output_tokens, now_s),
+            requests=quota.refused(state.requests, permit.sent_at_s, now_s),
+            input_tokens=quota.refused(state.input_tokens, permit.sent_at_s, now_s),
+            output_tokens=quota.refused(state.output_tokens, permit.sent_at_s, now_s),
             learned=LearnedRate(),
         )
     pause_s = 0.0 if asked_s else max(0.0, until_s - now_s)
