@@ -15,7 +15,7 @@ RAMP = 2.0
 """Added by each answer on the way back to a limit that it had before."""
 WINDOW = 20
 """Overloads are counted among so many of the newest requests."""
-OVERLOADS = 4
+OVERLOADS = 3
 """Fewer of them are chance."""
 PROBE_PAUSE_S = 2.0
 PROBE_PAUSE_S_MAX = 60.0

@@ -93,7 +93,8 @@ def observe(
     there = max(0.0, told.remaining + rate_per_s * (now_s - sent_at_s) - since)
     level = min(buckets.level(quota.bucket, now_s), there)
     if _may_lift(quota, told, now_s):
-        kept = quota.headroom * (told.limit or 0) + HEADROOM_S * rate_per_s
+        # One request may have overtaken another on the way, and not be counted yet.
+        kept = quota.headroom * (told.limit or 0) + HEADROOM_S * rate_per_s + quota.bucket.largest
         level = max(level, min(told.remaining - since - kept, rate_per_s * WINDOW_S))
     return replace(quota, bucket=buckets.at_level(quota.bucket, level, now_s))
 
