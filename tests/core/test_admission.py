@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capscan.core import admission
+from capscan.core import admission, feedback
 from capscan.core.admission import Admission, Estimate, Outcome, Permit, Rules, Sample
 from capscan.model import Limits, ObservedLimit, ObservedLimits, Usage
 from capscan.model.provider import ApiProtocol, Circuit, CircuitBreaker
@@ -35,7 +35,7 @@ def opened(limits: Limits = UNLIMITED, protocol: ApiProtocol = OPENAI) -> Admiss
 def answered(state: Admission, sample: Sample = ANSWERED, now_s: float = 0.0) -> Admission:
     """One request, there and back at one instant."""
     state, permit = admission.admitted(state, ITEM, now_s)
-    return admission.returned(state, permit, sample, now_s)
+    return feedback.returned(state, permit, sample, now_s)
 
 
 SAMPLES = st.builds(
@@ -94,12 +94,12 @@ def test_any_order_of_events_conserves_permits_and_gets_on(
             assert now_s >= state.closed_until_s
         elif under_way:
             permit = under_way.pop(which % len(under_way))
-            state = admission.returned(state, permit, sample, now_s)
+            state = feedback.returned(state, permit, sample, now_s)
         assert state.in_flight == len(under_way)
         assert sum(permit.probe for permit in under_way) <= 1
 
     for permit in under_way:
-        state = admission.returned(state, permit, ANSWERED, now_s)
+        state = feedback.returned(state, permit, ANSWERED, now_s)
     assert state.in_flight == 0
     assert math.isfinite(admission.ready_s(state, ITEM, now_s))
 
@@ -124,7 +124,7 @@ def test_openai_charges_prompt_and_longest_answer_and_gives_nothing_back() -> No
 
     state, permit = admission.admitted(state, ITEM, 0.0)
     before = state.input_tokens
-    state = admission.returned(state, permit, Sample(Outcome.ANSWERED, Usage(1, 10, 0, 1)), 0.0)
+    state = feedback.returned(state, permit, Sample(Outcome.ANSWERED, Usage(1, 10, 0, 1)), 0.0)
     assert state.input_tokens == before
 
 
@@ -132,7 +132,7 @@ def test_anthropic_charges_prompt_and_answer_apart_and_settles() -> None:
     limits = Limits(input_tokens_per_minute=60_000, output_tokens_per_minute=60_000)
     state, permit = admission.admitted(opened(limits, ANTHROPIC), Estimate(1000, 500), 0.0)
     used = Usage(1, 1200, 900, 100)
-    state = admission.returned(state, permit, Sample(Outcome.ANSWERED, used), 0.0)
+    state = feedback.returned(state, permit, Sample(Outcome.ANSWERED, used), 0.0)
 
     assert state.input_tokens.bucket is not None
     assert state.output_tokens.bucket is not None
@@ -171,7 +171,7 @@ def test_429s_to_one_volley_are_one() -> None:
         state, permit = admission.admitted(state, ITEM, 1.0)
         permits.append(permit)
     for permit in permits:
-        state = admission.returned(state, permit, Sample(Outcome.REFUSED), 1.01)
+        state = feedback.returned(state, permit, Sample(Outcome.REFUSED), 1.01)
 
     assert state.closed_until_s == pytest.approx(2.01)
 
@@ -202,14 +202,14 @@ def test_what_was_sent_before_the_circuit_opened_counts_for_nothing() -> None:
     assert state.breaker.circuit is Circuit.OPEN
     before = state
 
-    state = admission.returned(state, late[0], DOWN, 0.1)
-    state = admission.returned(state, late[1], Sample(Outcome.OVERLOADED), 0.1)
+    state = feedback.returned(state, late[0], DOWN, 0.1)
+    state = feedback.returned(state, late[1], Sample(Outcome.OVERLOADED), 0.1)
     assert (state.breaker, state.permits) == (before.breaker, before.permits)
 
     state = answered(state, ANSWERED, now_s=2.0)
     before = state
-    state = admission.returned(state, late[2], DOWN, 3.0)
-    state = admission.returned(state, late[3], ANSWERED, 3.0)
+    state = feedback.returned(state, late[2], DOWN, 3.0)
+    state = feedback.returned(state, late[3], ANSWERED, 3.0)
     assert (state.breaker, state.permits) == (before.breaker, before.permits)
 
 
