@@ -1,7 +1,8 @@
 """What the gate is for, in numbers: the time a scan takes over the least it could take.
 
 The least is a bound that knows the provider's buckets and what it broke, and knows no end of a run
-in which the last item is slow or asked again. Virtual time, so that numbers are the same anywhere.
+in which the last item is slow or asked again: targets hold for the mean of the seeds, and such an
+end may cost one of them TAIL more. Virtual time, so that numbers are the same anywhere.
 """
 
 import math
@@ -9,7 +10,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from statistics import mean
 
 import anyio
 import pytest
@@ -26,22 +27,19 @@ from tests.inference.simulated import (
     items,
 )
 
-pytestmark = pytest.mark.anyio
-
 SEEDS = range(5)
 WORKERS = 64
 UNLIMITED = Limits()
 RPM_600 = Limits(requests_per_minute=600)
 LEARNT_AFTER_S = 5.0
+TAIL = 0.02
 
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    return virtual.BACKEND
+Make = Callable[[random.Random], SimulatedProvider]
 
 
 @dataclass(frozen=True)
 class Measured:
+    makespan_s: float
     ratio: float
     lost: int
     calls: int
@@ -68,15 +66,28 @@ def _permits(limits: Limits) -> float:
     return math.inf if limits.max_in_flight is None else limits.max_in_flight
 
 
-async def measured(
-    make: Callable[[random.Random], SimulatedProvider], limits: Limits, count: int, seed: int
-) -> Measured:
+def measured(make: Make, limits: Limits, count: int) -> list[Measured]:
+    """A run for each seed."""
+    backend, options = virtual.BACKEND
+    return [
+        anyio.run(_measured, make, limits, count, seed, backend=backend, backend_options=options)
+        for seed in SEEDS
+    ]
+
+
+def meets(runs: list[Measured], target: float) -> bool:
+    ratios = [run.ratio for run in runs]
+    return mean(ratios) <= target and max(ratios) <= target + TAIL
+
+
+async def _measured(make: Make, limits: Limits, count: int, seed: int) -> Measured:
     rng = random.Random(seed)
     provider = make(rng)
     gate = Gate(ApiProtocol.OPENAI, limits)
     run = await ask_all(gate, provider, items(count, rng), workers=WORKERS)
     assert gate.statistics().in_flight == 0
     return Measured(
+        makespan_s=run.makespan_s,
         ratio=run.makespan_s / least_s(provider, limits, count),
         lost=len(run.lost),
         calls=provider.counts["calls"],
@@ -95,7 +106,6 @@ def tpm_480k(rng: random.Random, *, headers: bool = True) -> SimulatedProvider:
     return SimulatedProvider(rng, tokens=Allowance(480_000), headers=headers)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize(
     ("make", "limits", "count"),
     [
@@ -105,17 +115,14 @@ def tpm_480k(rng: random.Random, *, headers: bool = True) -> SimulatedProvider:
         pytest.param(partial(rpm_600, burst=600.0), RPM_600, 900, id="a minute's burst"),
     ],
 )
-async def test_known_limits_are_met_exactly(
-    make: Callable[[random.Random], SimulatedProvider], limits: Limits, count: int, seed: int
-) -> None:
-    run = await measured(make, limits, count, seed)
+def test_known_limits_are_met_exactly(make: Make, limits: Limits, count: int) -> None:
+    runs = measured(make, limits, count)
 
-    assert run.lost == 0
-    assert run.rate_limited == 0
-    assert run.ratio <= 1.05
+    assert [run.lost for run in runs] == [0] * len(SEEDS)
+    assert sum(run.rate_limited for run in runs) == 0
+    assert meets(runs, 1.05)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize(
     ("make", "limits", "count"),
     [
@@ -132,51 +139,41 @@ async def test_known_limits_are_met_exactly(
         ),
     ],
 )
-async def test_unknown_and_wrong_limits_are_learnt(
-    make: Callable[[random.Random], SimulatedProvider], limits: Limits, count: int, seed: int
-) -> None:
-    run = await measured(make, limits, count, seed)
+def test_unknown_and_wrong_limits_are_learnt(make: Make, limits: Limits, count: int) -> None:
+    runs = measured(make, limits, count)
 
-    assert run.lost == 0
-    assert run.rate_limited <= 8
-    assert run.rate_limited_late == 0
-    assert run.ratio <= 1.06
+    assert [run.lost for run in runs] == [0] * len(SEEDS)
+    assert max(run.rate_limited for run in runs) <= 8
+    assert sum(run.rate_limited_late for run in runs) == 0
+    assert meets(runs, 1.06)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-async def test_tokens_that_only_refusals_tell_of_are_learnt_roughly(seed: int) -> None:
+def test_tokens_that_only_refusals_tell_of_are_learnt_roughly() -> None:
     """Items differ in size, and the burst holds three: requests a second say little of it."""
-    run = await measured(partial(tpm_480k, headers=False), UNLIMITED, 300, seed)
+    runs = measured(partial(tpm_480k, headers=False), UNLIMITED, 300)
 
-    assert run.lost == 0
-    assert run.rate_limited <= 8
-    assert run.ratio <= 1.25
+    assert [run.lost for run in runs] == [0] * len(SEEDS)
+    assert max(run.rate_limited for run in runs) <= 8
+    assert meets(runs, 1.25)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-async def test_limits_set_too_low_are_obeyed(seed: int) -> None:
+def test_limits_set_too_low_are_obeyed() -> None:
     """They are an order, whatever the provider says it would allow."""
-    run = await measured(rpm_600, Limits(requests_per_minute=60), 60, seed)
+    runs = measured(rpm_600, Limits(requests_per_minute=60), 60)
 
-    assert run.rate_limited == 0
-    assert run.ratio * least_s_of(60, 10.0) >= 59.0
-
-
-def least_s_of(count: int, rate_per_s: float) -> float:
-    return (count - 10) / rate_per_s + LATENCY_MEDIAN_S
+    assert sum(run.rate_limited for run in runs) == 0
+    assert all(59.0 <= run.makespan_s <= 64.0 for run in runs)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-async def test_overload_finds_the_most_that_is_taken_at_once(seed: int) -> None:
+def test_overload_finds_the_most_that_is_taken_at_once() -> None:
     make = partial(SimulatedProvider, in_flight_max=16)
-    run = await measured(make, UNLIMITED, 600, seed)
+    runs = measured(make, UNLIMITED, 600)
 
-    assert run.lost == 0
-    assert run.overloaded <= 0.03 * run.calls
-    assert run.ratio <= 1.10
+    assert [run.lost for run in runs] == [0] * len(SEEDS)
+    assert max(run.overloaded / run.calls for run in runs) <= 0.03
+    assert meets(runs, 1.10)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize(
     ("limits", "requests", "count"),
     [
@@ -184,22 +181,27 @@ async def test_overload_finds_the_most_that_is_taken_at_once(seed: int) -> None:
         pytest.param(RPM_600, 600, 300, id="by requests"),
     ],
 )
-async def test_an_outage_costs_little_more_than_its_time(
-    limits: Limits, requests: int | None, count: int, seed: int
+def test_an_outage_costs_little_more_than_its_time(
+    limits: Limits, requests: int | None, count: int
 ) -> None:
     def make(rng: random.Random) -> SimulatedProvider:
         allowance = None if requests is None else Allowance(requests)
         return SimulatedProvider(rng, requests=allowance, outage=(5.0, 13.0))
 
-    run = await measured(make, limits, count, seed)
+    runs = measured(make, limits, count)
 
-    assert run.lost == 0
-    assert run.wasted <= 20
-    assert run.ratio <= 1.08
+    assert [run.lost for run in runs] == [0] * len(SEEDS)
+    assert max(run.wasted for run in runs) <= 20
+    assert meets(runs, 1.08)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_two_flows_share_an_account_and_lose_nothing_by_it(seed: int) -> None:
+def test_two_flows_share_an_account_and_lose_nothing_by_it(seed: int) -> None:
+    backend, options = virtual.BACKEND
+    anyio.run(_two_flows, seed, backend=backend, backend_options=options)
+
+
+async def _two_flows(seed: int) -> None:
     rng = random.Random(seed)
     provider, gate = rpm_600(rng), Gate(ApiProtocol.OPENAI, RPM_600)
     spans_s: dict[str, float] = {}

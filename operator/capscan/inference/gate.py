@@ -2,9 +2,8 @@
 
 Breaker, rate and token budget, permit, call, and what came of it back into the limiter. One gate
 serves all scans that name the account, each its fair share. It decides nothing itself: who is
-next says `core/fair.py`, when the next may go `core/admission.py`, what an answer
-teaches `core/feedback.py`. Retrying what failed is the
-caller's, so that no permit is held asleep.
+next says `core/fair.py`, when the next may go `core/admission.py`, what an answer teaches
+`core/feedback.py`. Retrying what failed is the caller's, so that no permit is held asleep.
 """
 
 import math
