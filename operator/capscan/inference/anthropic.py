@@ -1,0 +1,111 @@
+"""Anthropic's Messages API: a forced tool call, whose input is the answer.
+
+Its `input_tokens` leave out what was read from and written to the cache; capscan's count them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import httpx2
+from pydantic import SecretStr
+
+from capscan.core.errors import AnswerRefused, ProviderUnusable
+from capscan.core.prompt import Prompt, answer_schema
+from capscan.inference.account import Account, key_in, open_account
+from capscan.inference.http import Json
+from capscan.inference.protocol import ReadLimits, Reply
+from capscan.inference.refusal import tokens
+from capscan.model import Usage
+from capscan.model.provider import ProviderSpec
+
+BASE_URL = "https://api.anthropic.com"
+VERSION = "2023-06-01"
+TOOL = "record_analysis"
+
+
+def request_body(model: str, prompt: Prompt, max_output_tokens: int) -> Json:
+    """Tools and system prompt are the same for every CRD: the cache holds them together."""
+    system = {"type": "text", "text": prompt.system, "cache_control": {"type": "ephemeral"}}
+    tool = {
+        "name": TOOL,
+        "description": "Record what the CustomResourceDefinition is for.",
+        "input_schema": answer_schema(),
+    }
+    return {
+        "model": model,
+        "max_tokens": max_output_tokens,
+        "tools": [tool],
+        "tool_choice": {"type": "tool", "name": TOOL},
+        "system": [system],
+        "messages": [{"role": m.role.value, "content": m.text} for m in prompt.messages],
+    }
+
+
+def usage_of(counts: object) -> Usage:
+    """Of one request, from the response's `usage`."""
+    cached = tokens(counts, "cache_read_input_tokens")
+    written = tokens(counts, "cache_creation_input_tokens")
+    return Usage(
+        requests=1,
+        input_tokens=tokens(counts, "input_tokens") + cached + written,
+        cached_input_tokens=cached,
+        output_tokens=tokens(counts, "output_tokens"),
+    )
+
+
+def read_message(message: Mapping[str, Any]) -> Reply:
+    """The tool's input; text where the model wrote some instead. Raises AnswerRefused."""
+    usage, stop = usage_of(message.get("usage")), message.get("stop_reason")
+    if stop == "refusal":
+        raise AnswerRefused("the model declined to answer", usage=usage)
+    content = message.get("content")
+    blocks = [b for b in content if isinstance(b, Mapping)] if isinstance(content, list) else []
+    inputs = (b.get("input") for b in blocks if b.get("type") == "tool_use")
+    called = next((i for i in inputs if isinstance(i, Mapping)), None)
+    text = "".join(b["text"] for b in blocks if isinstance(b.get("text"), str))
+    truncated = stop in ("max_tokens", "model_context_window_exceeded")
+    return Reply(text if called is None else called, usage, truncated=truncated)
+
+
+@dataclass(frozen=True, slots=True)
+class AnthropicApi:
+    """One account; a ModelApi."""
+
+    account: Account
+
+    @classmethod
+    def open(
+        cls,
+        spec: ProviderSpec,
+        api_key: SecretStr | None,
+        read_limits: ReadLimits,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> "AnthropicApi":
+        """Nothing is sent yet. Raises ProviderUnusable."""
+        key = key_in(api_key)
+        headers = {"anthropic-version": VERSION} | ({"x-api-key": key} if key else {})
+        return cls(open_account(spec, BASE_URL, headers, key, read_limits, transport))
+
+    async def send(self, prompt: Prompt, *, max_output_tokens: int) -> Reply:
+        """One request."""
+        body = request_body(self.account.model, prompt, max_output_tokens)
+        return await self.account.ask(f"{self._version}/messages", body, read_message)
+
+    async def check(self) -> None:
+        """Asks for the model's card."""
+        name = quote(self.account.model, safe="")
+        reply = await self.account.look(f"{self._version}/models/{name}")
+        error = self.account.refusals.of(reply)
+        if isinstance(error, ProviderUnusable) and error.reason == "ModelNotFound":
+            raise error
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self.account.aclose()
+
+    @property
+    def _version(self) -> str:
+        """People give the address with it, as for the other protocol, and without."""
+        return "" if self.account.http.base_url.endswith("/v1") else "/v1"
