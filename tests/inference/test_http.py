@@ -87,6 +87,29 @@ async def test_a_stale_connection_is_replaced_at_once() -> None:
     assert [r.split()[1] for r in server.requests] == [b"/v1/1", b"/v1/2", b"/v1/2"]
 
 
+async def test_the_other_stale_connections_are_passed_by() -> None:
+    """After a restart behind a load balancer, all of the pool's are: one repeat must do."""
+    together = asyncio.Barrier(3)
+
+    async def stale_three(connection: Connection) -> None:
+        await connection.request()
+        if connection.number <= 3:
+            await together.wait()
+            await connection.send(response())
+            await connection.request()
+        else:
+            await connection.send(response())
+
+    async with serving(stale_three) as server, client_of(server.spec()) as client:
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(client.post, "/1", {})
+        reply = await client.post("/2", {})
+
+    assert reply.status == 200
+    assert (server.connections, len(server.requests)) == (4, 5)
+
+
 async def test_a_fresh_connection_that_is_cut_is_not_tried_again() -> None:
     """It may have been asked, and may cost."""
 

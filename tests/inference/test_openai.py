@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from pydantic import SecretStr
 
@@ -189,6 +190,22 @@ async def test_requests_refused_together_take_one_step() -> None:
             group.start_soon(ask)
 
     assert client.dialect == Dialect(form=Form.OBJECT)
+
+
+async def test_a_late_refusal_takes_no_step_back() -> None:
+    """Of a request that was sent before others found out more."""
+    client = api(Wire([reply(400, REFUSED_FORMS[0])]))
+
+    async def ask() -> None:
+        with pytest.raises(Renegotiated):
+            await client.send(PROMPT, max_output_tokens=10)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(ask)
+        await anyio.lowlevel.checkpoint()
+        client.dialect = Dialect(form=Form.TEXT)
+
+    assert client.dialect == Dialect(form=Form.TEXT)
 
 
 async def test_text_is_the_last_resort() -> None:

@@ -25,7 +25,6 @@ class Route:
 
     host: str
     fresh: bool = False
-    answered: bool = False
 
     async def trace(self, event: str, info: dict[str, Any]) -> None:
         if event == "connection.connect_tcp.complete":
@@ -35,8 +34,6 @@ class Route:
             if peer and is_forbidden(str(peer[0])):
                 await stream.aclose()
                 raise forbidden(f"{self.host} ({peer[0]})")
-        elif event == "http11.receive_response_headers.complete":
-            self.answered = True
 
 
 class ProviderTransport(httpx2.AsyncBaseTransport):
@@ -57,7 +54,7 @@ class ProviderTransport(httpx2.AsyncBaseTransport):
         try:
             return await self._pooled.handle_async_request(request)
         except (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError):
-            if route.fresh or route.answered:
+            if route.fresh:
                 raise
         return await self._unpooled.handle_async_request(request)
 
