@@ -64,7 +64,7 @@ def test_the_examples_are_answers() -> None:
     """What models imitate must be readable itself."""
     examples = [line for line in SYSTEM.splitlines() if line.startswith('{"')]
 
-    assert [read_answer(line).confidence for line in examples] == [0.95, 0.2]
+    assert [read_answer(line).confidence for line in examples] == [0.95, 0.95, 0.2]
 
 
 def test_the_system_prompt_names_every_field() -> None:

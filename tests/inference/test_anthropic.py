@@ -115,7 +115,11 @@ async def test_the_tools_input_is_the_answer() -> None:
         pytest.param([TOOL_USE | {"input": {}}], "max_tokens", {}, True, id="cut off"),
         pytest.param([TOOL_USE], "model_context_window_exceeded", ANSWER, True, id="no room"),
         pytest.param([], "end_turn", "", False, id="nothing"),
-        pytest.param([1, {"type": "tool_use", "input": "x"}], "tool_use", "", False, id="odd"),
+        pytest.param([1, TOOL_USE | {"input": "{}"}], "tool_use", "{}", False, id="a string"),
+        pytest.param(
+            [TOOL_USE | {"input": [{"a": 1}]}], "tool_use", '[{"a": 1}]', False, id="list"
+        ),
+        pytest.param([{"type": "tool_use"}], "tool_use", "", False, id="no input"),
     ],
 )
 async def test_other_answers_are_handed_on(

@@ -59,6 +59,16 @@ point in time. Its CSI driver creates the snapshot, from which new volumes can b
 "useCase": "When the data of a stateful workload has to be saved before a risky change, or copied \
 to a new volume.", "confidence": 0.95}
 
+Example, for a CRD named "clusters.postgresql.cnpg.io":
+{"capabilities": ["Run a highly available PostgreSQL cluster", "Scale read replicas", "Back up \
+databases to object storage", "Recover a cluster to a point in time", "Create databases and roles \
+declaratively"], "providers": ["PostgreSQL", "CloudNativePG"], "abstractions": \
+["database cluster", "primary and replicas", "failover", "backup", "point-in-time recovery"], \
+"complexity": "high", "description": "A PostgreSQL cluster of one primary and its replicas. The \
+operator creates the instances, keeps them replicating and promotes a replica when the primary is \
+lost.", "useCase": "When an application needs a relational database inside the cluster that \
+survives the loss of a node and can be restored.", "confidence": 0.95}
+
 Example, for a CRD named "foos.internal.example.com" whose only fields are "spec.size" (integer)
 and "spec.mode" (string), without descriptions:
 {"capabilities": ["Declare a Foo of a given size and mode"], "providers": [], \

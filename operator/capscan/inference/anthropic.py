@@ -3,6 +3,7 @@
 Its `input_tokens` leave out what was read from and written to the cache; capscan's count them.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -62,11 +63,15 @@ def read_message(message: Mapping[str, Any]) -> Reply:
         raise AnswerRefused("the model declined to answer", usage=usage)
     content = message.get("content")
     blocks = [b for b in content if isinstance(b, Mapping)] if isinstance(content, list) else []
-    inputs = (b.get("input") for b in blocks if b.get("type") == "tool_use")
-    called = next((i for i in inputs if isinstance(i, Mapping)), None)
+    called = next((b.get("input") for b in blocks if b.get("type") == "tool_use"), None)
     text = "".join(b["text"] for b in blocks if isinstance(b.get("text"), str))
     truncated = stop in ("max_tokens", "model_context_window_exceeded")
-    return Reply(text if called is None else called, usage, truncated=truncated)
+    return Reply(text if called is None else _answer(called), usage, truncated=truncated)
+
+
+def _answer(called: object) -> str | Mapping[str, Any]:
+    """Gateways hand on what a model made of the schema: a list, or JSON in a string."""
+    return called if isinstance(called, str | Mapping) else json.dumps(called)
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,8 +101,8 @@ class Refusals:
         """None for a reply that may be an answer."""
         if reply.status < 300 and not reply.is_web_page:
             return self._in_body(reply)
-        said = said_in(reply.json())
-        return self._error(reply, said or Said(reply.body[:400].decode(errors="replace")))
+        text = reply.body[:400].decode(errors="replace")
+        return self._error(reply, said_in(reply.json()) or Said(text, text))
 
     def _in_body(self, reply: HttpReply) -> CapscanError | None:
         """Of an error that came as a 200: gateways do that when the provider behind them fails."""
@@ -112,7 +112,7 @@ class Refusals:
         error = value["error"]
         code = error.get("code") if isinstance(error, Mapping) else None
         status = code if isinstance(code, int) and 400 <= code < 600 else 500
-        return self._error(HttpReply(status, {}, b""), said_in(value) or Said(str(error)[:400]))
+        return self._error(HttpReply(status, {}, b""), said_in(value) or Said())
 
     def _error(self, reply: HttpReply, said: Said) -> CapscanError:
         quote = self.quoted(said.message)
