@@ -14,7 +14,7 @@ from capscan.core.errors import (
 )
 from capscan.core.prompt import answer_schema, repair_prompt
 from capscan.inference.anthropic import AnthropicApi
-from capscan.inference.protocol import Reply
+from capscan.inference.protocol import Renegotiated, Reply
 from capscan.model import Usage
 from capscan.model.completion import ObservedLimit, ObservedLimits
 from tests.inference.wire import ANSWER, KEY, PROMPT, Wire, read_limits, reply, spec
@@ -175,6 +175,23 @@ async def test_errors_are_told_apart(status: int, kind: str, text: str, reason: 
 
     assert getattr(found, "reason", "") == reason
     assert text in str(found)
+
+
+async def test_a_model_that_cannot_be_forced_gets_the_choice() -> None:
+    """From then on; its text is read as well as a tool's input."""
+    no = error("invalid_request_error", "tool_choice: this model does not support forced tool use")
+    text = {"type": "text", "text": "{}"}
+    client = api(wire := Wire([reply(400, no), reply(body=message(text))]))
+    with pytest.raises(Renegotiated) as refused:
+        await client.send(PROMPT, max_output_tokens=10)
+    found = await client.send(PROMPT, max_output_tokens=10)
+
+    assert refused.value.usage == Usage(requests=1)
+    assert found.answer == "{}"
+    assert [body["tool_choice"] for body in wire.bodies] == [
+        {"type": "tool", "name": "record_analysis"},
+        {"type": "auto"},
+    ]
 
 
 async def test_errors_carry_what_the_response_said_of_limits() -> None:

@@ -1,22 +1,22 @@
-"""Anthropic's Messages API: a forced tool call, whose input is the answer.
+"""Anthropic's Messages API: a tool call whose input is the answer, forced where the model lets it be.
 
+Models that always think do not; they get the choice, and the system prompt asks for JSON anyway.
 Its `input_tokens` leave out what was read from and written to the cache; capscan's count them.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 import httpx2
 from pydantic import SecretStr
 
-from capscan.core.errors import AnswerRefused, ProviderUnusable
+from capscan.core.errors import AnswerRefused, ProviderUnusable, RequestRejected
 from capscan.core.prompt import Prompt, answer_schema
 from capscan.inference.account import Account, key_in, open_account
 from capscan.inference.http import Json
-from capscan.inference.protocol import ReadLimits, Reply
+from capscan.inference.protocol import ReadLimits, Renegotiated, Reply
 from capscan.inference.refusal import tokens
 from capscan.model import Usage
 from capscan.model.provider import ProviderSpec
@@ -26,7 +26,9 @@ VERSION = "2023-06-01"
 TOOL = "record_analysis"
 
 
-def request_body(model: str, prompt: Prompt, max_output_tokens: int) -> Json:
+def request_body(
+    model: str, prompt: Prompt, max_output_tokens: int, *, forces_tool: bool = True
+) -> Json:
     """Tools and system prompt are the same for every CRD: the cache holds them together."""
     system = {"type": "text", "text": prompt.system, "cache_control": {"type": "ephemeral"}}
     tool = {
@@ -38,7 +40,7 @@ def request_body(model: str, prompt: Prompt, max_output_tokens: int) -> Json:
         "model": model,
         "max_tokens": max_output_tokens,
         "tools": [tool],
-        "tool_choice": {"type": "tool", "name": TOOL},
+        "tool_choice": {"type": "tool", "name": TOOL} if forces_tool else {"type": "auto"},
         "system": [system],
         "messages": [{"role": m.role.value, "content": m.text} for m in prompt.messages],
     }
@@ -74,11 +76,12 @@ def _answer(called: object) -> str | Mapping[str, Any]:
     return called if isinstance(called, str | Mapping) else json.dumps(called)
 
 
-@dataclass(frozen=True, slots=True)
 class AnthropicApi:
-    """One account; a ModelApi."""
+    """One account; a ModelApi that remembers whether its model can be made to use a tool."""
 
-    account: Account
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._forces_tool = True
 
     @classmethod
     def open(
@@ -94,23 +97,30 @@ class AnthropicApi:
         return cls(open_account(spec, BASE_URL, headers, key, read_limits, transport))
 
     async def send(self, prompt: Prompt, *, max_output_tokens: int) -> Reply:
-        """One request."""
-        body = request_body(self.account.model, prompt, max_output_tokens)
-        return await self.account.ask(f"{self._version}/messages", body, read_message)
+        """One request; raises Renegotiated where the next one will be another."""
+        forces = self._forces_tool
+        body = request_body(self._account.model, prompt, max_output_tokens, forces_tool=forces)
+        try:
+            return await self._account.ask(f"{self._version}/messages", body, read_message)
+        except RequestRejected as error:
+            if not (forces and "tool_choice" in error.message):
+                raise
+            self._forces_tool = False
+            raise Renegotiated.after(error) from error
 
     async def check(self) -> None:
         """Asks for the model's card."""
-        name = quote(self.account.model, safe="")
-        reply = await self.account.look(f"{self._version}/models/{name}")
-        error = self.account.refusals.of(reply)
+        name = quote(self._account.model, safe="")
+        reply = await self._account.look(f"{self._version}/models/{name}")
+        error = self._account.refusals.of(reply)
         if isinstance(error, ProviderUnusable) and error.reason == "ModelNotFound":
             raise error
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self.account.aclose()
+        await self._account.aclose()
 
     @property
     def _version(self) -> str:
         """People give the address with it, as for the other protocol, and without."""
-        return "" if self.account.http.base_url.endswith("/v1") else "/v1"
+        return "" if self._account.http.base_url.endswith("/v1") else "/v1"

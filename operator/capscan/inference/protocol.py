@@ -36,6 +36,11 @@ class Renegotiated(InferenceError):
     reason = "RequestRejected"
     retryable = True
 
+    @classmethod
+    def after(cls, error: InferenceError) -> "Renegotiated":
+        """With all that the refusal said."""
+        return cls(error.message, usage=error.usage, observed=error.observed)
+
 
 class ModelApi(Protocol):
     """One account and model, over one HTTP API."""
