@@ -1,7 +1,7 @@
 """Anthropic's Messages API: a tool call whose input is the answer, forced where the model lets it be.
 
-Models that always think do not; they get the choice, and the system prompt asks for JSON anyway.
-Its `input_tokens` leave out what was read from and written to the cache; capscan's count them.
+Models that always think do not; they get the choice, and the prompt asks for JSON anyway. Its
+`input_tokens` leave out what was read from and written to the cache; capscan's count it.
 """
 
 import json
