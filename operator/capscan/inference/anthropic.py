@@ -1,7 +1,7 @@
-"""Anthropic's Messages API: a tool call whose input is the answer, forced where the model lets it be.
+"""Anthropic's Messages API: the input of a forced tool call is the answer.
 
-Models that always think do not; they get the choice, and the prompt asks for JSON anyway. Its
-`input_tokens` leave out what was read from and written to the cache; capscan's count it.
+Models that always think cannot be forced: they get the choice, and the prompt asks for JSON anyway.
+The API's `input_tokens` leave out what was read from and written to the cache; capscan's count it.
 """
 
 import json
