@@ -15,7 +15,7 @@ from capscan.core.errors import (
     ProviderUnavailable,
     RateLimited,
 )
-from capscan.core.retry import retry_delay_s
+from capscan.core.retry import backoff_s, worth_retrying
 from capscan.inference.gate import Gate, Turn
 from capscan.model import ObservedLimit, ObservedLimits, Usage
 
@@ -178,11 +178,10 @@ async def ask_all(
             try:
                 await gate.ask(turn, lambda: provider(item))
             except InferenceError as error:
-                delay_s = retry_delay_s(error, attempt, ATTEMPTS, rng.random())
-                if delay_s is None:
+                if not worth_retrying(error, attempt, ATTEMPTS):
                     run.lost.append(error)
                     return
-                await anyio.sleep(delay_s)
+                await anyio.sleep(backoff_s(error, attempt, rng.random()))
             else:
                 return
 

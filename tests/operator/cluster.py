@@ -69,7 +69,7 @@ class Cluster:
                 "apiVersion": "capscan.dev/v1alpha1",
                 "kind": "InferenceProvider",
                 "metadata": {"name": full},
-                "spec": {"protocol": "Anthropic", "model": "claude-sonnet-4-5"} | spec,
+                "spec": {"protocol": "Anthropic", "model": "claude-haiku-4-5"} | spec,
             }
         )
         if full not in self.providers:

@@ -41,7 +41,7 @@ class Tally:
     """Since when, by the clock of the event loop; the oldest first."""
     usage: Usage = NO_USAGE
     """What all requests of the run cost, failed ones too."""
-    latencies: Latencies = Latencies()
+    latencies: Latencies = field(default_factory=Latencies)
     """Of requests that the provider worked on, as far as this process saw them."""
     retried: int = 0
     """Of these, how many did not settle their item."""

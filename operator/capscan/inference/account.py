@@ -14,7 +14,7 @@ from capscan.core.errors import InferenceError, InferenceTimeout
 from capscan.core.pricing import price
 from capscan.core.prompt import PROMPT_VERSION, Prompt, estimated_tokens, first_prompt
 from capscan.core.question import Pace, Question
-from capscan.inference.asking import ANSWER_TOKENS_USUAL, analyse
+from capscan.inference.asking import analyse
 from capscan.inference.connection import Connection, Connections
 from capscan.inference.gate import GateStatistics, Turn
 from capscan.inference.protocol import Reply
@@ -22,6 +22,9 @@ from capscan.model import Completion, ProviderSpec, SecretKeyRef, Usage
 from capscan.model.duration import format_duration
 
 ReadKey = Callable[[SecretKeyRef], Awaitable[str]]
+
+ANSWER_TOKENS_USUAL = 300
+"""What an analysis takes, for estimates."""
 
 KEY_AGE_MAX_S = 60.0
 """A key that is older is read again before it is used, so that a rotated one is picked up."""

@@ -58,7 +58,7 @@ class Connections:
         self._gates: WeakValueDictionary[tuple[str, ...], Gate] = WeakValueDictionary()
 
     def open(self, spec: ProviderSpec, key: str | None) -> Connection:
-        """Nothing is sent yet. Raises ProviderUnusable where address or certificates will not do."""
+        """Nothing is sent yet. Raises ProviderUnusable over an address or a certificate."""
         account = hashlib.sha256((key or "").encode()).hexdigest()
         place = (spec.protocol, spec.base_url, account, spec.model)
         gate = self._gates.get(place)

@@ -11,13 +11,15 @@ from capscan.inference.openai import OpenAIApi
 from capscan.inference.protocol import ModelApi
 from capscan.model import ApiProtocol, ObservedLimits, ProviderSpec
 
-_APIS = {ApiProtocol.ANTHROPIC: AnthropicApi, ApiProtocol.OPENAI: OpenAIApi}
-
 
 def open_api(spec: ProviderSpec, key: str | None) -> ModelApi:
     """Nothing is sent yet. Raises ProviderUnusable where address or certificates will not do."""
     api_key = None if key is None else SecretStr(key)
-    return _APIS[spec.protocol].open(spec, api_key, read_limits)
+    match spec.protocol:
+        case ApiProtocol.ANTHROPIC:
+            return AnthropicApi.open(spec, api_key, read_limits)
+        case ApiProtocol.OPENAI:
+            return OpenAIApi.open(spec, api_key, read_limits)
 
 
 def read_limits(headers: Mapping[str, str]) -> tuple[ObservedLimits | None, float | None]:
