@@ -157,6 +157,8 @@ def error(kind: str, text: str) -> dict[str, Any]:
          "InsufficientQuota"),
         (400, "invalid_request_error", "prompt is too long: 210000 tokens > 200000 maximum",
          "ContextTooLong"),
+        (400, "invalid_request_error", "Output blocked by content filtering policy",
+         "AnswerRefused"),
         (401, "authentication_error", "invalid x-api-key", "InvalidCredentials"),
         (403, "permission_error", "not allowed", "InvalidCredentials"),
         (404, "not_found_error", "model: model-1", "ModelNotFound"),

@@ -30,6 +30,8 @@ from capscan.inference.http import HttpReply
 from capscan.model import Usage
 
 _QUOTE_CHARS_MAX = 240
+_SECRET_CHARS_MIN = 8
+"""Shorter keys are placeholders for local servers, and words like any other."""
 
 _QUOTA = re.compile(
     r"insufficient_quota|credit balance is too low|billing_hard_limit|insufficient balance"
@@ -42,7 +44,7 @@ _CONTEXT = re.compile(
     r"|max_model_len|request_too_large",
     re.IGNORECASE,
 )
-_FILTER = re.compile(r"content_filter|content management policy|content_policy", re.IGNORECASE)
+_FILTER = re.compile(r"content[_ ](?:filter|management policy|policy)", re.IGNORECASE)
 _MODEL = re.compile(
     r"model_not_found|deploymentnotfound|deployment .*does not exist|invalid model\b"
     r"|not a valid model|unknown model|model\b.{0,300}\b(?:not found|not exist)"
@@ -123,7 +125,8 @@ class Refusals:
 
     def quoted(self, text: str) -> str:
         """Short, on one line, without the key."""
-        text = text.replace(self.secret, "***") if self.secret else text
+        if len(self.secret) >= _SECRET_CHARS_MIN:
+            text = text.replace(self.secret, "***")
         return shorten(clean(text[:4000]), _QUOTE_CHARS_MAX)
 
     def _unusable(self, reply: HttpReply, said: Said, quote: str) -> ProviderUnusable | None:
@@ -154,7 +157,8 @@ class Refusals:
             did = f"answers with a web page ({reply.status})"
         else:
             did = f"knows no such path ({reply.status})"
-        return f"{self.base_url} {did}; is spec.baseURL right, and does it end in /v1?"
+        ending = "" if "/v1" in self.base_url else ", and should it end in /v1"
+        return f"{self.base_url} {did}; is spec.baseURL right{ending}?"
 
     def _passing(self, status: int, said: Said, quote: str) -> InferenceError:
         text = f"the provider answered {status}" + (f": {quote}" if quote else "")
