@@ -274,6 +274,7 @@ async def test_an_address_that_leads_astray_says_so() -> None:
     assert "redirects to https://login.example.com, which" in str(moved)
     assert str(moved).endswith("is spec.baseURL right?")
     assert "token" not in str(moved)
+    assert "redirects, which" in str(await raised(301, "", location="http://[x"))
 
 
 async def test_what_the_provider_says_is_quoted_safely() -> None:
