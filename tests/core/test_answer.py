@@ -110,13 +110,19 @@ def test_an_answer_cut_off_is_read_if_it_says_enough() -> None:
         pytest.param([{"name": "Issue", "why": "x"}, 7, None, ["y"]], ["Issue"], id="objects"),
         pytest.param(["Issue", "issue", " ISSUE "], ["Issue"], id="repeated"),
         pytest.param(["None", "n/a", "", "Unknown."], [], id="nothing"),
-        pytest.param(None, [], id="null"),
         pytest.param([f"Do {n}" for n in range(99)], [f"Do {n}" for n in range(16)], id="too many"),
     ],
 )
 def test_lists_are_put_in_order(value: Any, read: list[str]) -> None:
     """Whatever way the model wrote them down."""
     assert read_answer(answer(capabilities=value)).capabilities == read
+
+
+def test_lists_that_are_missing_are_empty_but_for_capabilities() -> None:
+    """An answer without those has missed the question."""
+    assert read_answer(answer(providers=..., abstractions=None)).providers == []
+    with pytest.raises(InvalidAnswer, match="no capabilities"):
+        read_answer(answer(capabilities=None))
 
 
 def test_names_in_one_string_are_told_apart_at_commas() -> None:
@@ -178,6 +184,7 @@ def test_any_text_is_an_analysis_or_an_invalid_answer(text: str) -> None:
 
 
 SOUND = {
+    "capabilities": st.lists(st.text()),
     "complexity": st.sampled_from(Complexity),
     "description": st.text(min_size=1),
     "useCase": st.text(min_size=1),

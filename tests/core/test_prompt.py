@@ -94,6 +94,13 @@ def test_a_repair_keeps_the_question() -> None:
     assert "confidence is 7, not a number from 0 to 1. Answer again" in repaired.messages[2].text
 
 
+@given(st.text(alphabet=st.characters(exclude_categories=())))
+def test_any_answer_can_be_shown(answer: str) -> None:
+    """Halves of surrogate pairs as well: the prompt goes out in UTF-8."""
+    for message in repair_prompt(first_prompt(DIGEST), answer, "empty").messages:
+        assert message.text.encode() != b""
+
+
 def test_an_empty_answer_can_be_shown() -> None:
     """No API takes an empty turn."""
     assert repair_prompt(first_prompt(DIGEST), " \n", "empty").messages[1].text == "(nothing)"

@@ -116,9 +116,8 @@ async def test_the_tools_input_is_the_answer() -> None:
         pytest.param([TOOL_USE], "model_context_window_exceeded", ANSWER, True, id="no room"),
         pytest.param([], "end_turn", "", False, id="nothing"),
         pytest.param([1, TOOL_USE | {"input": "{}"}], "tool_use", "{}", False, id="a string"),
-        pytest.param(
-            [TOOL_USE | {"input": [{"a": 1}]}], "tool_use", '[{"a": 1}]', False, id="list"
-        ),
+        pytest.param([TOOL_USE | {"input": [{"a": 1}]}], "tool_use", {"a": 1}, False, id="list"),
+        pytest.param([TOOL_USE | {"input": []}], "tool_use", "", False, id="empty list"),
         pytest.param([{"type": "tool_use"}], "tool_use", "", False, id="no input"),
     ],
 )
@@ -157,6 +156,8 @@ def error(kind: str, text: str) -> dict[str, Any]:
          "InsufficientQuota"),
         (400, "invalid_request_error", "prompt is too long: 210000 tokens > 200000 maximum",
          "ContextTooLong"),
+        (400, "invalid_request_error", "Output blocked by content filtering policy",
+         "AnswerRefused"),
         (401, "authentication_error", "invalid x-api-key", "InvalidCredentials"),
         (403, "permission_error", "not allowed", "InvalidCredentials"),
         (404, "not_found_error", "model: model-1", "ModelNotFound"),

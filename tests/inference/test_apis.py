@@ -8,11 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from capscan.core.answer import read_answer
 from capscan.core.errors import InferenceError, ProviderUnusable
 from capscan.inference import anthropic, openai
 from capscan.inference.apis import open_api
 from capscan.inference.http import HttpReply
+from capscan.inference.protocol import ModelApi
 from capscan.inference.refusal import Refusals
+from capscan.model import Analysis
 from capscan.model.provider import ApiProtocol
 from tests.inference.wire import KEY, PROMPT, Wire, read_limits, reply, spec
 
@@ -55,6 +58,26 @@ def test_a_spec_that_cannot_be_is_refused(protocol: str, wrong: dict[str, str]) 
 
     assert raised.value.reason == "InvalidProvider"
     assert f"spec.{next(iter(wrong))}" in str(raised.value)
+
+
+@every_api
+@pytest.mark.anyio
+@pytest.mark.parametrize("field", ["error", "content", "choices"])
+@pytest.mark.parametrize("status", [200, 400])
+async def test_nesting_without_end_is_an_error_like_others(
+    protocol: str, field: str, status: int
+) -> None:
+    """Within what JSON's parser takes, and beyond."""
+    for depth in (*range(800, 1000, 7), 100_000):
+        wire = Wire([reply(status, f'{{"{field}": ' + "[" * depth + "]" * depth + "}")])
+        api = open_api(spec(protocol), None, read_limits, wire.transport)
+        with pytest.raises(InferenceError) as raised:
+            await _read(api)
+        assert len(raised.value.message) < 400
+
+
+async def _read(api: ModelApi) -> Analysis:
+    return read_answer((await api.send(PROMPT, max_output_tokens=10)).answer)
 
 
 WORDS = st.sampled_from(

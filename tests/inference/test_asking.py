@@ -31,7 +31,7 @@ DIGEST = "name: widgets\nkind: Widget\nfields:\n  size integer\n  colour string\
 COST = Usage(requests=1, input_tokens=100, output_tokens=10)
 GOOD = Reply(json.dumps(ANSWER), COST)
 BAD = Reply('{"description": "A widget."}', COST, ObservedLimits())
-PROBLEM = "the answer has no complexity, useCase, confidence"
+PROBLEM = "the answer has no capabilities, complexity, useCase, confidence"
 
 
 @dataclass

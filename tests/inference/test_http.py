@@ -257,13 +257,13 @@ async def test_nobody_listening_is_unavailable() -> None:
             await client.get("/")
 
 
-async def test_a_name_that_dns_does_not_know_is_named() -> None:
+async def test_a_name_that_is_not_resolved_is_named() -> None:
     """A typing error is seen at once, and an outage of DNS passes."""
     spec = ProviderSpec.model_validate(
         {"protocol": "OpenAI", "model": "m", "baseURL": "http://no-such-host.invalid/v1"}
     )
     async with client_of(spec) as client:
-        with pytest.raises(ProviderUnavailable, match=r"DNS knows no host no-such-host\.invalid"):
+        with pytest.raises(ProviderUnavailable, match=r"the name no-such-host\.invalid cannot"):
             await client.get("/")
 
 
@@ -391,6 +391,16 @@ async def test_tls_to_a_server_without_it_is_told_apart() -> None:
                 await client.get("/")
 
     assert raised.value.reason == "InvalidProvider"
+
+
+async def test_tls_that_breaks_off_is_unavailable(pki: Pki) -> None:
+    """As a server does while it restarts."""
+    context = pki.context()
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("AES128-SHA")  # none that a client takes today
+    async with serving(answer_all, context) as server, client_of(server.spec()) as client:
+        with pytest.raises(ProviderUnavailable, match="no TLS connection to"):
+            await client.get("/")
 
 
 async def test_a_client_is_quickly_made() -> None:

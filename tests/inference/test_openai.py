@@ -265,12 +265,16 @@ async def test_errors_are_told_apart(status: int, body: Any, reason: str) -> Non
 
 async def test_an_address_that_leads_astray_says_so() -> None:
     """With the usual mistake."""
-    page = await raised(200, "<!DOCTYPE html>", content_type="text/html")
+    wire = Wire([reply(200, "Please sign in", content_type="text/html")])
+    with pytest.raises(ProviderUnusable) as page:
+        await api(wire, baseURL="https://models.example.com").send(PROMPT, max_output_tokens=10)
     moved = await raised(301, "", location="https://login.example.com/?token=x")
 
-    assert "answers with a web page (200); is spec.baseURL right, and does it end" in str(page)
+    assert "a web page (200); is spec.baseURL right, and should it end in /v1?" in str(page.value)
     assert "redirects to https://login.example.com, which" in str(moved)
+    assert str(moved).endswith("is spec.baseURL right?")
     assert "token" not in str(moved)
+    assert "redirects, which" in str(await raised(301, "", location="http://[x"))
 
 
 async def test_what_the_provider_says_is_quoted_safely() -> None:

@@ -21,6 +21,8 @@ ANSWER_CHARS_MAX = 128 * 1024
 """Looked at of an answer, the thoughts before it not counted; the largest Analysis has 5,000."""
 
 _WRAPPERS_MAX = 4
+_CLEANED_CHARS_MAX = 8_000
+"""Of one text; what is kept of it is ten times shorter."""
 _OUT_OF_REACH = 0.1
 """A confidence this far outside 0 to 1 is another scale, not a slip."""
 
@@ -109,7 +111,8 @@ def _named(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _required(name: str) -> bool:
-    return bool(_SCHEMA[name].get("type") != "array")
+    """No providers may mean that there are none; no capabilities, that the question was missed."""
+    return name not in ("providers", "abstractions")
 
 
 def _sentence(fields: Mapping[str, Any], name: str) -> str:
@@ -185,7 +188,9 @@ def clean(raw: str) -> str:
     unassigned characters, so that what one reads is what is there.
     """
     kept = "".join(
-        char for char in _TERMINAL.sub("", raw) if unicodedata.category(char) not in _UNSAFE
+        char
+        for char in _TERMINAL.sub("", raw[:_CLEANED_CHARS_MAX])
+        if unicodedata.category(char) not in _UNSAFE
     )
     return fold(kept)
 

@@ -119,7 +119,9 @@ def first_prompt(digest_text: str) -> Prompt:
 
 def repair_prompt(prompt: Prompt, answer: str, problem: str) -> Prompt:
     """Show the model its answer and what is wrong with it."""
-    shown = answer.strip()[:_QUOTED_CHARS_MAX].strip() or "(nothing)"
+    # No request can carry the half of a surrogate pair, which JSON lets a model write.
+    sound = answer[: 2 * _QUOTED_CHARS_MAX].encode(errors="replace").decode()
+    shown = sound.strip()[:_QUOTED_CHARS_MAX].strip() or "(nothing)"
     demand = (
         f"That answer could not be used: {problem.rstrip('.')}. Answer again with the one JSON "
         "object that was asked for, and nothing else."

@@ -4,7 +4,6 @@ Models that always think cannot be forced: they get the choice, and the prompt a
 The API's `input_tokens` leave out what was read from and written to the cache; capscan's count it.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -72,8 +71,10 @@ def read_message(message: Mapping[str, Any]) -> Reply:
 
 
 def _answer(called: object) -> str | Mapping[str, Any]:
-    """Gateways hand on what a model made of the schema: a list, or JSON in a string."""
-    return called if isinstance(called, str | Mapping) else json.dumps(called)
+    """Gateways hand on what a model made of the schema: a list of it, or JSON in a string."""
+    if isinstance(called, list):
+        called = called[0] if called else ""
+    return called if isinstance(called, str | Mapping) else ""
 
 
 class AnthropicApi:

@@ -92,5 +92,9 @@ class _Asking:
 
 
 def _text(reply: Reply) -> str:
-    answer = reply.answer
-    return answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
+    if isinstance(reply.answer, str):
+        return reply.answer
+    try:
+        return json.dumps(reply.answer, ensure_ascii=False)
+    except RecursionError:
+        return ""

@@ -26,7 +26,7 @@ def translated(error: Exception, base_url: str) -> CapscanError:
     url = httpx2.URL(base_url)
     host = url.netloc.decode()
     if _caused_by(error, socket.gaierror):
-        return ProviderUnavailable(f"DNS knows no host {url.host}")
+        return ProviderUnavailable(f"the name {url.host} cannot be resolved")
     if tls := _caused_by(error, ssl.SSLError):
         return _of_tls(tls, host)
     match error:

@@ -4,6 +4,7 @@ Statuses say most of it; the words are looked at where providers use one status 
 Their texts are quoted short and safe to print, and never with the key in them.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,6 +31,9 @@ from capscan.inference.http import HttpReply
 from capscan.model import Usage
 
 _QUOTE_CHARS_MAX = 240
+_SEARCHED_CHARS_MAX = 4_000
+_SECRET_CHARS_MIN = 8
+"""Shorter keys are placeholders for local servers, and words like any other."""
 
 _QUOTA = re.compile(
     r"insufficient_quota|credit balance is too low|billing_hard_limit|insufficient balance"
@@ -42,7 +46,7 @@ _CONTEXT = re.compile(
     r"|max_model_len|request_too_large",
     re.IGNORECASE,
 )
-_FILTER = re.compile(r"content_filter|content management policy|content_policy", re.IGNORECASE)
+_FILTER = re.compile(r"content[_ ](?:filter|management policy|policy)", re.IGNORECASE)
 _MODEL = re.compile(
     r"model_not_found|deploymentnotfound|deployment .*does not exist|invalid model\b"
     r"|not a valid model|unknown model|model\b.{0,300}\b(?:not found|not exist)"
@@ -67,8 +71,12 @@ class Said:
     """What the body of an error says, in whatever of the usual shapes."""
 
     message: str = ""
-    words: str = ""
-    """Its codes and types, and the message."""
+    codes: str = ""
+
+    @property
+    def words(self) -> str:
+        """What is searched: some say it in a code, some in the message."""
+        return f"{self.codes} {self.message}"[:_SEARCHED_CHARS_MAX]
 
 
 def said_in(value: object) -> Said | None:
@@ -79,14 +87,21 @@ def said_in(value: object) -> Said | None:
         return None
     inner = value.get("error", value)
     if not isinstance(inner, Mapping):
-        return Said(str(inner)[:4000], str(inner)[:4000])
-    message = inner.get("message") or inner.get("detail") or value.get("message") or ""
-    message = (message if isinstance(message, str) else str(message))[:4000]
+        return Said(_text(inner))
+    message = _text(inner.get("message") or inner.get("detail") or value.get("message") or "")
     param = inner.get("param")
     if isinstance(param, str) and param not in message:
         message = f"{message} ({param})"
-    codes = [str(code) for key in ("code", "type", "status") if (code := inner.get(key))]
-    return Said(message, " ".join([*codes, message]))
+    codes = [_text(code) for key in ("code", "type", "status") if (code := inner.get(key))]
+    return Said(message, " ".join(codes))
+
+
+def _text(value: object) -> str:
+    """Some servers send objects where others have a text."""
+    try:
+        return value if isinstance(value, str) else json.dumps(value)
+    except RecursionError:  # who nests that deep says nothing else
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +116,8 @@ class Refusals:
         """None for a reply that may be an answer."""
         if reply.status < 300 and not reply.is_web_page:
             return self._in_body(reply)
-        text = reply.body[:400].decode(errors="replace")
-        return self._error(reply, said_in(reply.json()) or Said(text, text))
+        said = said_in(reply.json()) or Said(reply.body.decode(errors="replace"))
+        return self._error(reply, said)
 
     def _in_body(self, reply: HttpReply) -> CapscanError | None:
         """Of an error that came as a 200: gateways do that when the provider behind them fails."""
@@ -123,8 +138,9 @@ class Refusals:
 
     def quoted(self, text: str) -> str:
         """Short, on one line, without the key."""
-        text = text.replace(self.secret, "***") if self.secret else text
-        return shorten(clean(text[:4000]), _QUOTE_CHARS_MAX)
+        if len(self.secret) >= _SECRET_CHARS_MIN:
+            text = text.replace(self.secret, "***")
+        return shorten(clean(text[:_SEARCHED_CHARS_MAX]), _QUOTE_CHARS_MAX)
 
     def _unusable(self, reply: HttpReply, said: Said, quote: str) -> ProviderUnusable | None:
         status, words = reply.status, said.words
@@ -145,16 +161,22 @@ class Refusals:
 
     def _astray(self, reply: HttpReply) -> str:
         if 300 <= reply.status < 400:
-            target = urlsplit(reply.headers.get("location", ""))
-            where = f" to {self.quoted(f'{target.scheme}://{target.hostname}')}" * bool(
-                target.hostname
-            )
-            did = f"redirects{where}, which capscan does not follow"
+            did = f"redirects{self._target(reply)}, which capscan does not follow"
         elif reply.is_web_page:
             did = f"answers with a web page ({reply.status})"
         else:
             did = f"knows no such path ({reply.status})"
-        return f"{self.base_url} {did}; is spec.baseURL right, and does it end in /v1?"
+        ending = "" if "/v1" in self.base_url else ", and should it end in /v1"
+        return f"{self.base_url} {did}; is spec.baseURL right{ending}?"
+
+    def _target(self, reply: HttpReply) -> str:
+        """Scheme and host alone: the rest may hold a token."""
+        try:
+            target = urlsplit(reply.headers.get("location", ""))
+        except ValueError:
+            return ""
+        where = f"{target.scheme}://{target.hostname}"
+        return f" to {self.quoted(where)}" if target.hostname else ""
 
     def _passing(self, status: int, said: Said, quote: str) -> InferenceError:
         text = f"the provider answered {status}" + (f": {quote}" if quote else "")
