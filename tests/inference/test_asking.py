@@ -14,16 +14,16 @@ from capscan.core.errors import (
     RateLimited,
 )
 from capscan.core.prompt import Prompt, first_prompt, repair_prompt, shrunken
+from capscan.inference.api.protocol import Renegotiated, Reply
 from capscan.inference.asking import (
     ANSWER_TOKENS_MAX,
     RENEGOTIATIONS_MAX,
     THINKING_TOKENS_MAX,
     analyse,
 )
-from capscan.inference.protocol import Renegotiated, Reply
 from capscan.model import Analysis, Usage
 from capscan.model.completion import ObservedLimits
-from tests.inference.wire import ANSWER
+from tests.inference.api.wire import ANSWER
 
 pytestmark = pytest.mark.anyio
 

@@ -14,10 +14,10 @@ from capscan.core.errors import InferenceError, InferenceTimeout
 from capscan.core.pricing import price
 from capscan.core.prompt import PROMPT_VERSION, Prompt, estimated_tokens, first_prompt
 from capscan.core.question import Pace, Question
+from capscan.inference.api.protocol import Reply
 from capscan.inference.asking import analyse
 from capscan.inference.connection import Connection, Connections
 from capscan.inference.gate import GateStatistics, Turn
-from capscan.inference.protocol import Reply
 from capscan.model import Completion, ProviderSpec, SecretKeyRef, Usage
 from capscan.model.duration import format_duration
 

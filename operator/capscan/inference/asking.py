@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from capscan.core.answer import read_answer
 from capscan.core.errors import ContextTooLong, InferenceError, InvalidAnswer
 from capscan.core.prompt import Prompt, first_prompt, repair_prompt, shrunken
-from capscan.inference.protocol import Renegotiated, Reply
+from capscan.inference.api.protocol import Renegotiated, Reply
 from capscan.model import Analysis, Usage
 from capscan.model.completion import NO_USAGE
 

@@ -5,13 +5,18 @@ whatever they are called.
 """
 
 import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from types import TracebackType
 from weakref import WeakValueDictionary
 
+from pydantic import SecretStr
+
+from capscan.core.ratelimit_headers import http_date, observed_limits, retry_after_s
+from capscan.inference.api.apis import open_api
+from capscan.inference.api.protocol import ModelApi
 from capscan.inference.gate import Gate
-from capscan.inference.protocol import ModelApi
-from capscan.inference.protocols import open_api
-from capscan.model import ProviderSpec
+from capscan.model import ObservedLimits, ProviderSpec
 
 
 class Connection:
@@ -68,4 +73,13 @@ class Connections:
             )
         else:
             gate.configure(spec.limits, adaptive=spec.adaptive, breaker=spec.circuit_breaker)
-        return Connection(open_api(spec, key), gate, key)
+        api_key = None if key is None else SecretStr(key)
+        return Connection(open_api(spec, api_key, read_limits), gate, key)
+
+
+def read_limits(headers: Mapping[str, str]) -> tuple[ObservedLimits | None, float | None]:
+    """What a response says of the account's limits, and the seconds it asks to wait; by the clock
+    of the server, where it tells the time.
+    """
+    now = http_date(headers.get("date", "")) or datetime.now(UTC)
+    return observed_limits(headers, now), retry_after_s(headers, now)

@@ -23,10 +23,10 @@ from capscan.core.errors import (
     ProviderUnavailable,
     ProviderUnusable,
 )
-from capscan.inference.http import REPLY_BYTES_MAX, HttpClient, open_http
-from capscan.inference.transport import ProviderTransport
+from capscan.inference.api.http import REPLY_BYTES_MAX, HttpClient, open_http
+from capscan.inference.api.transport import ProviderTransport
 from capscan.model.provider import ProviderSpec
-from tests.inference.loopback import Connection, Serve, answer_all, response, serving
+from tests.inference.api.loopback import Connection, Serve, answer_all, response, serving
 
 pytestmark = pytest.mark.anyio
 

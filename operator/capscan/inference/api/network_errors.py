@@ -13,7 +13,7 @@ from capscan.core.errors import (
     ProviderUnavailable,
     ProviderUnusable,
 )
-from capscan.inference.address import INVALID
+from capscan.inference.api.address import INVALID
 
 E = TypeVar("E", bound=BaseException)
 

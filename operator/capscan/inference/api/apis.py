@@ -6,9 +6,9 @@ from typing import Protocol
 import httpx2
 from pydantic import SecretStr
 
-from capscan.inference.anthropic import AnthropicApi
-from capscan.inference.openai import OpenAIApi
-from capscan.inference.protocol import ModelApi, ReadLimits
+from capscan.inference.api.anthropic import AnthropicApi
+from capscan.inference.api.openai import OpenAIApi
+from capscan.inference.api.protocol import ModelApi, ReadLimits
 from capscan.model.provider import ApiProtocol, ProviderSpec
 
 

@@ -13,11 +13,11 @@ from capscan.core.errors import (
     ProviderUnusable,
 )
 from capscan.core.prompt import answer_schema, repair_prompt
-from capscan.inference.anthropic import AnthropicApi
-from capscan.inference.protocol import Renegotiated, Reply
+from capscan.inference.api.anthropic import AnthropicApi
+from capscan.inference.api.protocol import Renegotiated, Reply
 from capscan.model import Usage
 from capscan.model.completion import ObservedLimit, ObservedLimits
-from tests.inference.wire import ANSWER, KEY, PROMPT, Wire, read_limits, reply, spec
+from tests.inference.api.wire import ANSWER, KEY, PROMPT, Wire, read_limits, reply, spec
 
 pytestmark = pytest.mark.anyio
 

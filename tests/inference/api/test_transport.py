@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from capscan.core.errors import ProviderUnusable
-from capscan.inference.transport import Route
+from capscan.inference.api.transport import Route
 
 pytestmark = pytest.mark.anyio
 

@@ -12,9 +12,9 @@ from typing import Any
 import httpx2
 
 from capscan.core.errors import InvalidAnswer
-from capscan.inference.address import checked_base_url, checked_proxy_url, trust
-from capscan.inference.network_errors import translated
-from capscan.inference.transport import ProviderTransport
+from capscan.inference.api.address import checked_base_url, checked_proxy_url, trust
+from capscan.inference.api.network_errors import translated
+from capscan.inference.api.transport import ProviderTransport
 from capscan.model import Usage
 from capscan.model.provider import ProviderSpec
 

@@ -17,10 +17,10 @@ from pydantic import SecretStr
 
 from capscan.core.errors import AnswerRefused, InvalidAnswer, ProviderUnusable, RequestRejected
 from capscan.core.prompt import Prompt, answer_schema
-from capscan.inference.endpoint import Endpoint, key_in, open_endpoint
-from capscan.inference.http import HttpReply, Json
-from capscan.inference.protocol import ReadLimits, Renegotiated, Reply
-from capscan.inference.refusal import tokens
+from capscan.inference.api.endpoint import Endpoint, key_in, open_endpoint
+from capscan.inference.api.http import HttpReply, Json
+from capscan.inference.api.protocol import ReadLimits, Renegotiated, Reply
+from capscan.inference.api.refusal import tokens
 from capscan.model import Usage
 from capscan.model.provider import ProviderSpec
 

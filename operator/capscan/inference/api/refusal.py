@@ -26,8 +26,8 @@ from capscan.core.errors import (
     RequestRejected,
 )
 from capscan.core.text import shorten
-from capscan.inference.address import INVALID
-from capscan.inference.http import HttpReply
+from capscan.inference.api.address import INVALID
+from capscan.inference.api.http import HttpReply
 from capscan.model import Usage
 
 _QUOTE_CHARS_MAX = 240

@@ -10,14 +10,14 @@ from pydantic import SecretStr
 
 from capscan.core.answer import read_answer
 from capscan.core.errors import InferenceError, ProviderUnusable
-from capscan.inference import anthropic, openai
-from capscan.inference.apis import open_api
-from capscan.inference.http import HttpReply
-from capscan.inference.protocol import ModelApi
-from capscan.inference.refusal import Refusals
+from capscan.inference.api import anthropic, openai
+from capscan.inference.api.apis import open_api
+from capscan.inference.api.http import HttpReply
+from capscan.inference.api.protocol import ModelApi
+from capscan.inference.api.refusal import Refusals
 from capscan.model import Analysis
 from capscan.model.provider import ApiProtocol
-from tests.inference.wire import KEY, PROMPT, Wire, read_limits, reply, spec
+from tests.inference.api.wire import KEY, PROMPT, Wire, read_limits, reply, spec
 
 every_api = pytest.mark.parametrize("protocol", [p.value for p in ApiProtocol])
 

@@ -12,10 +12,10 @@ import httpx2
 from pydantic import SecretStr
 
 from capscan.core.errors import InferenceError, InvalidAnswer, ProviderUnusable
-from capscan.inference.address import is_in_the_clear
-from capscan.inference.http import HttpClient, HttpReply, Json, open_http
-from capscan.inference.protocol import ReadLimits, Reply
-from capscan.inference.refusal import Refusals, said_in
+from capscan.inference.api.address import is_in_the_clear
+from capscan.inference.api.http import HttpClient, HttpReply, Json, open_http
+from capscan.inference.api.protocol import ReadLimits, Reply
+from capscan.inference.api.refusal import Refusals, said_in
 from capscan.model import Usage
 from capscan.model.provider import ProviderSpec
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2
 
-from capscan.inference.address import forbidden, is_forbidden
+from capscan.inference.api.address import forbidden, is_forbidden
 
 KEEPALIVE_S = 30.0
 """Shorter than the idle timeouts of the load balancers in front of model providers."""

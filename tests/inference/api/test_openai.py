@@ -10,10 +10,10 @@ from pydantic import SecretStr
 
 from capscan.core.errors import AnswerRefused, CapscanError, InvalidAnswer, ProviderUnusable
 from capscan.core.prompt import answer_schema
-from capscan.inference.openai import Dialect, Form, OpenAIApi
-from capscan.inference.protocol import Renegotiated, Reply
+from capscan.inference.api.openai import Dialect, Form, OpenAIApi
+from capscan.inference.api.protocol import Renegotiated, Reply
 from capscan.model import Usage
-from tests.inference.wire import KEY, PROMPT, Wire, read_limits, reply, spec
+from tests.inference.api.wire import KEY, PROMPT, Wire, read_limits, reply, spec
 
 pytestmark = pytest.mark.anyio
 

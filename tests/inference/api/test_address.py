@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from capscan.core.errors import ProviderUnusable
-from capscan.inference.address import (
+from capscan.inference.api.address import (
     checked_base_url,
     checked_proxy_url,
     is_forbidden,
