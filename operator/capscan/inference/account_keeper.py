@@ -101,7 +101,7 @@ class AccountKeeper:
         if not self._sink.observe(seen):
             return
         before, self._seen = self._seen, seen
-        if before.spec != seen.spec:
+        if before.metadata.generation != seen.metadata.generation:
             self._known = anyio.Event()
             self.look_again()
 
@@ -130,7 +130,7 @@ class AccountKeeper:
         """Wait for a verdict on the newest spec. Raises ProviderUnusable."""
         await self._known.wait()
         if self._fault:
-            raise self._fault
+            raise ProviderUnusable(self._fault.reason, str(self._fault))
 
     async def complete(self, question: Question, *, wait_while_open: bool = True) -> Completion:
         """Raises InferenceError, ProviderUnusable; CircuitOpen only where told not to wait."""
@@ -153,6 +153,10 @@ class AccountKeeper:
     def pace(self, flow: str, weight: int) -> Pace:
         """How fast questions of this flow may go now."""
         return self._account.pace(flow, weight)
+
+    def statistics(self) -> GateStatistics | None:
+        """Of the gate; None before there is one."""
+        return self._account.statistics()
 
     async def _mended(self, fault: ProviderUnusable, before: Connection | None) -> bool:
         """Whether a key that was rotated puts it right at once; else it is unusable from now on."""
@@ -181,7 +185,7 @@ class AccountKeeper:
             self._away(error)
         else:
             self._judge(None)
-        if seen.spec == self._seen.spec:
+        if seen.metadata.generation == self._seen.metadata.generation:
             self._known.set()
 
     def _judge(self, fault: ProviderUnusable | None) -> None:
@@ -202,9 +206,11 @@ class AccountKeeper:
 
     def _away(self, error: InferenceError) -> None:
         """It does not answer now: nothing is wrong with the account, as far as is known."""
-        self._fault = None
+        was, self._fault = self._fault, None
         self._check_later()
         self._verdict = Verdict("False", error.reason, f"It does not answer now: {error.message}")
+        if was:
+            self._on_change(self.name)
 
     def _check_later(self) -> None:
         pause_s = RECHECK_S[min(self._checks_in_vain, len(RECHECK_S) - 1)]
