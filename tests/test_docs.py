@@ -98,6 +98,8 @@ def test_what_starts_a_run_is_what_the_hash_covers() -> None:
         "max_failed_percent": 3,
         "refresh": Refresh.ALWAYS,
         "rescan": "x",
+        "schedule": "0 3 * * *",
+        "time_zone": "Asia/Tokyo",
         "suspend": True,
         "progress_interval": ScanSpec().progress_interval * 2,
     }

@@ -19,7 +19,7 @@ PRICING = Pricing(
 def test_each_kind_of_token_has_its_price() -> None:
     usage = Usage(1, input_tokens=1_500_000, cached_input_tokens=500_000, output_tokens=200_000)
 
-    assert price(usage, PRICING) == Decimal("3") + Decimal("0.15") + Decimal("3")
+    assert price(usage, PRICING) == Decimal(3) + Decimal("0.15") + Decimal(3)
 
 
 def test_cached_tokens_cost_what_others_cost_unless_said_otherwise() -> None:

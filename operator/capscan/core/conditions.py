@@ -31,47 +31,61 @@ def conditions(
     stall: Stall | None,
     previous: Iterable[Condition],
     now: datetime,
+    flaw: Stall | None = None,
 ) -> list[Condition]:
-    """All six conditions; a transition time moves only with its status."""
+    """All six conditions; a transition time moves only with its status.
+
+    A `flaw` is of the spec, in a part that no run needs: it is Stalled once no run is at work.
+    """
     before = {condition.type: condition for condition in previous}
-    facts = _facts(phase, message, stall)
-    if phase in WORKING:
-        ready = before.get("Ready")
-        keep_ready = ready if ready and ready.status == "True" else None
-    else:
-        keep_ready = None
+    facts = _facts(phase, message, stall) | _flaw_facts(phase, flaw)
+    keep_ready = phase in WORKING and "Ready" in before and before["Ready"].status == "True"
     return [
-        keep_ready
+        before[type_]
         if type_ == "Ready" and keep_ready
-        else condition(
-            type_,
-            "True" if holds else "False",
-            reason,
-            text,
-            generation=generation,
-            before=before.get(type_),
-            now=now,
-        )
-        for type_, (holds, reason, text) in facts.items()
+        else _from_fact(type_, fact, generation, before.get(type_), now)
+        for type_, fact in facts.items()
     ]
 
 
-def _facts(phase: Phase, message: str, stall: Stall | None) -> dict[str, tuple[bool, str, str]]:
-    """(holds, reason, message) of each condition."""
+def with_flaw(
+    held: Iterable[Condition], phase: Phase, flaw: Stall | None, *, generation: int, now: datetime
+) -> list[Condition]:
+    """The conditions of a run that is done, with another flaw of the spec, or none."""
+    before = {condition.type: condition for condition in held}
+    sound = {"Accepted": _SOUND, "Stalled": (False, before["Complete"].reason, "")}
+    facts = sound | _flaw_facts(phase, flaw)
+    return [
+        _from_fact(type_, facts[type_], generation, one, now) if type_ in facts else one
+        for type_, one in before.items()
+    ]
+
+
+Fact = tuple[bool, str, str]
+"""Whether a condition holds, its reason and its message."""
+
+_SOUND = (True, "ValidSpec", "The spec is understood.")
+
+
+def _facts(phase: Phase, message: str, stall: Stall | None) -> dict[str, Fact]:
     reason = stall.reason if stall else _REASONS.get(phase, phase.value)
     working = phase in WORKING and stall is None
+    stuck = stall is not None or phase is Phase.FAILED
     return {
-        "Accepted": (True, "ValidSpec", "The spec is understood."),
+        "Accepted": _SOUND,
         "Reconciling": (working, reason, message if working else ""),
-        "Stalled": (
-            stall is not None or phase is Phase.FAILED,
-            reason,
-            message if stall or phase is Phase.FAILED else "",
-        ),
+        "Stalled": (stuck, reason, message if stuck else ""),
         "Ready": (phase in DONE, reason, message),
         "Complete": (phase in DONE, reason, message),
         "Failed": (phase is Phase.FAILED, reason, message if phase is Phase.FAILED else ""),
     }
+
+
+def _flaw_facts(phase: Phase, flaw: Stall | None) -> dict[str, Fact]:
+    if flaw is None:
+        return {}
+    accepted = {"Accepted": (False, flaw.reason, flaw.message)}
+    return accepted | ({"Stalled": (True, flaw.reason, flaw.message)} if phase in DONE else {})
 
 
 _REASONS = {
@@ -79,6 +93,14 @@ _REASONS = {
     Phase.COMPLETED_WITH_FAILURES: "SomeItemsFailed",
     Phase.FAILED: "TooManyItemsFailed",
 }
+
+
+def _from_fact(
+    type_: str, fact: Fact, generation: int, before: Condition | None, now: datetime
+) -> Condition:
+    holds, reason, message = fact
+    status = "True" if holds else "False"
+    return condition(type_, status, reason, message, generation=generation, before=before, now=now)
 
 
 def condition(

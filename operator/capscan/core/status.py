@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from capscan.core.capability import shorten
-from capscan.core.conditions import Stall, conditions
+from capscan.core.conditions import DONE, Stall, conditions, with_flaw
 from capscan.core.lifecycle import Handled
 from capscan.core.progress import Tally, eta_s, progress, rate_per_s
+from capscan.core.timetable import Timetable
 from capscan.model import FinishedRun, Phase, Progress, ScanStatus
 from capscan.model.duration import format_duration
 from capscan.model.scan import IN_FLIGHT_NAMES_MAX
@@ -56,6 +57,8 @@ def project(snapshot: Snapshot, previous: ScanStatus, now: datetime) -> ScanStat
         run=run,
         last_handled_rescan=snapshot.handled.rescan,
         last_handled_requested_at=snapshot.handled.requested_at,
+        last_handled_schedule=snapshot.handled.timetable.reckoned_by,
+        next_schedule_time=snapshot.handled.timetable.next_time,
         progress=counts,
         eta=format_duration(eta) if eta is not None else None,
         estimated_completion_time=now + eta if eta is not None else None,
@@ -73,17 +76,29 @@ def project(snapshot: Snapshot, previous: ScanStatus, now: datetime) -> ScanStat
             stall=snapshot.stall,
             previous=previous.conditions or (),
             now=now,
+            flaw=snapshot.handled.timetable.flaw,
         ),
     )
 
 
-def restate(status: ScanStatus, generation: int) -> ScanStatus:
-    """What an earlier process reported, for a spec that changes nothing about it."""
-    held = [
-        condition.model_copy(update={"observed_generation": generation})
-        for condition in status.conditions or ()
-    ]
-    return status.model_copy(update={"observed_generation": generation, "conditions": held or None})
+def restate(status: ScanStatus, generation: int, timetable: Timetable, now: datetime) -> ScanStatus:
+    """What was reported of a finished run, for a spec that changes nothing about that."""
+    before = status.conditions or ()
+    held = [c.model_copy(update={"observed_generation": generation}) for c in before]
+    message = status.message
+    if before and status.phase in DONE:
+        outcome = next(c.message for c in before if c.type == "Complete")
+        message = timetable.flaw.message if timetable.flaw else outcome
+        held = with_flaw(held, status.phase, timetable.flaw, generation=generation, now=now)
+    return status.model_copy(
+        update={
+            "observed_generation": generation,
+            "message": message,
+            "last_handled_schedule": timetable.reckoned_by,
+            "next_schedule_time": timetable.next_time,
+            "conditions": held or None,
+        }
+    )
 
 
 def _eta(snapshot: Snapshot) -> timedelta | None:

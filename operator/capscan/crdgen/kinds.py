@@ -142,6 +142,17 @@ SCAN = Kind(
             _between("500ms", "10m"),
             "write a duration from 500ms to 10m, such as 2s",
         ),
+        Rule(
+            "spec.schedule",
+            "self == '' || self.matches('^ *[0-9A-Za-z*,/#-]+( +[0-9A-Za-z*,/#-]+){4} *$')",
+            "write the five fields of a cron line: minute, hour, day of month, month, day of week, "
+            'such as "0 3 * * 1-5" for three on weekdays',
+        ),
+        Rule(
+            "spec.timeZone",
+            "self.matches('^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$')",
+            "write a name of the IANA database, such as Europe/Berlin, or UTC",
+        ),
     ),
 )
 

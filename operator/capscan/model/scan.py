@@ -66,6 +66,7 @@ class Trigger(StrEnum):
     CREATED = "Created"
     SPEC_CHANGED = "SpecChanged"
     RESCAN = "Rescan"
+    SCHEDULED = "Scheduled"
 
 
 class ProviderRef(Wire):
@@ -134,6 +135,17 @@ class ScanSpec(Wire):
         default="",
         description="Any text; a new value starts a new run, so that a rescan can be asked for in "
         "Git. Clearing it starts nothing.",
+    )
+    schedule: Annotated[str, Field(max_length=100)] = Field(
+        default="",
+        description="When to start a run by itself, as a cron line of five fields: 0 3 * * 1-5 is "
+        "three o'clock on weekdays. Times that were missed, or passed during a run, make one run. "
+        "Editing it starts nothing.",
+    )
+    time_zone: Annotated[str, Field(max_length=64)] = Field(
+        default="UTC",
+        description="The zone that schedule means, by its name in the IANA database, such as "
+        "Europe/Berlin.",
     )
     priority: Priority = Field(
         default=Priority.NORMAL,
@@ -272,6 +284,15 @@ class ScanStatus(Wire):
     last_handled_requested_at: str | None = Field(
         default=None,
         description=f"The value of the annotation {REQUESTED_AT} that last started a run.",
+    )
+    last_handled_schedule: str | None = Field(
+        default=None,
+        description="The schedule and time zone that nextScheduleTime was reckoned by.",
+    )
+    next_schedule_time: Time | None = Field(
+        default=None,
+        description="When spec.schedule starts the next run; in the past where that waits for a "
+        "run at work, or for spec.suspend.",
     )
     progress: Progress | None = Field(default=None, description="Counts of the run's CRDs.")
     eta: str | None = Field(

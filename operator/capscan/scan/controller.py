@@ -14,13 +14,14 @@ import anyio
 from capscan.core import lifecycle
 from capscan.core.conditions import Stall
 from capscan.core.errors import KubeError, MissingPermission, ObjectGone, ScanError, StatusRejected
-from capscan.core.lifecycle import Continue, Handled, Hold, Rest, Start
+from capscan.core.lifecycle import Continue, Handled, Hold, Intent, Rest, Start
 from capscan.core.standing import Standing
 from capscan.core.status import Snapshot, finished_run, project, restate
 from capscan.model import CapabilityScan, Phase, Run, ScanStatus, Trigger
 from capscan.scan.ports import Ports, StatusSink
 from capscan.scan.report import Reporter
 from capscan.scan.session import Session
+from capscan.scan.waiting import until_due
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ class ScanController:
         before, self._scan = self._scan, scan
         if self._session:
             self._session.resize(scan.spec.parallelism)
-            if not isinstance(lifecycle.decide(scan, self._at.handled), Continue):
+            if not isinstance(self._intent(), Continue):
                 self._session.stop(INTERRUPT_GRACE_S)
         if lifecycle.asks_otherwise(before, scan):
             self._changed.set()
@@ -104,7 +105,7 @@ class ScanController:
     async def _keep_moving(self) -> None:
         while not self._closing:
             self._changed = anyio.Event()
-            match lifecycle.decide(self._scan, self._at.handled):
+            match self._intent():
                 case Start(trigger):
                     self._begin(trigger)
                     await self._work()
@@ -118,7 +119,14 @@ class ScanController:
                 case Rest():
                     self._rest()
                     self._reporter.touch()
-                    await self._changed.wait()
+                    await until_due(self._at.handled.timetable, self._changed, self._ports.now)
+
+    def _intent(self) -> Intent:
+        """What to do now, by the newest spec."""
+        now = self._ports.now()
+        handled = lifecycle.with_timetable(self._scan, self._at.handled, now)
+        self._at = replace(self._at, handled=handled)
+        return lifecycle.decide(self._scan, handled, now)
 
     def _begin(self, trigger: Trigger) -> None:
         handled = lifecycle.begin(
@@ -234,7 +242,8 @@ class ScanController:
             self._at = replace(self._at, obeyed=self._scan.metadata.generation)
         if self._at.resting:
             self._yield_to(previous)
-            self._shown = restate(self._shown, self._at.obeyed)
+            timetable, now = self._at.handled.timetable, self._ports.now()
+            self._shown = restate(self._shown, self._at.obeyed, timetable, now)
         else:
             self._shown = project(self._snapshot(), previous, self._ports.now())
         return self._shown
