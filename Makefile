@@ -3,7 +3,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help doctor demo capture test check format render bench lock clean
+.PHONY: help doctor demo capture test test-gitops check format render bench lock clean
 
 BIN = .venv/bin
 READY = .venv/.installed
@@ -31,7 +31,7 @@ endef
 help: ## this list
 	@echo 'usage: make TARGET'
 	@sed -n 's/^\([a-z]*[-%a-z]*\):.*## \(.*\)/  \1|\2/p' Makefile | \
-		while IFS='|' read -r name text; do printf '  %-10s %s\n' "$$name" "$$text"; done
+		while IFS='|' read -r name text; do printf '  %-13s %s\n' "$$name" "$$text"; done
 
 doctor: ## what is there, what is missing and what to do; installs nothing
 	@$(NEEDS_PYTHON)
@@ -48,6 +48,10 @@ test: $(READY) ## every test, with branch coverage
 	$(BIN)/python -m coverage run -m pytest
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
+
+test-gitops: $(READY) ## ask kstatus, Flux and Argo CD themselves; the first time builds them (minutes)
+	$(BIN)/python -m tests.gitops.tools --build
+	$(BIN)/python -m pytest tests/gitops
 
 check: $(READY) ## lint, types, import contract, rendered files fresh, Dockerfile
 	$(BIN)/ruff format --check

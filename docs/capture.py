@@ -105,6 +105,8 @@ def picture(lines: Iterable[str]) -> str:
         console.print(Text.from_ansi(line), no_wrap=True, overflow="crop")
     svg = console.export_svg(title=TITLE, theme=MONOKAI, unique_id="demo")
     svg = re.sub(r"\s*@font-face \{.*?\}", "", svg, flags=re.DOTALL)
+    # librsvg takes even no-break spaces for white space that may go.
+    svg = svg.replace("<svg ", '<svg xml:space="preserve" ', 1)
     return "\n".join(line.rstrip() for line in svg.splitlines()) + "\n"
 
 

@@ -10,6 +10,7 @@ import random
 import secrets
 import socket
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import anyio
@@ -60,7 +61,6 @@ class Application:
             async with anyio.create_task_group() as group:
                 accounts = Accounts(
                     group,
-                    offline=self._offline,
                     read_key=Secrets(self._client, self._settings.secrets_namespace).read,
                     sink=lambda provider: provider_status(self._client, provider),
                     now=_now,
@@ -85,13 +85,25 @@ class Application:
         return Ports(
             crds=CrdSource(self._client),
             store=CapabilityStore(self._client),
-            providers=accounts,
+            providers=Providers(self._offline, accounts),
             now=_now,
             jitter=random.random,
         )
 
     def _controller(self, scan: CapabilityScan, ports: Ports) -> ScanController:
         return ScanController(scan, scan_status(self._client, scan), ports, self._identity)
+
+
+@dataclass(frozen=True, slots=True)
+class Providers:
+    """Implements the port `scan.ports.Providers`."""
+
+    offline: Provider
+    accounts: Accounts
+
+    async def find(self, name: str) -> Provider:
+        """Without a name the offline analysis. Raises ProviderUnusable."""
+        return await self.accounts.find(name) if name else self.offline
 
 
 def _scans(controllers: Controllers) -> Watched:

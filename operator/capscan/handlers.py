@@ -17,8 +17,8 @@ from itertools import chain, repeat
 import anyio
 import kopf
 
-from capscan.watching import Watcher
 from capscan.model.scan import GROUP, VERSION
+from capscan.watching import Watcher
 
 logger = logging.getLogger(__name__)
 

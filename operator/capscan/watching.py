@@ -122,6 +122,9 @@ class Watching:
             for kind in self._kinds.values():
                 bodies = await self._until_listed(kind.plural)
                 kind.retain(body["metadata"]["uid"] for body in bodies)
+                # At once and in order: scans need the providers that they name.
+                for body in bodies:
+                    self._inbox.put(kind.plural, body["metadata"]["uid"], body)
                 logger.info("watching %s; there are %d", kind.plural, len(bodies))
             health.ready, health.reason = True, ""
             began_s = anyio.current_time()
@@ -181,7 +184,5 @@ def _parse(kind: Watched, body: Json) -> Any | None:  # noqa: ANN401
         return kind.parse(body)
     except ValidationError as error:
         name = body["metadata"].get("name")
-        logger.error(
-            "%s/%s: nothing this version understands: %s", kind.plural, name, error
-        )
+        logger.error("%s/%s: nothing this version understands: %s", kind.plural, name, error)
         return None

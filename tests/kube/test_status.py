@@ -16,6 +16,9 @@ from tests.kube.apiserver import ApiServer, Seen, ok, refusal
 pytestmark = pytest.mark.anyio
 
 Api = tuple[ApiServer, KubeClient]
+Writer = StatusWriter[ScanStatus]
+
+PATH = "/apis/capscan.dev/v1alpha1/capabilityscans"
 
 
 class Scan:
@@ -89,9 +92,7 @@ async def test_where_nothing_differs_nothing_is_sent(api: Api, writer: Writer) -
     assert methods(api) == ["PATCH"]
 
 
-async def test_what_is_no_longer_said_is_removed(
-    api: Api, scan: Scan, writer: Writer
-) -> None:
+async def test_what_is_no_longer_said_is_removed(api: Api, scan: Scan, writer: Writer) -> None:
     await writer.update(says("hello"))
     await writer.update(lambda _: ScanStatus())
 
@@ -131,9 +132,7 @@ async def test_a_garbled_status_is_put_right(scan: Scan, writer: Writer) -> None
     assert scan.body["status"] == {"observedGeneration": -1, "message": "hello"}
 
 
-async def test_a_lost_response_costs_no_second_write(
-    api: Api, scan: Scan, writer: Writer
-) -> None:
+async def test_a_lost_response_costs_no_second_write(api: Api, scan: Scan, writer: Writer) -> None:
     """The write went through, its answer did not: the repeat conflicts, and all is as wanted."""
     server = api[0]
 
@@ -157,9 +156,7 @@ async def test_a_deleted_scan_is_gone(api: Api, writer: Writer) -> None:
         await writer.update(says("hello"))
 
 
-async def test_a_scan_that_was_deleted_before_the_read_is_gone(
-    api: Api, writer: Writer
-) -> None:
+async def test_a_scan_that_was_deleted_before_the_read_is_gone(api: Api, writer: Writer) -> None:
     api[0].script = [refusal(409), refusal(404)]
 
     with pytest.raises(ObjectGone):

@@ -17,13 +17,14 @@ class Kubectl(Protocol):
 
 
 def established(kubectl: Kubectl) -> None:
-    """Wait until the API server serves both kinds."""
+    """Wait until the API server serves all kinds."""
     kubectl(
         "wait",
         "--for=condition=Established",
         "--timeout=30s",
         "crd/capabilityscans.capscan.dev",
         "crd/capabilities.capscan.dev",
+        "crd/inferenceproviders.capscan.dev",
     )
 
 

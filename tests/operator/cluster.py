@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ class Cluster:
     kubectl: Kubectl
     group: str
     scans: list[str] = field(default_factory=list)
+    validate: bool = True
+    """Whether kubectl checks what is applied: for that it fetches the OpenAPI of every kind."""
 
     def create_crds(self, count: int, prefix: str = "thing") -> list[str]:
         """Make that many CRDs; their names, in order."""
@@ -35,7 +38,11 @@ class Cluster:
     def apply(self, *bodies: Json, timeout_s: float = WAIT_S) -> str:
         """kubectl apply."""
         text = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(bodies)})
-        return self.kubectl("apply", "--server-side", "-f", "-", input=text, timeout_s=timeout_s)
+        return self.kubectl(
+            *("apply", "--server-side", f"--validate={str(self.validate).lower()}", "-f", "-"),
+            input=text,
+            timeout_s=timeout_s,
+        )
 
     def apply_scan(self, name: str = "scan", **spec: Any) -> str:
         """Apply a scan over this test's CRDs, named for this test; returns its name."""
@@ -117,20 +124,33 @@ class Watch:
     """`kubectl get -w` into a file: every version that a watcher sees, in order."""
 
     def __init__(self, kubectl: Kubectl, name: str) -> None:
+        # No pipe: kubectl would come to a halt once nobody has read the first 64 KiB. It appends,
+        # because the place that is read from is the one that it would write to.
+        self._file = tempfile.TemporaryFile("a+", encoding="utf-8")  # noqa: SIM115
         self._process = subprocess.Popen(
             [
                 str(kubectl.program),
                 f"--kubeconfig={kubectl.kubeconfig}",
                 *("get", "capabilityscan", name, "-w", "-o", "json"),
             ],
-            stdout=subprocess.PIPE,
-            text=True,
+            stdout=self._file,
         )
+
+    def until(self, accept: Callable[[Json], bool], what: str) -> None:
+        """Wait until it has seen a version that is as wanted."""
+        until(self._versions, lambda versions: any(map(accept, versions)), what)
 
     def stop(self) -> list[Json]:
         """End the watch; all versions it saw."""
         self._process.terminate()
-        text, _ = self._process.communicate(timeout=WAIT_S)
+        self._process.wait(WAIT_S)
+        versions = self._versions()
+        self._file.close()
+        return versions
+
+    def _versions(self) -> list[Json]:
+        self._file.seek(0)
+        text = self._file.read()
         decoder, versions, at = json.JSONDecoder(), [], 0
         while at < len(text):
             try:

@@ -329,6 +329,8 @@ async def test_a_suspend_that_comes_with_a_rescan_holds_it_back() -> None:
         await anyio.sleep(60)
 
     assert cluster.run_id == "t2"
+    assert cluster.status.last_run is not None
+    assert cluster.status.last_run.phase is Phase.COMPLETED
 
 
 @pytest.mark.parametrize(

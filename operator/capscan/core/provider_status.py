@@ -31,8 +31,8 @@ class AccountState:
     circuit: Circuit
     in_flight_limit: int | None = None
     last_rate_limit: LastRateLimit | None = None
-    last_error: str = ""
-    """What the provider answered last when it failed."""
+    obstacle: str = ""
+    """Why nothing is let through now; empty where it is."""
 
 
 def project(state: AccountState, previous: ProviderStatus, now: datetime) -> ProviderStatus:
@@ -42,8 +42,7 @@ def project(state: AccountState, previous: ProviderStatus, now: datetime) -> Pro
         verdict = Verdict(
             "False",
             "CircuitOpen",
-            f"Nothing is asked for a moment, because too much failed: {state.last_error}. One "
-            "request at a time finds out when it is back.",
+            state.obstacle,
         )
     before = {one.type: one for one in previous.conditions or ()}
     ready = condition(

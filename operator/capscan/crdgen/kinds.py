@@ -254,11 +254,6 @@ PROVIDER = Kind(
             _between("100ms", "10m"),
             "write a duration from 100ms to 10m, such as 2s",
         ),
-        Rule(
-            "spec.fallbackRef.name",
-            "self != ''",
-            "name another InferenceProvider, or leave fallbackRef out",
-        ),
         *(
             Rule(f"spec.pricing.{field}", _AMOUNT, _AMOUNT_MESSAGE)
             for field in (

@@ -1,109 +1,155 @@
-"""One InferenceProvider at work: its key, its connection, its gate, its status.
+"""One account at a model provider: its key, its connection, and how a question goes through them.
 
-Questions come from any number of scans. What fails for everybody (a wrong key, an unknown model)
-makes the account unusable until somebody mends it; the account finds that out by itself, and tells
-those who wait.
+Whether the account can be asked at all is found out, and told, by `account_keeper.py`.
 """
 
-import logging
-from collections.abc import Callable
-from datetime import datetime
-from functools import partial
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 
 import anyio
 
-from capscan.core.errors import (
-    InferenceError,
-    InferenceTimeout,
-    MissingPermission,
-    ObjectGone,
-    ProviderUnusable,
-    StatusRejected,
-)
+from capscan.core.digest import Digest
+from capscan.core.errors import InferenceError, InferenceTimeout
 from capscan.core.pricing import price
-from capscan.core.prompt import PROMPT_VERSION, Prompt
-from capscan.core.provider_status import CHECKING, Verdict, project
+from capscan.core.prompt import PROMPT_VERSION, Prompt, estimated_tokens, first_prompt
 from capscan.core.question import Pace, Question
 from capscan.inference.asking import ask
 from capscan.inference.connection import Connection, Connections
-from capscan.inference.protocol import Reply
-from capscan.kube.status import StatusWriter
-from capscan.model import Completion, InferenceProvider, ProviderStatus
+from capscan.inference.gate import GateStatistics, Turn
+from capscan.inference.protocols import ANSWER_TOKENS_MAX, Reply
+from capscan.model import Completion, ProviderSpec, SecretKeyRef, Usage
 from capscan.model.duration import format_duration
 
-logger = logging.getLogger(__name__)
+ReadKey = Callable[[SecretKeyRef], Awaitable[str]]
 
-RECHECK_S = (5.0, 10.0, 30.0, 60.0)
-"""Pauses before an account that cannot be asked is looked at again; the last one repeats."""
+KEY_AGE_MAX_S = 60.0
+"""A key that is older is read again before it is used, so that a rotated one is picked up."""
 
-REPORT_S = 2.0
-"""How often the status of an account that is being asked is brought up to date."""
-
-USABLE = Verdict("True", "Usable", "The provider accepts the key and knows the model.")
+ANSWER_TOKENS_USUAL = 250
+"""Of an analysis, for estimates before any was made."""
 
 
 class Account:
-    """Looks after one InferenceProvider, and answers for it."""
+    """Asks one model with one key."""
 
     def __init__(
-        self,
-        seen: InferenceProvider,
-        sink: StatusWriter[ProviderStatus],
-        connections: Connections,
-        *,
-        check: Callable[[str], None],
-        on_change: Callable[[str], None],
-        now: Callable[[], datetime],
+        self, name: str, spec: ProviderSpec, connections: Connections, read_key: ReadKey
     ) -> None:
-        self._seen = seen
-        self._sink = sink
+        self.name = name
+        self._spec = spec
         self._connections = connections
-        self._check_others = check
-        self._on_change = on_change
-        self._now = now
+        self._read_key = read_key
         self._connection: Connection | None = None
-        self._fault: ProviderUnusable | None = None
-        self._verdict = CHECKING
-        self._doubted = True
-        self._checks = 0
-        self._asking = 0
-        self._checked = anyio.Event()
-        self._changed = anyio.Event()
+        self._connecting = anyio.Lock()
+        self._key_read_s = float("-inf")
 
     @property
-    def name(self) -> str:
-        """Name of the InferenceProvider."""
-        return self._seen.metadata.name
+    def connection(self) -> Connection | None:
+        """The one in use; another one once the key is another."""
+        return self._connection
 
     @property
     def model(self) -> str:
         """As the provider calls it."""
-        return self._seen.spec.model
+        return self._spec.model
 
     @property
     def identity(self) -> str:
         """Another model, or other words, give other answers; another address of it does not."""
         return f"{self.name}/{self.model}/{PROMPT_VERSION}"
 
-    @property
-    def fallback(self) -> str:
-        """Name of the InferenceProvider that stands in; empty where none does."""
-        ref = self._seen.spec.fallback_ref
-        return ref.name if ref else ""
+    async def configure(self, spec: ProviderSpec) -> None:
+        """Obey another spec; questions that were sent are answered as they were."""
+        async with self._connecting:
+            self._spec = spec
+            await self._drop()
 
-    def observe(self, seen: InferenceProvider) -> None:
-        """Take the newest spec; questions that wait obey it."""
-        if not self._sink.observe(seen):
-            return
-        before, self._seen = self._seen, seen
-        if before.spec != seen.spec:
-            self._verdict = CHECKING
-            self.doubt()
+    async def verify(self) -> None:
+        """Look at key, address and model, free of charge. Raises ProviderUnusable where questions
+        would be in vain, InferenceError where the provider cannot be reached now.
+        """
+        self._key_read_s = float("-inf")
+        async with await self._connected() as connection:
+            with self._in_time():
+                await connection.client.check()
 
-    def doubt(self) -> None:
-        """Look at everything again, now."""
-        self._doubted, self._checks = True, 0
-        self._checked = anyio.Event()
-        self._changed.set()
+    async def complete(self, question: Question, *, wait_while_open: bool = True) -> Completion:
+        """Raises InferenceError, ProviderUnusable; CircuitOpen only where told not to wait."""
+        spec = self._spec
+        async with await self._connected() as connection:
 
-    # The rest of this class follows once the protocols are there.
+            async def send(prompt: Prompt) -> Reply:
+                turn = Turn(
+                    question.flow,
+                    question.weight,
+                    estimated_tokens(prompt),
+                    ANSWER_TOKENS_MAX,
+                    wait_while_open,
+                )
+                return await connection.gate.ask(turn, lambda: call(prompt))
+
+            async def call(prompt: Prompt) -> Reply:
+                with question.flight() as flight:
+                    try:
+                        with self._in_time():
+                            reply = await connection.client.send(prompt)
+                    except InferenceError as error:
+                        flight.usage = _priced(error.usage, spec)
+                        raise
+                    flight.usage = _priced(reply.usage, spec)
+                    return reply
+
+            analysis, usage = await ask(question.digest.text, send)
+        return Completion(analysis, self.name, spec.model, _priced(usage, spec), PROMPT_VERSION)
+
+    def estimate(self, digest: Digest) -> Usage:
+        """What an answer is expected to cost."""
+        tokens = estimated_tokens(first_prompt(digest.text))
+        return _priced(Usage(1, tokens, 0, ANSWER_TOKENS_USUAL), self._spec)
+
+    def pace(self, flow: str, weight: int) -> Pace:
+        """How fast questions of this flow may go now."""
+        return self._connection.gate.pace(flow, weight) if self._connection else Pace()
+
+    def statistics(self) -> GateStatistics | None:
+        """Of the gate; None before there is one."""
+        return self._connection.gate.statistics() if self._connection else None
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._drop()
+
+    async def _connected(self) -> Connection:
+        """The connection, with a key that is not too old. Raises ProviderUnusable."""
+        async with self._connecting:
+            now_s = anyio.current_time()
+            if self._connection and now_s - self._key_read_s < KEY_AGE_MAX_S:
+                return self._connection
+            ref = self._spec.api_key_secret_ref
+            key = await self._read_key(ref) if ref else None
+            if self._connection and not self._connection.has_key(key):
+                await self._drop()
+            if self._connection is None:
+                self._connection = self._connections.open(self._spec, key)
+            self._key_read_s = now_s
+            return self._connection
+
+    async def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection:
+            await connection.retire()
+
+    @contextmanager
+    def _in_time(self) -> Iterator[None]:
+        limit = self._spec.request_timeout
+        with anyio.move_on_after(limit.total_seconds()) as scope:
+            yield
+        if scope.cancelled_caught:
+            raise InferenceTimeout(
+                f"no answer within {format_duration(limit)}, the provider's requestTimeout"
+            )
+
+
+def _priced(usage: Usage, spec: ProviderSpec) -> Usage:
+    return replace(usage, requests=max(usage.requests, 1), cost=price(usage, spec.pricing))

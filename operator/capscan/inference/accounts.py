@@ -1,10 +1,77 @@
-"""All the accounts of this process, one for each InferenceProvider, found by name."""
+"""All InferenceProviders of the cluster, found by name."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
+from datetime import datetime
+
+import anyio.abc
 
 from capscan.core.errors import ProviderUnusable
 from capscan.core.fallback import chain
-from capscan.inference.account import Account
+from capscan.inference.account import Account, ReadKey
+from capscan.inference.account_keeper import AccountKeeper
+from capscan.inference.connection import Connections
 from capscan.inference.route import Route
 from capscan.kube.keepers import Keepers
-from capscan.model import InferenceProvider
+from capscan.kube.status import StatusWriter
+from capscan.model import InferenceProvider, ProviderStatus
+
+Sink = Callable[[InferenceProvider], StatusWriter[ProviderStatus]]
+
+
+class Accounts(Keepers[InferenceProvider, AccountKeeper]):
+    """One keeper for each; none outlives the task group.
+
+    `on_change` is called with the name of a provider that may be asked now and could not before,
+    or the other way round.
+    """
+
+    def __init__(
+        self,
+        group: anyio.abc.TaskGroup,
+        *,
+        read_key: ReadKey,
+        sink: Sink,
+        now: Callable[[], datetime],
+    ) -> None:
+        super().__init__(group, self._keeper)
+        self.on_change: Callable[[str], None] = lambda _: None
+        self._connections = Connections()
+        self._read_key = read_key
+        self._sink = sink
+        self._now = now
+
+    async def find(self, name: str) -> Route:
+        """The way to that provider and to those that stand in for it. Raises ProviderUnusable."""
+        first = self._chain(name)[0]
+        await first.ready()
+        return Route(first, lambda: self._chain(name))
+
+    def observe(self, seen: InferenceProvider) -> None:
+        """A provider was seen: others may have waited for it."""
+        known = self.of(seen.metadata.uid)
+        super().observe(seen)
+        if known is None:
+            self.on_change(seen.metadata.name)
+
+    def _chain(self, name: str) -> list[AccountKeeper]:
+        """The provider and those that stand in for it, as they are now. Raises ProviderUnusable."""
+        by_name = {keeper.name: keeper for keeper in self}
+        names = chain(name, {one.name: one.fallback for one in by_name.values()})
+        if not names:
+            raise ProviderUnusable(
+                "ProviderNotFound",
+                f"There is no InferenceProvider {name}. Apply one of that name, or name another in "
+                "spec.providerRef: kubectl get inferenceproviders lists them.",
+            )
+        return [by_name[one] for one in names]
+
+    def _keeper(self, seen: InferenceProvider) -> AccountKeeper:
+        name = seen.metadata.name
+        account = Account(name, seen.spec, self._connections, self._read_key)
+        return AccountKeeper(
+            seen,
+            account,
+            self._sink(seen),
+            on_change=lambda changed: self.on_change(changed),
+            now=self._now,
+        )

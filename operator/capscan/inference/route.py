@@ -4,50 +4,69 @@ Another one is asked only while a circuit is open. When all are, questions wait 
 them lets somebody try.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import anyio
 
+from capscan.core.digest import Digest
 from capscan.core.errors import CircuitOpen, ProviderUnusable
 from capscan.core.question import Pace, Question
-from capscan.inference.account import Account
-from capscan.model import Completion
+from capscan.inference.account_keeper import AccountKeeper
+from capscan.model import Completion, Usage
 
 
 class Route:
-    """Implements the port `scan.ports.Provider` over at least one account."""
+    """Implements the port `scan.ports.Provider` over `first` and those that stand in for it.
 
-    def __init__(self, accounts: Sequence[Account]) -> None:
-        self._accounts = accounts
-        self.name = accounts[0].name
+    `chain` says who these are now, `first` itself before them; it raises ProviderUnusable where
+    there is nobody any more.
+    """
+
+    def __init__(self, first: AccountKeeper, chain: Callable[[], Sequence[AccountKeeper]]) -> None:
+        self._first = first
+        self._chain = chain
+
+    @property
+    def name(self) -> str:
+        """The provider that the scan names."""
+        return self._first.name
 
     @property
     def model(self) -> str:
-        """The model of the provider that the scan names."""
-        return self._accounts[0].model
+        """Its model."""
+        return self._first.model
 
     @property
     def identity(self) -> str:
         """What was asked for, whoever answers."""
-        return self._accounts[0].identity
+        return self._first.identity
 
     async def complete(self, question: Question) -> Completion:
         """Raises InferenceError, ProviderUnusable."""
-        if len(self._accounts) == 1:
-            return await self._accounts[0].complete(question)
         while True:
+            self._first, *others = self._chain()
+            if not others:
+                return await self._first.complete(question)
             retry_in_s = []
-            for account in self._accounts:
+            for keeper in (self._first, *others):
                 try:
-                    return await account.complete(question, wait_while_open=False)
+                    return await keeper.complete(question, wait_while_open=False)
                 except CircuitOpen as error:
                     retry_in_s.append(error.retry_in_s)
                 except ProviderUnusable:
-                    if account is self._accounts[0]:
+                    if keeper is self._first:
                         raise
             await anyio.sleep(min(retry_in_s))
 
+    def estimate(self, digest: Digest) -> Usage:
+        """What an answer is expected to cost."""
+        return self._first.estimate(digest)
+
     def pace(self, flow: str, weight: int) -> Pace:
         """Of the first that lets questions through; of the one that was named where none does."""
-        paces = [account.pace(flow, weight) for account in self._accounts]
+        try:
+            keepers = self._chain()
+        except ProviderUnusable as error:
+            return Pace(obstacle=str(error))
+        paces = [keeper.pace(flow, weight) for keeper in keepers]
         return next((pace for pace in paces if not pace.obstacle), paces[0])

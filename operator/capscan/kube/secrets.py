@@ -19,7 +19,9 @@ class Secrets:
         """The value, without white space around it. Raises ProviderUnusable, with what to do."""
         where = f"Secret {self._namespace}/{ref.name}"
         try:
-            body = await self._client.get(f"/api/v1/namespaces/{self._namespace}/secrets/{ref.name}")
+            body = await self._client.get(
+                f"/api/v1/namespaces/{self._namespace}/secrets/{ref.name}"
+            )
         except NotFound:
             raise ProviderUnusable(
                 "SecretNotFound",
@@ -39,7 +41,8 @@ def _value(data: dict[str, str], ref: SecretKeyRef, where: str) -> str:
     if ref.key not in data:
         has = f"it has {', '.join(sorted(data))}" if data else "it is empty"
         raise ProviderUnusable(
-            "SecretKeyMissing", f"{where} has no key {ref.key}: {has}. Name one in apiKeySecretRef.key"
+            "SecretKeyMissing",
+            f"{where} has no key {ref.key}: {has}. Name one in apiKeySecretRef.key",
         )
     try:
         value = base64.b64decode(data[ref.key], validate=True).decode("ascii").strip()

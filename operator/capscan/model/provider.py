@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from capscan.model.base import Count, Duration, Time, Wire
-from capscan.model.scan import Condition, ObjectMeta, ProviderRef
+from capscan.model.scan import Condition, ObjectMeta
 
 ObjectName = Annotated[str, Field(min_length=1, max_length=253)]
 Amount = Annotated[str, Field(max_length=16)]
@@ -41,6 +41,12 @@ class SecretKeyRef(Wire):
     key: Annotated[str, Field(min_length=1, max_length=253)] = Field(
         default="api-key", description="The key in its data."
     )
+
+
+class FallbackRef(Wire):
+    """An InferenceProvider that stands in for another."""
+
+    name: ObjectName = Field(description="Name of the InferenceProvider.")
 
 
 class Limits(Wire):
@@ -137,7 +143,7 @@ class ProviderSpec(Wire):
     pricing: Pricing | None = Field(
         default=None, description="What tokens cost; without it no cost is shown."
     )
-    fallback_ref: ProviderRef | None = Field(
+    fallback_ref: FallbackRef | None = Field(
         default=None,
         description="Another InferenceProvider that is asked while this one's circuit is open.",
     )

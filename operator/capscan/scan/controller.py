@@ -117,7 +117,8 @@ class ScanController:
                     await self._reporter.flush()
                     await self._changed.wait()
                 case Rest():
-                    self._rest()
+                    self._lift()
+                    self._at = replace(self._at, resting=True)
                     self._reporter.touch()
                     await until_due(self._at.handled.timetable, self._changed, self._ports.now)
 
@@ -129,6 +130,7 @@ class ScanController:
         return lifecycle.decide(self._scan, handled, now)
 
     def _begin(self, trigger: Trigger) -> None:
+        self._lift()
         handled = lifecycle.begin(
             self._scan,
             self._at.handled,
@@ -150,11 +152,12 @@ class ScanController:
         self._at = self._at.held()
         self._log("suspended")
 
-    def _rest(self) -> None:
-        if self._at.phase is Phase.SUSPENDED:
+    def _lift(self) -> None:
+        """Show a finished run as finished again, once nothing is held back any more."""
+        run = self._at.handled.run
+        if self._at.phase is Phase.SUSPENDED and run and run.completion_time:
             self._at = self._at.let_go(self._scan.spec.max_failed_percent)
             self._shown = project(self._snapshot(), self._shown, self._ports.now())
-        self._at = replace(self._at, resting=True)
 
     async def _work(self) -> None:
         session = self._session = Session(

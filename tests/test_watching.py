@@ -1,6 +1,6 @@
-"""What the composition root decides by itself."""
+"""Keeping a watch alive."""
 
-from capscan.app import WATCH_RESTART_S, restart_pause_s
+from capscan.watching import WATCH_RESTART_S, restart_pause_s
 
 
 def test_a_watch_that_was_healthy_is_started_again_at_once() -> None:

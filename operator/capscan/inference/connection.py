@@ -1,0 +1,70 @@
+"""What an account asks through: a client of its provider's protocol, and the gate before it.
+
+Limits belong to endpoint, key and model together. So accounts that agree in these share a gate,
+whatever they are called.
+"""
+
+import hashlib
+from types import TracebackType
+from weakref import WeakValueDictionary
+
+from capscan.inference.gate import Gate
+from capscan.inference.protocols import Client, open_client
+from capscan.model import ProviderSpec
+
+
+class Connection:
+    """One key at one endpoint, for one model. Entered by each question that uses it."""
+
+    def __init__(self, client: Client, gate: Gate, key: str | None) -> None:
+        self.client = client
+        self.gate = gate
+        self._key = key
+        self._users = 0
+        self._retired = False
+
+    def has_key(self, key: str | None) -> bool:
+        """Whether it was opened with this one."""
+        return self._key == key
+
+    async def __aenter__(self) -> "Connection":
+        self._users += 1
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._users -= 1
+        await self._close_if_done()
+
+    async def retire(self) -> None:
+        """Close it as soon as the last question that uses it is answered."""
+        self._retired = True
+        await self._close_if_done()
+
+    async def _close_if_done(self) -> None:
+        if self._retired and not self._users:
+            await self.client.aclose()
+
+
+class Connections:
+    """Opens connections."""
+
+    def __init__(self) -> None:
+        self._gates: WeakValueDictionary[tuple[str, ...], Gate] = WeakValueDictionary()
+
+    def open(self, spec: ProviderSpec, key: str | None) -> Connection:
+        """Nothing is sent yet. Raises ProviderUnusable where address or certificates will not do."""
+        account = hashlib.sha256((key or "").encode()).hexdigest()
+        place = (spec.protocol, spec.base_url, account, spec.model)
+        gate = self._gates.get(place)
+        if gate is None:
+            gate = self._gates[place] = Gate(
+                spec.protocol, spec.limits, adaptive=spec.adaptive, breaker=spec.circuit_breaker
+            )
+        else:
+            gate.configure(spec.limits, adaptive=spec.adaptive, breaker=spec.circuit_breaker)
+        return Connection(open_client(spec, key), gate, key)

@@ -1,0 +1,88 @@
+"""A rate that only refusals tell."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from capscan.core import learned_rate
+from capscan.core.learned_rate import START_PER_S, LearnedRate
+
+
+def sent(learned: LearnedRate, count: int, from_s: float, to_s: float) -> LearnedRate:
+    for number in range(count):
+        learned = learned_rate.admitted(learned, from_s + (to_s - from_s) * number / count)
+    return learned
+
+
+def test_nothing_waits_before_the_first_refusal() -> None:
+    assert learned_rate.ready_s(sent(LearnedRate(), 500, 0.0, 1.0), 1.0) == 1.0
+
+
+def test_a_start_in_the_dark_is_spread_until_the_first_answer() -> None:
+    learned = learned_rate.admitted(learned_rate.admitted(learned_rate.starting(0.0), 0.0), 0.0)
+    assert 0.0 < learned_rate.ready_s(learned, 0.0) <= 1 / START_PER_S
+    assert learned.rate_per_s is None
+
+    assert learned_rate.ready_s(learned_rate.on_success(learned, 0.0), 0.0) == 0.0
+
+
+@given(st.integers(2, 500), st.floats(1.0, 15.0), st.integers(0, 600))
+def test_two_refusals_tell_the_rate_whatever_the_burst(
+    rate_per_s: int, span_s: float, burst: int
+) -> None:
+    """The provider's bucket is empty at both, so that what went in between is what was earned."""
+    learned = learned_rate.refused(sent(LearnedRate(), burst + 1, 0.0, 1.0), 1.0, 1.0, 0.0)
+    first_per_s = learned.rate_per_s
+    learned = sent(learned, int(rate_per_s * span_s) + 1, 1.0, 1.0 + span_s)
+    learned = learned_rate.refused(learned, 1.0 + span_s, 1.0 + span_s, 0.0)
+
+    assert first_per_s is not None
+    slowest, fastest = first_per_s * 0.5, first_per_s * 0.97
+    expected = max(slowest, min(int(rate_per_s * span_s) / span_s, fastest))
+    assert learned.rate_per_s == pytest.approx(expected, rel=0.05, abs=1 / 60)
+
+
+def test_refusals_of_one_volley_correct_one_guess() -> None:
+    """Sixteen were sent and six refused: ten went through in a second."""
+    learned = sent(LearnedRate(), 16, 0.0, 0.01)
+    for _ in range(6):
+        learned = learned_rate.refused(learned, 0.01, 0.02, 0.0)
+
+    assert learned.rate_per_s == 10.0
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("arso"), st.floats(0, 100), st.floats(0, 10)), max_size=80)
+)
+def test_a_refusal_never_speeds_up_and_never_stops(
+    events: list[tuple[str, float, float]],
+) -> None:
+    learned, now_s = learned_rate.starting(0.0), 0.0
+    for event, pause_s, age_s in events:
+        now_s += pause_s
+        before = learned.rate_per_s
+        match event:
+            case "a":
+                learned = learned_rate.admitted(learned, now_s)
+            case "r":
+                learned = learned_rate.refused(learned, now_s - age_s, now_s, 1.0)
+                assert learned.rate_per_s is not None
+                assert before is None or learned.rate_per_s <= before
+            case _:
+                learned = learned_rate.on_success(learned, now_s)
+        assert learned.rate_per_s is None or learned.rate_per_s > 0
+        assert math.isfinite(learned_rate.ready_s(learned, now_s))
+
+
+def test_a_guess_that_was_far_too_low_is_left_behind_in_minutes() -> None:
+    """One request, one refusal: somebody else had used the account up."""
+    learned = learned_rate.refused(sent(LearnedRate(), 2, 0.0, 0.1), 0.1, 0.1, 0.0)
+    assert learned.rate_per_s == 1.0
+
+    for second in range(1, 120):
+        learned = learned_rate.on_success(learned, float(second))
+
+    assert learned.rate_per_s is not None
+    assert learned.rate_per_s > 10

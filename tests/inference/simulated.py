@@ -1,0 +1,193 @@
+"""A provider in virtual time, with limits of its own, and a scan's worth of workers asking it."""
+
+import math
+import random
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import anyio
+
+from capscan.core.errors import (
+    InferenceError,
+    ProviderFailed,
+    ProviderOverloaded,
+    ProviderUnavailable,
+    RateLimited,
+)
+from capscan.core.retry import retry_delay_s
+from capscan.inference.gate import Gate, Turn
+from capscan.model import ObservedLimit, ObservedLimits, Usage
+
+NETWORK_S = 0.005
+"""One way."""
+LATENCY_MEDIAN_S, LATENCY_SIGMA = 0.5, 0.4
+ATTEMPTS = 4
+
+
+@dataclass(slots=True)
+class Allowance:
+    """The provider's own bucket. Without one given, a burst is a second's worth."""
+
+    per_minute: float
+    burst: float = 0.0
+    level: float = field(init=False)
+    at_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.burst = self.burst or self.per_minute / 60
+        self.level = self.burst
+
+    def refill(self, now_s: float) -> None:
+        earned = (now_s - self.at_s) * self.per_minute / 60
+        self.level, self.at_s = min(self.burst, self.level + earned), now_s
+
+    def wait_s(self, amount: float) -> float:
+        return max(0.0, amount - self.level) * 60 / self.per_minute
+
+    def told(self) -> ObservedLimit:
+        reset_s = (self.per_minute - self.level) * 60 / self.per_minute
+        return ObservedLimit(int(self.per_minute), max(0, int(self.level)), reset_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    usage: Usage
+    observed: ObservedLimits | None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    input_tokens: int
+    output_tokens: int
+    output_tokens_max: int = 1000
+
+
+@dataclass(slots=True)
+class SimulatedProvider:
+    """Refuses with 429 what its buckets do not hold, with 529 what is too much at once."""
+
+    rng: random.Random
+    requests: Allowance | None = None
+    tokens: Allowance | None = None
+    """Of prompt and max_tokens together, as OpenAI has it."""
+    in_flight_max: float = math.inf
+    outage: tuple[float, float] = (math.inf, math.inf)
+    headers: bool = True
+    flaky: bool = True
+    in_flight: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    refused_at_s: list[float] = field(default_factory=list)
+    served_s: float = 0.0
+    """The sum of the time that requests took which were not refused."""
+    charged_tokens: int = 0
+
+    async def __call__(self, item: Item) -> Answer:
+        self.counts["calls"] += 1
+        await anyio.sleep(NETWORK_S)
+        refusal = self._refusal(item)
+        if refusal is not None:
+            await anyio.sleep(NETWORK_S)
+            raise refusal
+        self.in_flight += 1
+        try:
+            return await self._served(item)
+        finally:
+            self.in_flight -= 1
+
+    def _refusal(self, item: Item) -> InferenceError | None:
+        now_s = anyio.current_time()
+        if self.outage[0] <= now_s < self.outage[1]:
+            self.counts["wasted"] += 1
+            return ProviderUnavailable("connection refused")
+        if self.in_flight >= self.in_flight_max:
+            self.counts["overloaded"] += 1
+            return ProviderOverloaded("overloaded")
+        amounts = [(self.requests, 1), (self.tokens, item.input_tokens + item.output_tokens_max)]
+        asked = [(bucket, amount) for bucket, amount in amounts if bucket is not None]
+        for bucket, _ in asked:
+            bucket.refill(now_s)
+        wait_s = max((bucket.wait_s(amount) for bucket, amount in asked), default=0.0)
+        if wait_s > 1e-6:
+            self.counts["rate_limited"] += 1
+            self.refused_at_s.append(now_s)
+            retry_after_s = wait_s if self.headers else None
+            return RateLimited("slow down", retry_after_s=retry_after_s, observed=self._told())
+        for bucket, amount in asked:
+            bucket.level -= amount
+        return None
+
+    async def _served(self, item: Item) -> Answer:
+        told = self._told()
+        self.charged_tokens += item.input_tokens + item.output_tokens_max
+        chance = self.rng.random() if self.flaky else 1.0
+        latency_s = LATENCY_MEDIAN_S * math.exp(self.rng.gauss(0.0, LATENCY_SIGMA))
+        if chance < 0.02:
+            latency_s /= 5
+        self.served_s += latency_s + 2 * NETWORK_S
+        await anyio.sleep(latency_s + NETWORK_S)
+        if chance < 0.02:
+            self.counts["broken"] += 1
+            raise ProviderFailed("500") if chance < 0.01 else ProviderOverloaded("529")
+        usage = Usage(1, item.input_tokens, 0, item.output_tokens)
+        return Answer(usage, told)
+
+    def _told(self) -> ObservedLimits | None:
+        if not self.headers or (self.requests is None and self.tokens is None):
+            return None
+        return ObservedLimits(
+            requests=self.requests.told() if self.requests else None,
+            input_tokens=self.tokens.told() if self.tokens else None,
+        )
+
+
+def items(count: int, rng: random.Random) -> list[Item]:
+    """Prompts of 500 to 3,500 tokens."""
+    return [Item(rng.randrange(500, 3500), rng.randrange(100, 500)) for _ in range(count)]
+
+
+@dataclass(slots=True)
+class Run:
+    """What became of one flow's items."""
+
+    makespan_s: float = 0.0
+    lost: list[InferenceError] = field(default_factory=list)
+
+
+async def ask_all(
+    gate: Gate,
+    provider: SimulatedProvider,
+    work: list[Item],
+    *,
+    flow: str = "scan",
+    weight: int = 1,
+    workers: int = 64,
+) -> Run:
+    """Every item, with attempts and backoff as a scan makes them; estimates are 30 % too low."""
+    rng = random.Random(len(work))
+    run, start_s = Run(), anyio.current_time()
+    pending = iter(work)
+
+    async def settle(item: Item) -> None:
+        turn = Turn(flow, weight, int(item.input_tokens * 0.7), item.output_tokens_max)
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                await gate.ask(turn, lambda: provider(item))
+            except InferenceError as error:
+                delay_s = retry_delay_s(error, attempt, ATTEMPTS, rng.random())
+                if delay_s is None:
+                    run.lost.append(error)
+                    return
+                await anyio.sleep(delay_s)
+            else:
+                return
+
+    async def worker(pending: Iterator[Item]) -> None:
+        for item in pending:
+            await settle(item)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(workers):
+            group.start_soon(worker, pending)
+    run.makespan_s = anyio.current_time() - start_s
+    return run
