@@ -120,6 +120,7 @@ class FakeCrds:
 
     def __init__(self, crds: Iterable[Crd] = ()) -> None:
         self.by_name = {one.name: one for one in crds}
+        self.labels: dict[str, dict[str, str]] = {}
         self.delay_s = 0.0
         self.denied: ScanError | None = None
         self.read_error: Exception | None = None
@@ -143,7 +144,10 @@ class FakeCrds:
         await anyio.sleep(self.delay_s)
         if self.denied:
             raise self.denied
-        return [CrdRef(one.name, one.uid, one.generation) for one in self.by_name.values()]
+        return [
+            CrdRef(one.name, one.uid, one.generation, self.labels.get(one.name, {}))
+            for one in self.by_name.values()
+        ]
 
     async def read(self, name: str) -> Crd:
         await anyio.lowlevel.checkpoint()
@@ -330,6 +334,28 @@ class FreeSlot:
         pass
 
 
-def ports(crds: FakeCrds, store: FakeStore, provider: FakeProvider) -> Ports:
+class FakeNews:
+    """News of CRDs that a test makes up."""
+
+    def __init__(self) -> None:
+        self.tell: Callable[[], None] | None = None
+        self.watches = 0
+
+    async def run(self, on_change: Callable[[], None]) -> None:
+        self.watches += 1
+        self.tell = on_change
+        try:
+            on_change()
+            await anyio.sleep_forever()
+        finally:
+            self.tell = None
+
+    def change(self) -> None:
+        """Something changed; nobody hears it where there is no watch."""
+        if self.tell:
+            self.tell()
+
+
+def ports(crds: FakeCrds, store: FakeStore, provider: FakeProvider, **others: Any) -> Ports:
     """All of them together, in virtual time, without jitter: each pause is as long as it gets."""
-    return Ports(crds, store, OneProvider(provider), now=virtual.now, jitter=lambda: 1.0)
+    return Ports(crds, store, OneProvider(provider), now=virtual.now, jitter=lambda: 1.0, **others)

@@ -100,6 +100,7 @@ def test_what_starts_a_run_is_what_the_hash_covers() -> None:
         "rescan": "x",
         "schedule": "0 3 * * *",
         "time_zone": "Asia/Tokyo",
+        "follow": True,
         "suspend": True,
         "progress_interval": ScanSpec().progress_interval * 2,
     }

@@ -11,7 +11,7 @@ from math import log
 from random import Random
 from statistics import fmean
 
-from capscan.core.eta import Load, Throughput, eta_s, settle
+from capscan.core.eta import Load, eta_s, settle
 from capscan.core.latency import WINDOW, Latencies, add
 from capscan.core.question import Pace
 

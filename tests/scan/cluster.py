@@ -11,8 +11,9 @@ from capscan.core.errors import RequestRejected
 from capscan.model import CapabilityScan, Condition, Phase, ScanStatus
 from capscan.model.scan import REQUESTED_AT
 from capscan.scan.controller import Identity, ScanController
+from capscan.scan.following import Following
 from tests import fakes
-from tests.fakes import FakeCrds, FakeProvider, FakeStatus, FakeStore, name_of, ports
+from tests.fakes import FakeCrds, FakeNews, FakeProvider, FakeStatus, FakeStore, name_of, ports
 
 
 class Cluster:
@@ -32,6 +33,7 @@ class Cluster:
         }
         self.crds = FakeCrds.of(crds)
         self.store = FakeStore()
+        self.news = FakeNews()
         self.provider = FakeProvider(rejected, delay_s)
         self.sink = FakeStatus(fakes.scan(spec, annotations=annotations))
         self.controller: ScanController | None = None
@@ -41,14 +43,16 @@ class Cluster:
     @asynccontextmanager
     async def operator(self) -> AsyncIterator[ScanController]:
         """An operator at work; it dies without a word when the block ends."""
+        following = Following(self.news)
         controller = self.controller = ScanController(
             self.sink.scan,
             self.sink,
-            ports(self.crds, self.store, self.provider),
+            ports(self.crds, self.store, self.provider, follow=following),
             Identity(next(self._owners), lambda: next(self._tokens)),
         )
         self.sink.on_write = controller.observe  # its own writes come back by the watch
         async with anyio.create_task_group() as group:
+            group.start_soon(following.run)
             group.start_soon(controller.run)
             yield controller
             group.cancel_scope.cancel()

@@ -138,10 +138,12 @@ def begin(
     """The state once a new run has begun; `token` is fresh and has no dash.
 
     An edit in mid-run makes a new run of the same lineage: what is done and still wanted counts
-    as unchanged in it, under `refresh: Always` too.
+    as unchanged in it, under `refresh: Always` too. So does a run that follows the cluster: one CRD
+    that was added is no reason to ask about all of them.
     """
     run_id = token
-    if handled.run and handled.is_unfinished and trigger is Trigger.SPEC_CHANGED:
+    edited = handled.is_unfinished and trigger is Trigger.SPEC_CHANGED
+    if handled.run and (edited or trigger is Trigger.FOLLOW):
         run_id = f"{lineage(handled.run.id)}-{token}"
     run = Run(
         id=run_id,

@@ -67,6 +67,7 @@ class Trigger(StrEnum):
     SPEC_CHANGED = "SpecChanged"
     RESCAN = "Rescan"
     SCHEDULED = "Scheduled"
+    FOLLOW = "Follow"
 
 
 class ProviderRef(Wire):
@@ -146,6 +147,11 @@ class ScanSpec(Wire):
         default="UTC",
         description="The zone that schedule means, by its name in the IANA database, such as "
         "Europe/Berlin.",
+    )
+    follow: bool = Field(
+        default=False,
+        description="True keeps up with the cluster: CRDs that are added, changed or removed start "
+        "a run within seconds, which asks about those alone, also under refresh: Always.",
     )
     priority: Priority = Field(
         default=Priority.NORMAL,

@@ -18,6 +18,7 @@ from capscan.core.lifecycle import Continue, Handled, Hold, Intent, Rest, Start
 from capscan.core.standing import Standing
 from capscan.core.status import Snapshot, finished_run, project, restate
 from capscan.model import CapabilityScan, Phase, Run, ScanStatus, Trigger
+from capscan.scan.following import is_behind, unless
 from capscan.scan.ports import Ports, StatusSink
 from capscan.scan.report import Reporter
 from capscan.scan.session import Session
@@ -56,6 +57,7 @@ class ScanController:
         self._shown = scan.status
         self._at = Standing.from_status(scan.status)
         self._session: Session | None = None
+        self._crds_are_new = False
         self._changed = anyio.Event()
         self._closing = False
         self._reporter = Reporter(self._write, self._interval_s)
@@ -70,6 +72,7 @@ class ScanController:
         if not self._sink.observe(scan):
             return
         before, self._scan = self._scan, scan
+        self._keep_following()
         if self._session:
             self._session.resize(scan.spec.parallelism)
             if not isinstance(self._intent(), Continue):
@@ -92,6 +95,7 @@ class ScanController:
 
     async def run(self) -> None:
         """Work until closed, or until the scan is gone."""
+        self._keep_following()
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._reporter.run)
@@ -101,6 +105,8 @@ class ScanController:
                 await self._reporter.flush()
         except* ObjectGone:
             logger.info("%s: deleted; its Capabilities stay", self.name, extra={"scan": self.name})
+        finally:
+            self._ports.follow.leave(self._scan.metadata.uid)
 
     async def _keep_moving(self) -> None:
         while not self._closing:
@@ -120,7 +126,40 @@ class ScanController:
                     self._lift()
                     self._at = replace(self._at, resting=True)
                     self._reporter.touch()
-                    await until_due(self._at.handled.timetable, self._changed, self._ports.now)
+                    if await self._is_behind():
+                        self._begin(Trigger.FOLLOW)
+                        await self._work()
+                    else:
+                        await until_due(self._at.handled.timetable, self._changed, self._ports.now)
+
+    def _keep_following(self) -> None:
+        uid, follow = self._scan.metadata.uid, self._ports.follow
+        if self._scan.spec.follow:
+            follow.join(uid, self._crds_changed)
+        else:
+            follow.leave(uid)
+
+    def _crds_changed(self) -> None:
+        self._crds_are_new = True
+        if self._at.resting:
+            self._changed.set()
+
+    async def _is_behind(self) -> bool:
+        """Whether CRDs have changed in a way that makes work. What cannot be found out is what a
+        run would stall at: it begins, and says so.
+        """
+        spec, run = self._scan.spec, self._at.handled.run
+        if run is None or not self._crds_are_new or not spec.follow or spec.suspend:
+            return False
+        self._crds_are_new = False
+        try:
+            found = await unless(self._changed, lambda: is_behind(self._ports, spec, run))
+        except* (ScanError, KubeError) as errors:
+            logger.warning("%s: %s", self.name, errors.exceptions[0], extra=self._fields())
+            found = True
+        if found is None:
+            self._crds_are_new = True
+        return bool(found)
 
     def _intent(self) -> Intent:
         """What to do now, by the newest spec."""
@@ -188,6 +227,7 @@ class ScanController:
     async def _go_through(self, session: Session) -> None:
         self._at = self._at.discovering()
         await self._reporter.flush()
+        self._crds_are_new = False
         await session.discover()
         if session.stopped:
             return

@@ -94,6 +94,28 @@ class Store(Protocol):
         ...
 
 
+class Follow(Protocol):
+    """Tells scans of changes to the cluster's CRDs, once those have come to rest."""
+
+    def join(self, follower: str, tell: Callable[[], None]) -> None:
+        """Tell of changes from now on, and once by way of greeting."""
+        ...
+
+    def leave(self, follower: str) -> None:
+        """Tell no more; one that never joined is content."""
+        ...
+
+
+class Unmoved:
+    """A cluster in which nothing changes: for what looks at it once."""
+
+    def join(self, follower: str, tell: Callable[[], None]) -> None:
+        """Nothing will come."""
+
+    def leave(self, follower: str) -> None:
+        """Nothing to undo."""
+
+
 class Render(Protocol):
     """From the newest status to the wanted one."""
 
@@ -126,3 +148,4 @@ class Ports:
     """Uniform in [0, 1]."""
     reads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(READS_MAX))
     """CRDs being read and digested at once, by all runs together."""
+    follow: Follow = field(default_factory=Unmoved)
