@@ -15,6 +15,7 @@ import anyio
 import anyio.lowlevel
 
 from capscan.core.capability import Entry
+from capscan.core.digest import Digest
 from capscan.core.errors import NotFound, ScanError, StoreRejected
 from capscan.core.question import Flight, Pace, Question
 from capscan.core.status import merge_patch
@@ -30,10 +31,11 @@ from capscan.model import (
     ScanStatus,
     StoredRef,
     Trigger,
+    Usage,
 )
 from capscan.scan.ports import Ports, Render
 from tests import virtual
-from tests.providers import OneProvider, analysis
+from tests.providers import ESTIMATED, OneProvider, analysis
 
 
 def name_of(n: int) -> str:
@@ -270,6 +272,9 @@ class FakeProvider:
         finally:
             self.in_flight -= 1
         return Completion(analysis(name), self.name, self.model)
+
+    def estimate(self, digest: Digest) -> Usage:  # noqa: ARG002
+        return ESTIMATED
 
     def pace(self, flow: str, weight: int) -> Pace:  # noqa: ARG002
         return Pace()

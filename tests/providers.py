@@ -7,15 +7,20 @@
 import fnmatch
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 
 import anyio
 
+from capscan.core.digest import Digest
 from capscan.core.errors import InferenceError, ProviderUnavailable, RequestRejected
 from capscan.core.question import Pace, Question
-from capscan.model import Analysis, Completion, Complexity
+from capscan.model import Analysis, Completion, Complexity, Usage
 from capscan.scan.ports import Provider
+
+ESTIMATED = Usage(requests=1, input_tokens=3000, output_tokens=400, cost=Decimal("0.015"))
+"""What each question is said to take."""
 
 
 def analysis(name: str = "widgets.example.com") -> Analysis:
@@ -61,6 +66,9 @@ class ScriptedProvider:
                 raise error
         return Completion(analysis(name), self.name, self.model)
 
+    def estimate(self, digest: Digest) -> Usage:  # noqa: ARG002
+        return ESTIMATED
+
     def pace(self, flow: str, weight: int) -> Pace:  # noqa: ARG002
         return Pace()
 
@@ -97,6 +105,9 @@ class LedgerProvider:
             if self.random.random() < self.flaky:
                 raise ProviderUnavailable("out of luck")
         return Completion(analysis(name), self.name, self.model)
+
+    def estimate(self, digest: Digest) -> Usage:  # noqa: ARG002
+        return ESTIMATED
 
     def pace(self, flow: str, weight: int) -> Pace:  # noqa: ARG002
         return Pace()

@@ -23,7 +23,7 @@ class Stall:
     message: str
 
 
-def conditions(
+def conditions(  # noqa: PLR0913
     phase: Phase,
     message: str,
     *,
@@ -32,14 +32,20 @@ def conditions(
     previous: Iterable[Condition],
     now: datetime,
     flaw: Stall | None = None,
+    dry_run: bool = False,
 ) -> list[Condition]:
     """All six conditions; a transition time moves only with its status.
 
     A `flaw` is of the spec, in a part that no run needs: it is Stalled once no run is at work.
+    A dry run says nothing of the Capabilities: Ready stays True where it was, and is absent where
+    not. kstatus then goes by there being neither Reconciling nor Stalled: what the spec asks is done.
     """
     before = {condition.type: condition for condition in previous}
-    facts = _facts(phase, message, stall) | _flaw_facts(phase, flaw)
-    keep_ready = phase in WORKING and "Ready" in before and before["Ready"].status == "True"
+    facts = _facts(phase, message, stall, dry_run=dry_run) | _flaw_facts(phase, flaw)
+    standing = phase in WORKING or (dry_run and phase in DONE)
+    keep_ready = standing and "Ready" in before and before["Ready"].status == "True"
+    if dry_run and phase in DONE and not keep_ready:
+        del facts["Ready"]
     return [
         before[type_]
         if type_ == "Ready" and keep_ready
@@ -67,8 +73,10 @@ Fact = tuple[bool, str, str]
 _SOUND = (True, "ValidSpec", "The spec is understood.")
 
 
-def _facts(phase: Phase, message: str, stall: Stall | None) -> dict[str, Fact]:
+def _facts(phase: Phase, message: str, stall: Stall | None, *, dry_run: bool) -> dict[str, Fact]:
     reason = stall.reason if stall else _REASONS.get(phase, phase.value)
+    if dry_run and phase in DONE:
+        reason = "DryRun"
     working = phase in WORKING and stall is None
     stuck = stall is not None or phase is Phase.FAILED
     return {

@@ -149,6 +149,7 @@ def begin(
         id=run_id,
         trigger=trigger,
         inputs_hash=inputs_hash(scan.spec),
+        dry_run=scan.spec.dry_run,
         owner=owner,
         start_time=now,
     )

@@ -5,16 +5,17 @@ that somebody removed is answered the same way: read again, render again, send t
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from capscan.core import estimate
 from capscan.core.capability import shorten
 from capscan.core.conditions import DONE, Stall, conditions, with_flaw
 from capscan.core.lifecycle import Handled
 from capscan.core.progress import Tally, eta_s, progress, rate_per_s
 from capscan.core.timetable import Timetable
-from capscan.model import FinishedRun, Phase, Progress, ScanStatus
+from capscan.model import Estimate, FinishedRun, Phase, Progress, ScanStatus
 from capscan.model.duration import format_duration
 from capscan.model.scan import IN_FLIGHT_NAMES_MAX
 
@@ -37,6 +38,7 @@ class Snapshot:
     model: str | None = None
     stall: Stall | None = None
     last_run: FinishedRun | None = None
+    estimate: Estimate | None = None
 
 
 def project(snapshot: Snapshot, previous: ScanStatus, now: datetime) -> ScanStatus:
@@ -45,6 +47,9 @@ def project(snapshot: Snapshot, previous: ScanStatus, now: datetime) -> ScanStat
     counts = progress(tally) if tally else None
     message = snapshot.stall.message if snapshot.stall else _message(snapshot, counts)
     message = shorten(message, MESSAGE_CHARS_MAX)
+    if snapshot.handled.run and snapshot.handled.run.dry_run:
+        # It counts what was looked at, which is nobody's progress.
+        snapshot, tally, counts = replace(snapshot, tally=None), None, None
     scanning = snapshot.phase is Phase.SCANNING and snapshot.stall is None
     eta = _eta(snapshot) if scanning else None
     rate = rate_per_s(tally, snapshot.working_s) if tally and scanning else None
@@ -69,6 +74,7 @@ def project(snapshot: Snapshot, previous: ScanStatus, now: datetime) -> ScanStat
         failed_items=list(tally.failed_items) if tally and tally.failed_items else None,
         failed_items_omitted=omitted if omitted > 0 else None,
         last_run=snapshot.last_run,
+        estimate=snapshot.estimate,
         conditions=conditions(
             snapshot.phase,
             message,
@@ -77,6 +83,7 @@ def project(snapshot: Snapshot, previous: ScanStatus, now: datetime) -> ScanStat
             previous=previous.conditions or (),
             now=now,
             flaw=snapshot.handled.timetable.flaw,
+            dry_run=run is not None and run.dry_run,
         ),
     )
 
@@ -84,7 +91,12 @@ def project(snapshot: Snapshot, previous: ScanStatus, now: datetime) -> ScanStat
 def restate(status: ScanStatus, generation: int, timetable: Timetable, now: datetime) -> ScanStatus:
     """What was reported of a finished run, for a spec that changes nothing about that."""
     before = status.conditions or ()
-    held = [c.model_copy(update={"observed_generation": generation}) for c in before]
+    # Of what a dry run left as it was, no newer generation can be said to hold.
+    old = {"Ready"} if status.run and status.run.dry_run else set()
+    held = [
+        c if c.type in old else c.model_copy(update={"observed_generation": generation})
+        for c in before
+    ]
     message = status.message
     if before and status.phase in DONE:
         outcome = next(c.message for c in before if c.type == "Complete")
@@ -135,14 +147,24 @@ def _message(snapshot: Snapshot, counts: Progress | None) -> str:
         case Phase.PENDING | Phase.DISCOVERING:
             return "Listing CustomResourceDefinitions."
         case Phase.SUSPENDED:
-            done = f" with {counts.summary} CRDs settled" if counts else ""
+            dry = snapshot.handled.run is not None and snapshot.handled.run.dry_run
+            done = f" with {counts.summary} CRDs settled" if counts and not dry else ""
             return f"Suspended{done}; set spec.suspend to false to go on."
+        case _ if snapshot.handled.run and snapshot.handled.run.dry_run:
+            return _dry_message(snapshot, counts)
         case _ if counts is None:
             return "Nothing is known about this run yet."
         case Phase.SCANNING:
             return f"Analysing CRDs: {counts.settled} of {counts.total} settled."
         case _:
             return _outcome(snapshot, counts)
+
+
+def _dry_message(snapshot: Snapshot, counts: Progress | None) -> str:
+    if snapshot.estimate and snapshot.phase in DONE:
+        return estimate.message(snapshot.estimate)
+    looked_at = f": {counts.summary}" if counts else ""
+    return f"Dry run: looking at what would be asked{looked_at}."
 
 
 def _outcome(snapshot: Snapshot, counts: Progress) -> str:

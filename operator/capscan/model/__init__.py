@@ -26,6 +26,7 @@ from capscan.model.provider import (
 from capscan.model.scan import (
     CapabilityScan,
     Condition,
+    Estimate,
     FailedItem,
     FinishedRun,
     ObjectMeta,
@@ -55,6 +56,7 @@ __all__ = [
     "Condition",
     "Crd",
     "CrdRef",
+    "Estimate",
     "FailedItem",
     "FinishedRun",
     "InferenceProvider",

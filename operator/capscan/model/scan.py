@@ -153,6 +153,11 @@ class ScanSpec(Wire):
         description="True keeps up with the cluster: CRDs that are added, changed or removed start "
         "a run within seconds, which asks about those alone, also under refresh: Always.",
     )
+    dry_run: bool = Field(
+        default=False,
+        description="True says what a run would ask and what it would cost, in status.estimate, "
+        "and asks nothing; false begins.",
+    )
     priority: Priority = Field(
         default=Priority.NORMAL,
         description="This scan's share where several ask one provider: High gets twice what Normal "
@@ -178,6 +183,7 @@ class Run(Wire):
         description="Digest of the spec fields that decide what is asked; when they change, a new "
         "run starts."
     )
+    dry_run: bool = Field(default=False, description="Whether it asks nothing.")
     owner: str = Field(description="The operator process that last worked on it.")
     start_time: Time = Field(description="When it was started.")
     completion_time: Time | None = Field(default=None, description="When it ended.")
@@ -225,6 +231,22 @@ class RunUsage(Wire):
     cost: Annotated[str, Field(max_length=32)] | None = Field(
         default=None,
         description="By the pricing of the InferenceProviders that answered; absent without one.",
+    )
+
+
+class Estimate(Wire):
+    """What a run would take, by spec.dryRun."""
+
+    crds: Count = Field(description="CRDs that match the selector.")
+    items: Count = Field(description="CRDs that would be asked about.")
+    requests: Count = Field(description="Requests to the provider, without any second attempt.")
+    input_tokens: Count = Field(description="Prompt tokens.")
+    output_tokens: Count = Field(description="Answer tokens.")
+    cost: Annotated[str, Field(max_length=32)] | None = Field(
+        default=None, description="By the pricing of the InferenceProvider; absent without one."
+    )
+    duration: Duration = Field(
+        description="Time, by the provider's limits as they are known and 3s for a request."
     )
 
 
@@ -322,6 +344,9 @@ class ScanStatus(Wire):
     )
     usage: RunUsage | None = Field(
         default=None, description="What this run has cost; absent while nothing was sent."
+    )
+    estimate: Estimate | None = Field(
+        default=None, description="What a run would take; only with spec.dryRun."
     )
     in_flight: Annotated[list[CrdName], Field(max_length=IN_FLIGHT_NAMES_MAX)] | None = Field(
         default=None, description="Names of the CRDs being analysed now, the oldest first."

@@ -17,7 +17,7 @@ from capscan.core.errors import KubeError, MissingPermission, ObjectGone, ScanEr
 from capscan.core.lifecycle import Continue, Handled, Hold, Intent, Rest, Start
 from capscan.core.standing import Standing
 from capscan.core.status import Snapshot, finished_run, project, restate
-from capscan.model import CapabilityScan, Phase, Run, ScanStatus, Trigger
+from capscan.model import CapabilityScan, Phase, Run, ScanSpec, ScanStatus, Trigger
 from capscan.scan.following import is_behind, unless
 from capscan.scan.ports import Ports, StatusSink
 from capscan.scan.report import Reporter
@@ -134,7 +134,7 @@ class ScanController:
 
     def _keep_following(self) -> None:
         uid, follow = self._scan.metadata.uid, self._ports.follow
-        if self._scan.spec.follow:
+        if _follows(self._scan.spec):
             follow.join(uid, self._crds_changed)
         else:
             follow.leave(uid)
@@ -149,7 +149,7 @@ class ScanController:
         run would stall at: it begins, and says so.
         """
         spec, run = self._scan.spec, self._at.handled.run
-        if run is None or not self._crds_are_new or not spec.follow or spec.suspend:
+        if run is None or not self._crds_are_new or not _follows(spec) or spec.suspend:
             return False
         self._crds_are_new = False
         try:
@@ -221,7 +221,7 @@ class ScanController:
             cause = f"{type(error).__name__}: {error}"
             await self._stalled(Stall("InternalError", f"{cause}; see the operator's log."))
         finally:
-            self._at = replace(self._at, tally=session.tally)
+            self._at = replace(self._at, tally=None if self._at.run.dry_run else session.tally)
             self._session = None
 
     async def _go_through(self, session: Session) -> None:
@@ -240,7 +240,7 @@ class ScanController:
 
     def _finish(self, session: Session) -> None:
         run = self._at.run
-        self._at = self._at.ended(session.outcome, self._ports.now())
+        self._at = self._at.ended(session.outcome, self._ports.now(), session.estimate)
         phase, took = self._at.phase, self._at.run.duration
         self._log(f"run {run.id} is {phase} after {took}", phase=str(phase))
 
@@ -278,6 +278,7 @@ class ScanController:
             model=provider.model if provider else self._shown.model,
             stall=self._at.stall,
             last_run=self._at.last_run,
+            estimate=self._at.estimate,
         )
 
     def _render(self, previous: ScanStatus) -> ScanStatus:
@@ -326,6 +327,11 @@ class ScanController:
                 )  # fmt: skip
                 await anyio.sleep(_pause_s(refusals))
                 refusals += 1
+
+
+def _follows(spec: ScanSpec) -> bool:
+    """Not while it only rehearses: that would be done again at every change."""
+    return spec.follow and not spec.dry_run
 
 
 def _seniority(run: Run) -> tuple[datetime, int, str]:

@@ -13,8 +13,18 @@ from typing import Protocol
 import anyio
 
 from capscan.core.capability import Entry
+from capscan.core.digest import Digest
 from capscan.core.question import Pace, Question
-from capscan.model import Capability, CapabilityScan, Completion, Crd, CrdRef, ScanStatus, StoredRef
+from capscan.model import (
+    Capability,
+    CapabilityScan,
+    Completion,
+    Crd,
+    CrdRef,
+    ScanStatus,
+    StoredRef,
+    Usage,
+)
 
 READS_MAX = 4
 """The largest CRDs take 3 MB as text and ten times that as objects, and parsing holds the
@@ -43,6 +53,10 @@ class Provider(Protocol):
 
     async def complete(self, question: Question) -> Completion:
         """Analyse one CRD. Raises InferenceError, ProviderUnusable."""
+        ...
+
+    def estimate(self, digest: Digest) -> Usage:
+        """About what asking about this CRD would cost; nothing is sent."""
         ...
 
     def pace(self, flow: str, weight: int) -> Pace:

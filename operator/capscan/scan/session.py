@@ -14,9 +14,10 @@ from capscan.core.errors import CapscanError
 from capscan.core.events import CrdFailed, ScanEvent
 from capscan.core.plan import ScanPlan, plan
 from capscan.core.progress import Tally
-from capscan.model import FailedItem, Phase, Run, ScanSpec
+from capscan.model import Estimate, FailedItem, Phase, Run, ScanSpec
 from capscan.model.scan import FAILED_ITEMS_MAX
-from capscan.scan.engine import Engine
+from capscan.scan.dry_run import Estimator
+from capscan.scan.engine import Engine, Settle
 from capscan.scan.item import Settler
 from capscan.scan.ports import Ports, Provider
 
@@ -46,6 +47,8 @@ class Session:
         self._plan: ScanPlan | None = None
         self._working_since_s: float | None = None
         self._before = before
+        self._dry = run.dry_run
+        self._estimator: Estimator | None = None
         self.provider: Provider | None = None
         self.tally = before
         self.stopped = False
@@ -84,6 +87,13 @@ class Session:
         """How a finished run ended."""
         return progress.outcome(self.tally or Tally(), self._spec().max_failed_percent)
 
+    @property
+    def estimate(self) -> Estimate | None:
+        """What a run would take, once a dry run has found out."""
+        if not (self._estimator and self.finished and self._plan):
+            return None
+        return self._estimator.estimate(self._plan.total)
+
     def stop(self, grace_s: float) -> None:
         """Start nothing more; give up what is in flight after `grace_s` seconds."""
         self.stopped = True
@@ -106,9 +116,9 @@ class Session:
             stored = await self._ports.store.list_refs()
             listed = await self._ports.crds.list_refs()
             todo = plan(listed, stored, self._spec(), self._run, provider.identity)
-            if todo.pending:
+            if todo.pending and not self._dry:
                 await self._ports.store.check()
-            for orphan in todo.orphaned:
+            for orphan in () if self._dry else todo.orphaned:
                 logger.info(
                     "%s: its CRD is gone, removing the Capability", orphan.name,
                     extra=self._fields(orphan.name),
@@ -122,15 +132,21 @@ class Session:
         """Work the plan off. Raises ScanError."""
         if self._plan is None or self.provider is None or self.stopped or self.failed:
             return
-        settle = Settler(
-            self._ports, self.provider, scan=self._scan, run=self._run, spec=self._spec
+        self._engine = Engine(
+            self._settler(self.provider), self._on_event, self._spec().parallelism
         )
-        self._engine = Engine(settle, self._on_event, self._spec().parallelism)
         self._working_since_s = anyio.current_time()
         try:
             await self._engine.run(self._plan.pending)
         except BaseExceptionGroup as group:
             raise _first(group) from group
+
+    def _settler(self, provider: Provider) -> Settle:
+        if self._dry:
+            found = Estimator(self._ports, provider, scan=self._scan, spec=self._spec)
+            self._estimator = found
+            return found
+        return Settler(self._ports, provider, scan=self._scan, run=self._run, spec=self._spec)
 
     def _on_event(self, event: ScanEvent) -> None:
         self.tally = progress.fold(self.tally or Tally(), event)
