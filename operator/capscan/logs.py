@@ -21,7 +21,8 @@ TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 def configure_logging(level: str = "info", style: str = "text") -> None:
     """`level` is capscan's own; other packages report from INFO up. kopf says nothing: what matters
-    of its errors is said in one line where its watch is started again.
+    of its errors is said in one line where its watch is started again. httpx2 would have a line for
+    each question to a model.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter(TEXT))
@@ -29,6 +30,7 @@ def configure_logging(level: str = "info", style: str = "text") -> None:
     logging.captureWarnings(capture=True)
     logging.getLogger("capscan").setLevel(level.upper())
     logging.getLogger("kopf").setLevel(logging.CRITICAL)
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 
 class TextFormatter(logging.Formatter):

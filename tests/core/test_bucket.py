@@ -89,3 +89,11 @@ def test_another_rate_makes_nothing_out_of_nothing(
     changed = buckets.at_rate(bucket, after, at_s)
 
     assert changed.level <= buckets.level(bucket, at_s)
+
+
+def test_a_larger_amount_than_ever_is_there_unless_the_provider_said_otherwise() -> None:
+    bucket = buckets.full(100.0, 0.0)
+    assert buckets.ready_s(bucket, 3000.0, 0.0) == 0.0
+
+    told = buckets.at_level(bucket, 1000.0, 0.0)
+    assert buckets.ready_s(told, 3000.0, 0.0) == 20.0

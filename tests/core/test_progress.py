@@ -14,12 +14,12 @@ from capscan.core.events import (
     CrdSkipped,
     CrdStarted,
     CrdUnchanged,
+    Ending,
     ScanEvent,
 )
 from capscan.core.plan import PlannedItem, ScanPlan
 from capscan.core.progress import (
     Tally,
-    eta_s,
     fold,
     progress,
     rate_per_s,
@@ -27,7 +27,7 @@ from capscan.core.progress import (
     start,
     too_many_failed,
 )
-from capscan.model import Progress
+from capscan.model import Progress, Usage
 from tests.fakes import failed_item, name_of, ref
 
 REASONS = ["Timeout", "RequestRejected", "InternalError"]
@@ -73,7 +73,7 @@ def sessions(draw: st.DrawFn) -> tuple[ScanPlan, list[ScanEvent]]:
     for _ in range(draw(st.integers(0, 2 * len(waiting)))):
         if running and (not waiting or draw(st.booleans())):
             name = running.pop(draw(st.integers(0, len(running) - 1)))
-            events.append(CrdReleased(name, 1.0, answered=True))
+            events.append(CrdReleased(name, 1.0, ending=Ending.ANSWERED))
             events += draw(outcomes(name))
         elif waiting:
             running.append(waiting.pop(0))
@@ -138,7 +138,7 @@ def test_what_is_in_flight_is_what_started_and_has_not_ended(
 def test_a_released_item_is_pending_again() -> None:
     tally = folded(
         start(ScanPlan(1, pending(1))),
-        [CrdStarted(name_of(0), 0.0), CrdReleased(name_of(0), 1.0, answered=False)],
+        [CrdStarted(name_of(0), 0.0), CrdReleased(name_of(0), 1.0, ending=Ending.INTERRUPTED)],
     )
 
     assert (tally.remaining, tally.settled, tally.asked) == (1, 0, 0)
@@ -320,25 +320,16 @@ def test_failures_are_judged_by_the_total(
     assert too_many_failed(tally, percent) is too_many
 
 
-def test_nobody_guesses_an_end_from_four_items() -> None:
+def test_four_items_make_no_rate() -> None:
     tally = folded(start(ScanPlan(9, pending(9))), scanned(*(name_of(n) for n in range(4))))
 
-    assert eta_s(tally, elapsed_s=4) is None
     assert rate_per_s(tally, elapsed_s=4) is None
 
 
-def test_the_end_is_what_remains_by_the_rate() -> None:
+def test_a_rate_is_items_by_time() -> None:
     tally = folded(start(ScanPlan(9, pending(9))), scanned(*(name_of(n) for n in range(5))))
 
     assert rate_per_s(tally, elapsed_s=10) == 0.5
-    assert eta_s(tally, elapsed_s=10) == 8
-
-
-def test_a_restart_measures_its_own_rate() -> None:
-    """Items that an earlier process settled took none of this one's time."""
-    plan = ScanPlan(100, pending(10), completed=90)
-
-    assert eta_s(start(plan), elapsed_s=1) is None
 
 
 def test_no_time_gives_no_rate() -> None:
@@ -347,3 +338,23 @@ def test_no_time_gives_no_rate() -> None:
 
 def test_a_run_without_items_is_done() -> None:
     assert progress(start(ScanPlan(3))).percent == 100
+
+
+@pytest.mark.parametrize(
+    ("ending", "timed", "retried"),
+    [
+        (Ending.ANSWERED, 1, 0),
+        (Ending.FAILED, 1, 1),
+        (Ending.REFUSED, 0, 0),
+        (Ending.INTERRUPTED, 0, 0),
+    ],
+)
+def test_only_requests_that_the_provider_worked_on_are_timed(
+    ending: Ending, timed: int, retried: int
+) -> None:
+    """All of them are paid for."""
+    spent = Usage(1, 100, 0, 10)
+    tally = folded(Tally(total=1), [CrdStarted("a", 0.0), CrdReleased("a", 2.0, ending, spent)])
+
+    assert (tally.latencies.count, tally.retried) == (timed, retried)
+    assert tally.usage == spent

@@ -60,7 +60,7 @@ def test_what_was_sent_since_is_not_counted_twice() -> None:
 def test_a_minute_that_may_be_spent_at_once_is() -> None:
     quota = seen(configured(600), ObservedLimit(600, 540, 6.0), unseen=40)
 
-    assert level(quota) == 540 - 40 - HEADROOM_S * 10
+    assert level(quota) == 540 - 40 - HEADROOM_S * 10 - 1
 
 
 @pytest.mark.parametrize(
@@ -90,18 +90,26 @@ def test_a_coarse_reset_is_a_minutes_all_the_same() -> None:
 
 
 def test_after_a_refusal_no_header_lifts() -> None:
-    quota = quotas.refused(configured(600), 0.0)
+    quota = quotas.refused(configured(600), 0.0, 0.0)
 
     assert level(seen(quota, ObservedLimit(600, 540, 6.0))) <= 1.3
 
 
 def test_refusals_slow_down_once_a_second_and_answers_bring_it_back() -> None:
-    quota = quotas.refused(quotas.refused(configured(600), 0.0), 0.5)
+    quota = quotas.refused(quotas.refused(configured(600), 0.0, 0.0), 0.5, 0.5)
     assert quota.rate_per_s == pytest.approx(9.7)
 
-    assert quotas.refused(quota, 1.0).rate_per_s == pytest.approx(9.409)
+    assert quotas.refused(quota, 1.0, 1.0).rate_per_s == pytest.approx(9.409)
     assert quotas.recovered(quota, 10.0).rate_per_s == pytest.approx(9.8)
     assert quotas.recovered(quota, 60.0).rate_per_s == 10.0
+
+
+def test_what_was_sent_before_the_limit_was_known_slows_nothing_down() -> None:
+    told = ObservedLimit(600, 0, 60.0)
+    quota = quotas.observe(configured(None), told, 0.5, 0.0, 1.0)
+
+    assert quotas.refused(quota, 0.5, 1.0) == quota
+    assert quotas.refused(quota, 1.5, 2.0).rate_per_s == pytest.approx(9.7)
 
 
 AMOUNTS = st.none() | st.integers(0, 10**12)
@@ -127,7 +135,7 @@ def test_no_headers_stop_an_account_or_speed_it_up(
         now_s += pause_s
         quota = quotas.take(quota, 1.0, now_s)
         quota = quotas.observe(quota, told, now_s - pause_s, quota.taken - 1, now_s)
-        quota = quotas.refused(quota, now_s) if refused else quotas.recovered(quota, now_s)
+        quota = quotas.refused(quota, now_s, now_s) if refused else quotas.recovered(quota, now_s)
 
         rate_per_s = quota.rate_per_s
         assert rate_per_s is not None

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capscan.core.conditions import Stall
+from capscan.core.latency import Latencies
 from capscan.core.lifecycle import Handled
 from capscan.core.plan import PlannedItem, ScanPlan
 from capscan.core.progress import Tally, start
 from capscan.core.status import Snapshot, finished_run, merge_patch, project, restate
 from capscan.core.timetable import Timetable
-from capscan.model import FinishedRun, Phase, ScanStatus
+from capscan.model import FinishedRun, Phase, ScanStatus, Usage
 from tests.fakes import failed_item, name_of, ref, run
 from tests.virtual import EPOCH
 
@@ -117,7 +119,7 @@ def test_failed_items_that_do_not_fit_are_counted() -> None:
 
 def test_a_run_at_work_says_when_it_ends() -> None:
     """Ten in twenty seconds, ten to go."""
-    status = shown(Phase.SCANNING, HALF_WAY, working_s=20.0)
+    status = shown(Phase.SCANNING, HALF_WAY, working_s=20.0, eta_s=20.0)
 
     assert status.eta == "20s"
     assert status.estimated_completion_time == EPOCH + timedelta(seconds=20)
@@ -129,7 +131,7 @@ def test_the_last_moment_is_a_second() -> None:
     """Never `0s`, which would read as done."""
     nearly = Tally(total=1000, completed=999, asked=999)
 
-    assert shown(Phase.SCANNING, nearly, working_s=1.0).eta == "1s"
+    assert shown(Phase.SCANNING, nearly, eta_s=0.2).eta == "1s"
 
 
 @pytest.mark.parametrize(
@@ -138,7 +140,7 @@ def test_the_last_moment_is_a_second() -> None:
      Phase.FAILED],
 )  # fmt: skip
 def test_nobody_waits_for_the_end_of_what_is_not_at_work(phase: Phase) -> None:
-    status = shown(phase, HALF_WAY, working_s=20.0)
+    status = shown(phase, HALF_WAY, working_s=20.0, eta_s=20.0)
 
     assert status.eta is None
     assert status.estimated_completion_time is None
@@ -296,7 +298,7 @@ def test_only_what_differs_is_sent(
 
 def test_a_new_run_takes_the_traces_of_the_old_one_away() -> None:
     """An old eta or completionTime must not survive into the next run."""
-    at_work = shown(Phase.SCANNING, HALF_WAY, working_s=20.0).to_wire()
+    at_work = shown(Phase.SCANNING, HALF_WAY, working_s=20.0, eta_s=20.0).to_wire()
     fresh = shown(Phase.PENDING).to_wire()
     patch = merge_patch(at_work, fresh)
 
@@ -316,3 +318,59 @@ def test_a_plan_and_its_status_agree() -> None:
 
     assert counts is not None
     assert (counts.summary, counts.percent, counts.failed_by_reason) == ("4/5", 80, {"E": 1})
+
+
+# -- what requests took and cost
+
+
+ASKED = replace(
+    HALF_WAY,
+    latencies=Latencies(4, 8.0, (0.5, 1.5, 2.0, 4.0)),
+    usage=Usage(12, input_tokens=24_000, cached_input_tokens=9_000, output_tokens=3_000),
+)
+
+
+def test_requests_are_told_by_their_times_and_tokens() -> None:
+    status = shown(Phase.SCANNING, ASKED, working_s=2.0)
+
+    assert status.latency is not None
+    assert status.latency.to_wire() == {"average": "2.0s", "p50": "1.5s", "p95": "4.0s"}
+    assert status.speedup == 4.0
+    assert status.usage is not None
+    assert status.usage.to_wire() == {
+        "requests": 12,
+        "inputTokens": 24_000,
+        "cachedInputTokens": 9_000,
+        "outputTokens": 3_000,
+        "totalTokens": 27_000,
+    }
+
+
+def test_a_cost_is_told_where_it_is_known() -> None:
+    priced = replace(ASKED, usage=replace(ASKED.usage, cost=Decimal("0.117")))
+    usage = shown(Phase.COMPLETED, priced, working_s=2.0).usage
+
+    assert usage is not None
+    assert usage.cost == "0.117"
+
+
+def test_where_nothing_was_sent_nothing_was_used() -> None:
+    """The offline analysis is no faster than itself."""
+    status = shown(Phase.COMPLETED, HALF_WAY, working_s=2.0)
+
+    assert (status.usage, status.speedup, status.latency) == (None, None, None)
+
+
+def test_a_provider_that_lets_nothing_through_is_named_with_what_it_said() -> None:
+    """It heals by itself: the run is at work, and says what it waits for."""
+    status = shown(
+        Phase.SCANNING, HALF_WAY, provider="claude", obstacle="The provider asked to wait."
+    )
+    held = {condition.type: condition for condition in status.conditions or ()}
+
+    assert status.message == "Waiting for claude: 10/20 settled. The provider asked to wait."
+    assert (held["Reconciling"].status, held["Reconciling"].reason) == (
+        "True",
+        "WaitingForProvider",
+    )
+    assert held["Stalled"].status == "False"

@@ -149,6 +149,15 @@ def rescan(cluster: Cluster, scan: str) -> None:
     save("rescan-completed", first(after, shows("Completed")))
 
 
+def requested(cluster: Cluster, scan: str) -> None:
+    """A rescan by annotation: there is no new generation to tell the runs apart."""
+    watch = cluster.watch(scan)
+    cluster.kubectl("annotate", "capscan", scan, f"capscan.dev/requestedAt={FIXED['startTime']}")
+    watch.until(shows("Scanning", 1), "the first item")
+    save("requested-scanning", first(watch.stop(), shows("Scanning", 1)))
+    cluster.until_phase(scan, "Completed")
+
+
 def ends(cluster: Cluster) -> None:
     """The other ends of a run, and one that does not begin."""
     some = cluster.apply_scan("some", selector={"include": ["*.example.com", "*.example.org"]})
@@ -189,6 +198,7 @@ def main() -> int:
         cluster.create_crds(4)
         scan = first_run(cluster, operator)
         rescan(cluster, scan)
+        requested(cluster, scan)
         broken = Cluster(cluster.kubectl, "example.org")
         broken.create_crds(1, prefix="broken")
         ends(cluster)

@@ -5,6 +5,8 @@ docs/gitops run in a CEL and a Lua of Python's. The tools themselves are in main
 last word, and `verdicts.json` has it.
 """
 
+import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -55,20 +57,28 @@ def flux(scan: Json, check: Json) -> str:
         return "Terminating"
     if _is_ahead(scan):
         return "InProgress"
-    environment = celpy.Environment()
     try:
         for key, verdict in (("inProgress", "InProgress"), ("failed", "Failed")):
-            if key in check and _holds(environment, check[key], scan):
+            if key in check and _holds(check[key], scan):
                 return verdict
-        return "Current" if _holds(environment, check["current"], scan) else "InProgress"
+        return "Current" if _holds(check["current"], scan) else "InProgress"
     except CELEvalError:
         return "Unknown"
 
 
-def _holds(environment: celpy.Environment, expression: str, scan: Json) -> bool:
-    program = environment.program(environment.compile(expression))
-    found = program.evaluate({key: json_to_cel(value) for key, value in scan.items()})
+def _holds(expression: str, scan: Json) -> bool:
+    found = _program(expression).evaluate({key: json_to_cel(value) for key, value in scan.items()})
     return bool(found)
+
+
+@cache
+def _program(expression: str) -> celpy.Runner:
+    limit = sys.getrecursionlimit()
+    try:
+        environment = celpy.Environment()  # which raises the limit of the whole process
+    finally:
+        sys.setrecursionlimit(limit)
+    return environment.program(environment.compile(expression))
 
 
 def argo_script(kind: str, file: Path = ARGO) -> str:

@@ -26,6 +26,7 @@ EXPECTED = {
     "rescan-scanning": ("InProgress", "InProgress", "Progressing"),
     "rescan-suspended": ("InProgress", "InProgress", "Suspended"),
     "rescan-resumed": ("InProgress", "InProgress", "Progressing"),
+    "requested-scanning": ("InProgress", "InProgress", "Progressing"),
     "rescan-stalled": ("Failed", "Failed", "Degraded"),
     "rescan-completed": ("Current", "Current", "Healthy"),
 }

@@ -24,6 +24,7 @@ STATES = {
     "rescan-scanning": "a rescan is at work",
     "rescan-suspended": "a rescan was suspended",
     "rescan-resumed": "a rescan was suspended, and goes on",
+    "requested-scanning": "a rescan by annotation is at work",
     "rescan-stalled": "a rescan cannot go on",
     "rescan-completed": "a rescan is done",
 }

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from capscan.core.conditions import DONE, WORKING, Stall
@@ -93,6 +93,7 @@ def after(steps: list[Step]) -> Scan:
 STEPS = st.tuples(st.sampled_from(Phase), st.booleans(), st.integers(0, 2), st.integers(0, 1))
 
 
+@settings(deadline=None)
 @given(st.lists(STEPS, max_size=6))
 def test_kstatus_says_what_is_going_on(steps: list[Step]) -> None:
     """Above all: never Current before Complete of this very generation."""
@@ -111,7 +112,9 @@ def test_kstatus_says_what_is_going_on(steps: list[Step]) -> None:
         assert true.keys() == {"Accepted", "Ready", "Complete"}
 
 
+@settings(deadline=None)
 @given(st.lists(STEPS, max_size=6))
+@example([(Phase.COMPLETED, False, 0, 0), (Phase.SCANNING, False, 0, 0)])  # asked by annotation
 def test_flux_and_argo_say_the_same(steps: list[Step]) -> None:
     """With their health checks they know no more of a scan than kstatus, and no less."""
     wire = after(steps).wire()
@@ -120,6 +123,7 @@ def test_flux_and_argo_say_the_same(steps: list[Step]) -> None:
     assert rules.argo(wire, SCRIPT) in SAME[kstatus(wire)]
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(DONE)), st.integers(1, 3))
 def test_an_edit_that_asks_nothing_new_leaves_a_scan_current(phase: Phase, edits: int) -> None:
     scan = Scan()
@@ -132,10 +136,11 @@ def test_an_edit_that_asks_nothing_new_leaves_a_scan_current(phase: Phase, edits
 
 
 def test_the_tools_agree_on_all_that_can_be_reported(built: Path, tmp_path: Path) -> None:
-    """Each phase after each phase, with and without a stall and an edit."""
+    """Each phase after each phase, with and without a stall and edits."""
     scans: dict[str, Json] = {"0": Scan().wire()}
-    for first, second, stalled, edit in product(Phase, Phase, (False, True), (0, 1)):
-        steps: list[Step] = [(first, False, 0, 0), (second, stalled, 1, edit)]
+    flags = (False, True)
+    for first, second, stalled, before, later in product(Phase, Phase, flags, flags, flags):
+        steps: list[Step] = [(first, False, 0, 0), (second, stalled, int(before), int(later))]
         scans[f"{len(scans)}"] = after(steps).wire()
     for name, scan in scans.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(scan), encoding="utf-8")

@@ -15,11 +15,11 @@ from capscan.core.errors import (
     ProviderUnavailable,
     RateLimited,
 )
-from capscan.core.retry import retry_delay_s
+from capscan.core.retry import backoff_s, worth_retrying
 from capscan.inference.gate import Gate, Turn
 from capscan.model import ObservedLimit, ObservedLimits, Usage
 
-NETWORK_S = 0.005
+NETWORK_S_MIN, NETWORK_S_MAX = 0.0005, 0.01
 """One way."""
 LATENCY_MEDIAN_S, LATENCY_SIGMA = 0.5, 0.4
 ATTEMPTS = 4
@@ -84,16 +84,20 @@ class SimulatedProvider:
 
     async def __call__(self, item: Item) -> Answer:
         self.counts["calls"] += 1
-        await anyio.sleep(NETWORK_S)
+        await anyio.sleep(self._network_s())
         refusal = self._refusal(item)
         if refusal is not None:
-            await anyio.sleep(NETWORK_S)
+            await anyio.sleep(self._network_s())
             raise refusal
         self.in_flight += 1
         try:
             return await self._served(item)
         finally:
             self.in_flight -= 1
+            await anyio.sleep(self._network_s())
+
+    def _network_s(self) -> float:
+        return self.rng.uniform(NETWORK_S_MIN, NETWORK_S_MAX)
 
     def _refusal(self, item: Item) -> InferenceError | None:
         now_s = anyio.current_time()
@@ -124,8 +128,8 @@ class SimulatedProvider:
         latency_s = LATENCY_MEDIAN_S * math.exp(self.rng.gauss(0.0, LATENCY_SIGMA))
         if chance < 0.02:
             latency_s /= 5
-        self.served_s += latency_s + 2 * NETWORK_S
-        await anyio.sleep(latency_s + NETWORK_S)
+        self.served_s += latency_s + NETWORK_S_MIN + NETWORK_S_MAX
+        await anyio.sleep(latency_s)
         if chance < 0.02:
             self.counts["broken"] += 1
             raise ProviderFailed("500") if chance < 0.01 else ProviderOverloaded("529")
@@ -174,11 +178,10 @@ async def ask_all(
             try:
                 await gate.ask(turn, lambda: provider(item))
             except InferenceError as error:
-                delay_s = retry_delay_s(error, attempt, ATTEMPTS, rng.random())
-                if delay_s is None:
+                if not worth_retrying(error, attempt, ATTEMPTS):
                     run.lost.append(error)
                     return
-                await anyio.sleep(delay_s)
+                await anyio.sleep(backoff_s(error, attempt, rng.random()))
             else:
                 return
 

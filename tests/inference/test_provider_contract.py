@@ -7,7 +7,7 @@ import pytest
 from capscan.core.crd import parse_crd
 from capscan.core.digest import Digest, digest_crd
 from capscan.core.question import Question
-from capscan.inference.heuristic import OfflineAnalysis
+from capscan.inference.offline.heuristic import OfflineAnalysis
 from capscan.model import Analysis, Completion
 from capscan.scan.ports import Provider
 from tests.builders import crd, wide

@@ -32,7 +32,7 @@ from capscan.model import (
 from tests.manifests.kubectl import ROOT, Kubectl, scan
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-FILES = ("capabilityscans.yaml", "capabilities.yaml")
+FILES = ("capabilityscans.yaml", "capabilities.yaml", "inferenceproviders.yaml")
 
 
 def apply(kubectl: Kubectl, manifest: dict[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ class Cluster:
     kubectl: Kubectl
     group: str
     scans: list[str] = field(default_factory=list)
+    providers: list[str] = field(default_factory=list)
     validate: bool = True
     """Whether kubectl checks what is applied: for that it fetches the OpenAPI of every kind."""
 
@@ -59,6 +60,43 @@ class Cluster:
         if full not in self.scans:
             self.scans.append(full)
         return full
+
+    def apply_provider(self, name: str = "model", **spec: Any) -> str:
+        """Apply an InferenceProvider, named for this test; returns its name."""
+        full = f"{name}-{self.group.partition('.')[0]}"
+        self.apply(
+            {
+                "apiVersion": "capscan.dev/v1alpha1",
+                "kind": "InferenceProvider",
+                "metadata": {"name": full},
+                "spec": {"protocol": "Anthropic", "model": "claude-haiku-4-5"} | spec,
+            }
+        )
+        if full not in self.providers:
+            self.providers.append(full)
+        return full
+
+    def provider(self, name: str) -> Json:
+        """The status of an InferenceProvider."""
+        status: Json = self._get("inferenceprovider", name).get("status") or {}
+        return status
+
+    def ready(self, name: str, reason: str) -> Json:
+        """Wait until the provider is Ready, or not, for that reason; its Ready condition."""
+        until(
+            lambda: self.provider(name),
+            lambda s: "conditions" in s and condition(s, "Ready")["reason"] == reason,
+            f"{name} to be {reason}",
+        )
+        return condition(self.provider(name), "Ready")
+
+    def set_key(self, key: str, secret: str = "model-key") -> Json:
+        """Put an API key where the operator may read it; the reference to it."""
+        name = f"{secret}-{self.group.partition('.')[0]}"
+        self.apply(
+            *_readable_secret(name, key),
+        )
+        return {"name": name}
 
     def patch(self, name: str, spec: Json) -> None:
         """Edit a scan's spec."""
@@ -114,6 +152,8 @@ class Cluster:
         """Take away the scans; the CRDs stay, and are in nobody's way."""
         for name in self.scans:
             self.kubectl("delete", "capscan", name, "--ignore-not-found")
+        for name in self.providers:
+            self.kubectl("delete", "inferenceprovider", name, "--ignore-not-found")
 
     def _get(self, kind: str, name: str) -> Json:
         found: Json = json.loads(self.kubectl("get", kind, name, "-o", "json"))
@@ -177,6 +217,30 @@ def until(
             seen = error if seen is None else seen
         time.sleep(POLL_S)
     raise AssertionError(f"no {what} within {timeout_s:.0f} s; last seen: {seen}")
+
+
+def _readable_secret(name: str, key: str) -> list[Json]:
+    """A Secret, and the right of the operator's account to read this one and no other."""
+    metadata = {"name": name, "namespace": "capscan-system"}
+    rbac = "rbac.authorization.k8s.io"
+    rule = {"apiGroups": [""], "resources": ["secrets"], "resourceNames": [name], "verbs": ["get"]}
+    account = {"kind": "ServiceAccount", "name": "capscan", "namespace": "capscan-system"}
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": metadata,
+            "stringData": {"api-key": key},
+        },
+        {"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": metadata, "rules": [rule]},
+        {
+            "apiVersion": f"{rbac}/v1",
+            "kind": "RoleBinding",
+            "metadata": metadata,
+            "roleRef": {"apiGroup": rbac, "kind": "Role", "name": name},
+            "subjects": [account],
+        },
+    ]
 
 
 def settled(status: Json) -> int:

@@ -22,6 +22,7 @@ def install(kubectl: Kubectl) -> None:
     kubectl(
         *("wait", "--for=condition=Established", "--timeout=30s", "crd"),
         *("capabilityscans.capscan.dev", "capabilities.capscan.dev"),
+        "inferenceproviders.capscan.dev",
     )
 
 

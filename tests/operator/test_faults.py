@@ -174,14 +174,14 @@ def test_it_waits_for_its_own_kinds_and_goes_on_when_they_come(
     cluster.create_crds(3)
     cluster.kubectl("delete", "crd", *kinds)
     operator.start()
-    operator.until_logged("CapabilityScan is not installed; waiting for: kubectl apply -k crds/")
+    operator.until_logged("capabilityscans are not installed; waiting for: kubectl apply -k crds/")
 
     install(cluster.kubectl)
     scan = cluster.apply_scan()
     cluster.until_phase(scan, "Completed")
 
     cluster.kubectl("delete", "crd", *kinds)
-    until(lambda: operator.log.count("is not installed"), lambda n: n == 2, "a second wait")
+    until(lambda: operator.log.count("are not installed"), lambda n: n == 2, "a second wait")
     install(cluster.kubectl)
     again = cluster.apply_scan()
     status = cluster.until_phase(again, "Completed")

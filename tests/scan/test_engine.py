@@ -14,6 +14,7 @@ from capscan.core.events import (
     CrdScanned,
     CrdSkipped,
     CrdStarted,
+    Ending,
     ScanEvent,
     Settled,
 )
@@ -354,4 +355,4 @@ async def test_the_end_of_a_request_says_what_it_took_and_cost() -> None:
     await engine(work, 1, settle).run(items(1))
 
     released = [event for event in work.events if isinstance(event, CrdReleased)]
-    assert released == [CrdReleased(name_of(0), 2.5, answered=True, usage=Usage(1, 70))]
+    assert released == [CrdReleased(name_of(0), 2.5, ending=Ending.ANSWERED, usage=Usage(1, 70))]

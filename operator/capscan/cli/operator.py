@@ -11,7 +11,7 @@ import click
 from capscan.app import Application
 from capscan.core.errors import NoCluster, WrongSettings
 from capscan.handlers import watch_with_kopf
-from capscan.inference.heuristic import OfflineAnalysis
+from capscan.inference.offline.heuristic import OfflineAnalysis
 from capscan.logs import configure_logging
 from capscan.scan.ports import Provider
 from capscan.settings import Settings, flag, load, unknown_variables, variable, wanted

@@ -67,7 +67,10 @@ def on_success(permits: Permits, in_flight: int, sent_at_s: float, now_s: float)
     if in_flight * 2 < permits.limit:
         return permits
     if permits.limit >= permits.ceiling and sent_at_s >= permits.changed_at_s:
-        permits = replace(permits, ceiling=math.inf, probe_pause_s=PROBE_PAUSE_S)
+        # Not too much any more, or it never was: how much is, is open again.
+        permits = replace(
+            permits, ceiling=math.inf, threshold=math.inf, probe_pause_s=PROBE_PAUSE_S
+        )
     limit = min(permits.limit + _step(permits), permits.limit_max)
     if permits.limit < permits.ceiling <= limit:
         if now_s < permits.probe_at_s:

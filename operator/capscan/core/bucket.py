@@ -21,6 +21,8 @@ class Bucket:
     at_s: float
     largest: float = 1.0
     """The largest amount that anybody asked for: the bucket holds at least that."""
+    told: bool = False
+    """Whether the provider ever said what is there; else what nobody asked for yet is."""
 
     @property
     def size(self) -> float:
@@ -66,7 +68,7 @@ def give(bucket: Bucket, amount: float, now_s: float) -> Bucket:
 
 def at_level(bucket: Bucket, new_level: float, now_s: float) -> Bucket:
     """The provider said what is there."""
-    return replace(bucket, level=new_level, at_s=now_s)
+    return replace(bucket, level=new_level, at_s=now_s, told=True)
 
 
 def at_rate(bucket: Bucket, rate_per_s: float, now_s: float) -> Bucket:
@@ -76,8 +78,10 @@ def at_rate(bucket: Bucket, rate_per_s: float, now_s: float) -> Bucket:
 
 
 def _widened(bucket: Bucket, amount: float) -> Bucket:
-    """Roomy enough for `amount`; as much is missing from it as before."""
+    """Roomy enough for `amount`."""
     if amount <= bucket.largest:
         return bucket
     wider = replace(bucket, largest=amount)
+    if bucket.told:
+        return wider
     return replace(wider, level=bucket.level + wider.size - bucket.size)

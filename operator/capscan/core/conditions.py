@@ -29,6 +29,7 @@ def conditions(  # noqa: PLR0913
     *,
     generation: int,
     stall: Stall | None,
+    waiting: bool = False,
     previous: Iterable[Condition],
     now: datetime,
     flaw: Stall | None = None,
@@ -37,11 +38,14 @@ def conditions(  # noqa: PLR0913
     """All six conditions; a transition time moves only with its status.
 
     A `flaw` is of the spec, in a part that no run needs: it is Stalled once no run is at work.
+    `waiting`: at work, but the provider lets nothing through for a while.
     A dry run says nothing of the Capabilities: Ready stays True where it was, and is absent where
-    not. kstatus then goes by there being neither Reconciling nor Stalled: what the spec asks is done.
+    not. kstatus then goes by neither Reconciling nor Stalled being True: what is asked for is done.
     """
     before = {condition.type: condition for condition in previous}
-    facts = _facts(phase, message, stall, dry_run=dry_run) | _flaw_facts(phase, flaw)
+    facts = _facts(phase, message, stall, waiting=waiting, dry_run=dry_run) | _flaw_facts(
+        phase, flaw
+    )
     standing = phase in WORKING or (dry_run and phase in DONE)
     keep_ready = standing and "Ready" in before and before["Ready"].status == "True"
     if dry_run and phase in DONE and not keep_ready:
@@ -73,10 +77,14 @@ Fact = tuple[bool, str, str]
 _SOUND = (True, "ValidSpec", "The spec is understood.")
 
 
-def _facts(phase: Phase, message: str, stall: Stall | None, *, dry_run: bool) -> dict[str, Fact]:
-    reason = stall.reason if stall else _REASONS.get(phase, phase.value)
+def _facts(
+    phase: Phase, message: str, stall: Stall | None, *, waiting: bool, dry_run: bool
+) -> dict[str, Fact]:
+    reason = "WaitingForProvider" if waiting else _REASONS.get(phase, phase.value)
     if dry_run and phase in DONE:
         reason = "DryRun"
+    if stall:
+        reason = stall.reason
     working = phase in WORKING and stall is None
     stuck = stall is not None or phase is Phase.FAILED
     return {

@@ -30,7 +30,9 @@ BUSY_MIN = 0.9
 
 TAIL_MAX = 512
 """Requests, counted from the last, that may still be under way when the last one starts."""
-NEGLIGIBLE = -1e-6
+NEGLIGIBLE = -1e-4
+"""Logarithm of the chance of a request to be done, from where on the earlier ones are done too."""
+PRECISION = 1e-3
 LOG_HALF = -log(2)
 
 
@@ -162,7 +164,11 @@ def _all_done_s(latency: Lognormal, ages_s: Sequence[float], last_s: Sequence[fl
     """The median of when the last ends: of what is under way, and of what starts at `last_s`."""
 
     def log_done(after_s: float) -> float:
-        chance = sum(latency.log_done(after_s, age_s) for age_s in ages_s)
+        chance = 0.0
+        for age_s in ages_s:
+            chance += latency.log_done(after_s, age_s)
+            if chance < LOG_HALF:
+                return chance
         for start_s in last_s:
             one = latency.log_done(after_s - start_s)
             chance += one
@@ -173,7 +179,7 @@ def _all_done_s(latency: Lognormal, ages_s: Sequence[float], last_s: Sequence[fl
     low_s, high_s = 0.0, max(last_s, default=0.0) + latency.mean_s
     while high_s < ETA_S_MAX and log_done(high_s) < LOG_HALF:
         low_s, high_s = high_s, 2 * high_s
-    for _ in range(30):
+    while high_s - low_s > PRECISION * high_s:
         middle_s = (low_s + high_s) / 2
         if log_done(middle_s) < LOG_HALF:
             low_s = middle_s

@@ -5,6 +5,7 @@ of it is one more event, unless it was interrupted: then it is still pending.
 """
 
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from capscan.model import FailedItem, Usage
 from capscan.model.completion import NO_USAGE
@@ -19,13 +20,25 @@ class CrdStarted:
     """By the clock of the event loop."""
 
 
+class Ending(Enum):
+    """How a request ended."""
+
+    ANSWERED = auto()
+    FAILED = auto()
+    """The provider worked on it, or did not answer: trying again is another request."""
+    REFUSED = auto()
+    """The provider did not look at it: 429."""
+    INTERRUPTED = auto()
+    """Nobody waited for the answer any longer."""
+
+
 @dataclass(frozen=True, slots=True)
 class CrdReleased:
-    """The request is over: answered, failed, or interrupted."""
+    """The request is over."""
 
     name: str
     took_s: float
-    answered: bool
+    ending: Ending
     usage: Usage = NO_USAGE
 
 

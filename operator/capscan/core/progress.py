@@ -15,14 +15,16 @@ from capscan.core.events import (
     CrdSkipped,
     CrdStarted,
     CrdUnchanged,
+    Ending,
     ScanEvent,
 )
+from capscan.core.latency import Latencies, add
 from capscan.core.plan import ScanPlan
 from capscan.model import FailedItem, Phase, Progress, Usage
 from capscan.model.completion import NO_USAGE
 from capscan.model.scan import FAILED_ITEMS_MAX
 
-ETA_SAMPLES_MIN = 5
+RATE_SAMPLES_MIN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,10 @@ class Tally:
     """Since when, by the clock of the event loop; the oldest first."""
     usage: Usage = NO_USAGE
     """What all requests of the run cost, failed ones too."""
+    latencies: Latencies = field(default_factory=Latencies)
+    """Of requests that the provider worked on, as far as this process saw them."""
+    retried: int = 0
+    """Of these, how many did not settle their item."""
     asked: int = 0
     """Items settled since this process took the run up: what a rate is made of."""
     floor: Progress = field(default_factory=Progress)
@@ -102,7 +108,7 @@ def fold(tally: Tally, event: ScanEvent) -> Tally:
         return replace(tally, in_flight={**tally.in_flight, event.name: event.at_s})
     if isinstance(event, CrdReleased):
         rest = {name: at_s for name, at_s in tally.in_flight.items() if name != event.name}
-        return replace(tally, in_flight=rest, usage=tally.usage + event.usage)
+        return _timed(replace(tally, in_flight=rest, usage=tally.usage + event.usage), event)
     tally = replace(tally, asked=tally.asked + 1)
     match event:
         case CrdScanned():
@@ -113,6 +119,13 @@ def fold(tally: Tally, event: ScanEvent) -> Tally:
             return replace(tally, skipped=tally.skipped + 1)
         case CrdFailed(item):
             return _with_failure(tally, item)
+
+
+def _timed(tally: Tally, event: CrdReleased) -> Tally:
+    if event.ending not in (Ending.ANSWERED, Ending.FAILED):
+        return tally
+    retried = tally.retried + (event.ending is Ending.FAILED)
+    return replace(tally, latencies=add(tally.latencies, event.took_s), retried=retried)
 
 
 def _with_failure(tally: Tally, item: FailedItem) -> Tally:
@@ -165,12 +178,6 @@ def _at_least(floor: Mapping[str, int], counts: Mapping[str, int]) -> dict[str, 
 
 def rate_per_s(tally: Tally, elapsed_s: float) -> float | None:
     """Items settled per second by this process; None while too few say anything."""
-    if tally.asked < ETA_SAMPLES_MIN or elapsed_s <= 0:
+    if tally.asked < RATE_SAMPLES_MIN or elapsed_s <= 0:
         return None
     return tally.asked / elapsed_s
-
-
-def eta_s(tally: Tally, elapsed_s: float) -> float | None:
-    """Seconds left: remaining / rate."""
-    rate = rate_per_s(tally, elapsed_s)
-    return tally.remaining / rate if rate else None

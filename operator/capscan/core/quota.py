@@ -11,7 +11,7 @@ from capscan.core import bucket as buckets
 from capscan.core.bucket import WINDOW_S, Bucket
 from capscan.model import ObservedLimit
 
-HEADROOM_S = 0.5
+HEADROOM_S = 0.25
 """Seconds of the rate that a lift leaves in the account."""
 RESET_TOLERANCE_S = 1.0
 """Resets are told as coarsely as that."""
@@ -39,6 +39,8 @@ class Quota:
     taken: float = 0.0
     """All that was ever taken: what a header could not know yet is the difference to it."""
     bucket: Bucket | None = None
+    known_at_s: float = -math.inf
+    """Since then the limit is what it is."""
 
     @property
     def rate_per_s(self) -> float | None:
@@ -50,7 +52,7 @@ class Quota:
 def configure(quota: Quota, per_minute: int | None, headroom: float, now_s: float) -> Quota:
     """Take over what an administrator set."""
     per_s = None if per_minute is None else per_minute / WINDOW_S
-    return _rated(replace(quota, configured_per_s=per_s, headroom=headroom), now_s)
+    return _known(replace(quota, configured_per_s=per_s, headroom=headroom), now_s)
 
 
 def ready_s(quota: Quota, amount: float, now_s: float) -> float:
@@ -79,9 +81,9 @@ def observe(
     """
     if told.reset_s is not None and told.reset_s > WINDOW_S + RESET_TOLERANCE_S:
         # A limit per hour or day: what it says of this minute is nothing.
-        return _rated(replace(quota, told_per_s=None), now_s)
+        return _known(replace(quota, told_per_s=None), now_s)
     if told.limit is not None and told.limit > 0:
-        quota = _rated(replace(quota, told_per_s=told.limit / WINDOW_S), now_s)
+        quota = _known(replace(quota, told_per_s=told.limit / WINDOW_S), now_s)
     if quota.bucket is None or told.remaining is None:
         return quota
     rate_per_s = quota.bucket.rate_per_s
@@ -91,13 +93,18 @@ def observe(
     there = max(0.0, told.remaining + rate_per_s * (now_s - sent_at_s) - since)
     level = min(buckets.level(quota.bucket, now_s), there)
     if _may_lift(quota, told, now_s):
-        kept = quota.headroom * (told.limit or 0) + HEADROOM_S * rate_per_s
+        # One request may have overtaken another on the way, and not be counted yet.
+        kept = quota.headroom * (told.limit or 0) + HEADROOM_S * rate_per_s + quota.bucket.largest
         level = max(level, min(told.remaining - since - kept, rate_per_s * WINDOW_S))
     return replace(quota, bucket=buckets.at_level(quota.bucket, level, now_s))
 
 
-def refused(quota: Quota, now_s: float) -> Quota:
-    """A 429: a little slower than what is known, at most once a second."""
+def refused(quota: Quota, sent_at_s: float, now_s: float) -> Quota:
+    """A 429 to a request sent at `sent_at_s`: a little slower than what is known, at most once a
+    second. What was sent in the dark says nothing.
+    """
+    if sent_at_s < quota.known_at_s:
+        return quota
     quota = replace(quota, distrusted_until_s=now_s + DISTRUST_S)
     if quota.bucket is None or now_s < quota.scaled_at_s + REFUSED_PAUSE_S:
         return quota
@@ -129,6 +136,14 @@ def _may_lift(quota: Quota, told: ObservedLimit, now_s: float) -> bool:
     return reset_s * told.limit <= 2 * WINDOW_S * used or reset_s == 0.0
 
 
+def _known(quota: Quota, now_s: float) -> Quota:
+    """Another limit is known; the bucket follows."""
+    rate_per_s = quota.rate_per_s
+    if quota.bucket is not None and quota.bucket.rate_per_s == rate_per_s:
+        return quota
+    return _rated(replace(quota, known_at_s=now_s), now_s)
+
+
 def _rated(quota: Quota, now_s: float) -> Quota:
     """The bucket follows what is known of the rate."""
     rate_per_s = quota.rate_per_s
@@ -136,6 +151,4 @@ def _rated(quota: Quota, now_s: float) -> Quota:
         return replace(quota, bucket=None)
     if quota.bucket is None:
         return replace(quota, bucket=buckets.full(rate_per_s, now_s))
-    if quota.bucket.rate_per_s == rate_per_s:
-        return quota
     return replace(quota, bucket=buckets.at_rate(quota.bucket, rate_per_s, now_s))

@@ -57,7 +57,7 @@ def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
     seconds = _number(value)
     if seconds is not None:
         return _wait_s(seconds)
-    at = _http_date(value)
+    at = http_date(value)
     return None if at is None else _wait_s(max(0.0, (at - now).total_seconds()))
 
 
@@ -115,7 +115,8 @@ def _rfc3339(text: str) -> datetime | None:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-def _http_date(text: str) -> datetime | None:
+def http_date(text: str) -> datetime | None:
+    """An HTTP date (RFC 9110); None for anything else."""
     if len(text) > VALUE_CHARS_MAX:
         return None
     try:

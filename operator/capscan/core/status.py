@@ -9,14 +9,24 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from capscan.core import estimate
+from capscan.core import estimate, pricing
 from capscan.core.capability import shorten
 from capscan.core.conditions import DONE, Stall, conditions, with_flaw
+from capscan.core.latency import Latencies
 from capscan.core.lifecycle import Handled
-from capscan.core.progress import Tally, eta_s, progress, rate_per_s
+from capscan.core.progress import Tally, progress, rate_per_s
 from capscan.core.timetable import Timetable
-from capscan.model import Estimate, FinishedRun, Phase, Progress, ScanStatus
-from capscan.model.duration import format_duration
+from capscan.model import (
+    Estimate,
+    FinishedRun,
+    Phase,
+    Progress,
+    RunLatency,
+    RunUsage,
+    ScanStatus,
+    Usage,
+)
+from capscan.model.duration import format_duration, format_latency
 from capscan.model.scan import IN_FLIGHT_NAMES_MAX
 
 MESSAGE_CHARS_MAX = 1024
@@ -34,6 +44,10 @@ class Snapshot:
     tally: Tally | None = None
     working_s: float = 0.0
     """Seconds this process has worked on the run."""
+    eta_s: float | None = None
+    """Seconds left; None while that means nothing."""
+    obstacle: str = ""
+    """Why the provider lets nothing through now, in a sentence; empty where it does."""
     provider: str | None = None
     model: str | None = None
     stall: Stall | None = None
@@ -45,16 +59,18 @@ def project(snapshot: Snapshot, previous: ScanStatus, now: datetime) -> ScanStat
     """Render the status; `previous` only lends the transition times and Ready."""
     tally = snapshot.tally
     counts = progress(tally) if tally else None
-    message = snapshot.stall.message if snapshot.stall else _message(snapshot, counts)
+    run = snapshot.handled.run
+    dry_run = run is not None and run.dry_run
+    words = _dry_message if dry_run else _message
+    message = snapshot.stall.message if snapshot.stall else words(snapshot, counts)
     message = shorten(message, MESSAGE_CHARS_MAX)
-    if snapshot.handled.run and snapshot.handled.run.dry_run:
+    if dry_run:
         # It counts what was looked at, which is nobody's progress.
         snapshot, tally, counts = replace(snapshot, tally=None), None, None
     scanning = snapshot.phase is Phase.SCANNING and snapshot.stall is None
-    eta = _eta(snapshot) if scanning else None
+    eta = _eta(snapshot.eta_s) if scanning else None
     rate = rate_per_s(tally, snapshot.working_s) if tally and scanning else None
     omitted = counts.failed - len(tally.failed_items) if tally and counts else 0
-    run = snapshot.handled.run
     return ScanStatus(
         observed_generation=snapshot.generation,
         phase=snapshot.phase,
@@ -70,6 +86,9 @@ def project(snapshot: Snapshot, previous: ScanStatus, now: datetime) -> ScanStat
         provider=snapshot.provider,
         model=snapshot.model,
         throughput_per_minute=round(rate * 60, 1) if rate else _final_rate(snapshot, counts),
+        latency=_latency(tally.latencies) if tally else None,
+        speedup=_speedup(snapshot),
+        usage=_usage(tally.usage) if tally else None,
         in_flight=list(tally.in_flight)[:IN_FLIGHT_NAMES_MAX] if tally and scanning else None,
         failed_items=list(tally.failed_items) if tally and tally.failed_items else None,
         failed_items_omitted=omitted if omitted > 0 else None,
@@ -80,10 +99,11 @@ def project(snapshot: Snapshot, previous: ScanStatus, now: datetime) -> ScanStat
             message,
             generation=snapshot.generation,
             stall=snapshot.stall,
+            waiting=bool(snapshot.obstacle) and scanning,
             previous=previous.conditions or (),
             now=now,
             flaw=snapshot.handled.timetable.flaw,
-            dry_run=run is not None and run.dry_run,
+            dry_run=dry_run,
         ),
     )
 
@@ -113,9 +133,39 @@ def restate(status: ScanStatus, generation: int, timetable: Timetable, now: date
     )
 
 
-def _eta(snapshot: Snapshot) -> timedelta | None:
-    seconds = eta_s(snapshot.tally, snapshot.working_s) if snapshot.tally else None
-    return None if seconds is None else timedelta(seconds=max(1, round(seconds)))
+def _eta(eta_s: float | None) -> timedelta | None:
+    return None if eta_s is None else timedelta(seconds=max(1, round(eta_s)))
+
+
+def _latency(latencies: Latencies) -> RunLatency | None:
+    average_s = latencies.average_s
+    p50_s, p95_s = latencies.percentile_s(50), latencies.percentile_s(95)
+    if average_s is None or p50_s is None or p95_s is None:
+        return None
+    return RunLatency(
+        average=format_latency(average_s), p50=format_latency(p50_s), p95=format_latency(p95_s)
+    )
+
+
+def _speedup(snapshot: Snapshot) -> float | None:
+    """Only where somebody else answers: the offline analysis has nothing to wait for."""
+    tally = snapshot.tally
+    if not tally or not tally.usage.requests or snapshot.working_s <= 0:
+        return None
+    return round(tally.latencies.total_s / snapshot.working_s, 1)
+
+
+def _usage(usage: Usage) -> RunUsage | None:
+    if not usage.requests:
+        return None
+    return RunUsage(
+        requests=usage.requests,
+        input_tokens=usage.input_tokens,
+        cached_input_tokens=usage.cached_input_tokens,
+        output_tokens=usage.output_tokens,
+        total_tokens=usage.input_tokens + usage.output_tokens,
+        cost=pricing.shown(usage.cost) if usage.cost else None,
+    )
 
 
 def _final_rate(snapshot: Snapshot, counts: Progress | None) -> float | None:
@@ -147,13 +197,12 @@ def _message(snapshot: Snapshot, counts: Progress | None) -> str:
         case Phase.PENDING | Phase.DISCOVERING:
             return "Listing CustomResourceDefinitions."
         case Phase.SUSPENDED:
-            dry = snapshot.handled.run is not None and snapshot.handled.run.dry_run
-            done = f" with {counts.summary} CRDs settled" if counts and not dry else ""
+            done = f" with {counts.summary} CRDs settled" if counts else ""
             return f"Suspended{done}; set spec.suspend to false to go on."
-        case _ if snapshot.handled.run and snapshot.handled.run.dry_run:
-            return _dry_message(snapshot, counts)
         case _ if counts is None:
             return "Nothing is known about this run yet."
+        case Phase.SCANNING if snapshot.obstacle:
+            return f"Waiting for {snapshot.provider}: {counts.summary} settled. {snapshot.obstacle}"
         case Phase.SCANNING:
             return f"Analysing CRDs: {counts.settled} of {counts.total} settled."
         case _:
@@ -161,6 +210,8 @@ def _message(snapshot: Snapshot, counts: Progress | None) -> str:
 
 
 def _dry_message(snapshot: Snapshot, counts: Progress | None) -> str:
+    if snapshot.phase is Phase.SUSPENDED:
+        return _message(snapshot, None)
     if snapshot.estimate and snapshot.phase in DONE:
         return estimate.message(snapshot.estimate)
     looked_at = f": {counts.summary}" if counts else ""

@@ -185,8 +185,8 @@ PROVIDER = Kind(
     plural="inferenceproviders",
     singular="inferenceprovider",
     short_name="iprov",
-    description="An InferenceProvider is one account at a model provider: where it is, which model, "
-    "whose key, and what it allows. Scans name it in spec.providerRef and share its limits.",
+    description="An InferenceProvider is one account at a model provider: where it is, which "
+    "model, whose key, and what it allows. Scans name it in spec.providerRef and share its limits.",
     parts={"spec": ProviderSpec, "status": ProviderStatus},
     defaults={"status": {"observedGeneration": -1}},
     required=("spec",),
@@ -225,8 +225,8 @@ PROVIDER = Kind(
         Rule(
             "spec",
             "self.baseURL != '' || has(self.apiKeySecretRef)",
-            "the provider's public API needs a key: set apiKeySecretRef, or baseURL for a server of "
-            "your own",
+            "the provider's public API needs a key: set apiKeySecretRef, or baseURL for a server "
+            "of your own",
         ),
         Rule(
             "spec.baseURL",

@@ -14,20 +14,20 @@ from capscan.core.errors import InferenceError, InferenceTimeout
 from capscan.core.pricing import price
 from capscan.core.prompt import PROMPT_VERSION, Prompt, estimated_tokens, first_prompt
 from capscan.core.question import Pace, Question
-from capscan.inference.asking import ask
+from capscan.inference.api.protocol import Reply
+from capscan.inference.asking import analyse
 from capscan.inference.connection import Connection, Connections
 from capscan.inference.gate import GateStatistics, Turn
-from capscan.inference.protocols import ANSWER_TOKENS_MAX, Reply
 from capscan.model import Completion, ProviderSpec, SecretKeyRef, Usage
 from capscan.model.duration import format_duration
 
 ReadKey = Callable[[SecretKeyRef], Awaitable[str]]
 
+ANSWER_TOKENS_USUAL = 300
+"""What an analysis takes, for estimates."""
+
 KEY_AGE_MAX_S = 60.0
 """A key that is older is read again before it is used, so that a rotated one is picked up."""
-
-ANSWER_TOKENS_USUAL = 250
-"""Of an analysis, for estimates before any was made."""
 
 
 class Account:
@@ -79,28 +79,25 @@ class Account:
         spec = self._spec
         async with await self._connected() as connection:
 
-            async def send(prompt: Prompt) -> Reply:
-                turn = Turn(
-                    question.flow,
-                    question.weight,
-                    estimated_tokens(prompt),
-                    ANSWER_TOKENS_MAX,
-                    wait_while_open,
-                )
-                return await connection.gate.ask(turn, lambda: call(prompt))
+            async def send(prompt: Prompt, tokens_max: int) -> Reply:
+                flow, weight = question.flow, question.weight
+                turn = Turn(flow, weight, estimated_tokens(prompt), tokens_max, wait_while_open)
+                return await connection.gate.ask(turn, lambda: call(prompt, tokens_max))
 
-            async def call(prompt: Prompt) -> Reply:
+            async def call(prompt: Prompt, tokens_max: int) -> Reply:
                 with question.flight() as flight:
                     try:
                         with self._in_time():
-                            reply = await connection.client.send(prompt)
+                            reply = await connection.client.send(
+                                prompt, max_output_tokens=tokens_max
+                            )
                     except InferenceError as error:
                         flight.usage = _priced(error.usage, spec)
                         raise
                     flight.usage = _priced(reply.usage, spec)
                     return reply
 
-            analysis, usage = await ask(question.digest.text, send)
+            analysis, usage = await analyse(question.digest.text, send)
         return Completion(analysis, self.name, spec.model, _priced(usage, spec), PROMPT_VERSION)
 
     def estimate(self, digest: Digest) -> Usage:

@@ -181,7 +181,7 @@ class AccountKeeper:
             self._away(error)
         else:
             self._judge(None)
-        if seen is self._seen:
+        if seen.spec == self._seen.spec:
             self._known.set()
 
     def _judge(self, fault: ProviderUnusable | None) -> None:

@@ -65,6 +65,9 @@ class Accounts(Keepers[InferenceProvider, AccountKeeper]):
             )
         return [by_name[one] for one in names]
 
+    def _tell(self, name: str) -> None:
+        self.on_change(name)
+
     def _keeper(self, seen: InferenceProvider) -> AccountKeeper:
         name = seen.metadata.name
         account = Account(name, seen.spec, self._connections, self._read_key)
@@ -72,6 +75,6 @@ class Accounts(Keepers[InferenceProvider, AccountKeeper]):
             seen,
             account,
             self._sink(seen),
-            on_change=lambda changed: self.on_change(changed),
+            on_change=self._tell,
             now=self._now,
         )

@@ -5,18 +5,24 @@ whatever they are called.
 """
 
 import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from types import TracebackType
 from weakref import WeakValueDictionary
 
+from pydantic import SecretStr
+
+from capscan.core.ratelimit_headers import http_date, observed_limits, retry_after_s
+from capscan.inference.api.apis import open_api
+from capscan.inference.api.protocol import ModelApi
 from capscan.inference.gate import Gate
-from capscan.inference.protocols import Client, open_client
-from capscan.model import ProviderSpec
+from capscan.model import ObservedLimits, ProviderSpec
 
 
 class Connection:
     """One key at one endpoint, for one model. Entered by each question that uses it."""
 
-    def __init__(self, client: Client, gate: Gate, key: str | None) -> None:
+    def __init__(self, client: ModelApi, gate: Gate, key: str | None) -> None:
         self.client = client
         self.gate = gate
         self._key = key
@@ -57,7 +63,7 @@ class Connections:
         self._gates: WeakValueDictionary[tuple[str, ...], Gate] = WeakValueDictionary()
 
     def open(self, spec: ProviderSpec, key: str | None) -> Connection:
-        """Nothing is sent yet. Raises ProviderUnusable where address or certificates will not do."""
+        """Nothing is sent yet. Raises ProviderUnusable over an address or a certificate."""
         account = hashlib.sha256((key or "").encode()).hexdigest()
         place = (spec.protocol, spec.base_url, account, spec.model)
         gate = self._gates.get(place)
@@ -67,4 +73,13 @@ class Connections:
             )
         else:
             gate.configure(spec.limits, adaptive=spec.adaptive, breaker=spec.circuit_breaker)
-        return Connection(open_client(spec, key), gate, key)
+        api_key = None if key is None else SecretStr(key)
+        return Connection(open_api(spec, api_key, read_limits), gate, key)
+
+
+def read_limits(headers: Mapping[str, str]) -> tuple[ObservedLimits | None, float | None]:
+    """What a response says of the account's limits, and the seconds it asks to wait; by the clock
+    of the server, where it tells the time.
+    """
+    now = http_date(headers.get("date", "")) or datetime.now(UTC)
+    return observed_limits(headers, now), retry_after_s(headers, now)

@@ -2,8 +2,8 @@
 
 Breaker, rate and token budget, permit, call, and what came of it back into the limiter. One gate
 serves all scans that name the account, each its fair share. It decides nothing itself: who is
-next says `core/fair.py`, when the next may go `core/admission.py`. Retrying what failed is the
-caller's, so that no permit is held asleep.
+next says `core/fair.py`, when the next may go `core/admission.py`, what an answer teaches
+`core/feedback.py`. Retrying what failed is the caller's, so that no permit is held asleep.
 """
 
 import math
@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 
 import anyio
 
-from capscan.core import admission
+from capscan.core import admission, feedback
 from capscan.core.admission import Admission, Estimate, Outcome, Permit, Rules, Sample
 from capscan.core.errors import (
     CircuitOpen,
@@ -252,7 +252,7 @@ class Gate:
         if isinstance(error, RateLimited):
             self._counts["rate_limited"] += 1
             self._last_rate_limit = RateLimitSeen(now_s, error.message, error.retry_after_s)
-        self._state = admission.returned(self._state, permit, sample, now_s)
+        self._state = feedback.returned(self._state, permit, sample, now_s)
         self._poke()
 
     def _divert(self) -> None:

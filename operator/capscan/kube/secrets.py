@@ -25,8 +25,8 @@ class Secrets:
         except NotFound:
             raise ProviderUnusable(
                 "SecretNotFound",
-                f"There is no {where}. Create it: kubectl -n {self._namespace} create secret generic "
-                f"{ref.name} --from-file={ref.key}=FILE",
+                f"There is no {where}. Create it: kubectl -n {self._namespace} create secret "
+                f"generic {ref.name} --from-file={ref.key}=FILE",
             ) from None
         except Forbidden as error:
             raise ProviderUnusable(

@@ -274,6 +274,8 @@ class ScanController:
             listed=session.listed if session else 0,
             tally=session.tally if session else self._at.tally,
             working_s=session.working_s if session else 0.0,
+            eta_s=session.eta_s if session else None,
+            obstacle=session.pace.obstacle if session else "",
             provider=provider.name if provider else self._shown.provider,
             model=provider.model if provider else self._shown.model,
             stall=self._at.stall,

@@ -19,7 +19,8 @@ from typing import Protocol
 import anyio
 import anyio.lowlevel
 
-from capscan.core.events import CrdReleased, CrdStarted, ScanEvent, Settled
+from capscan.core.errors import InferenceError, RateLimited
+from capscan.core.events import CrdReleased, CrdStarted, Ending, ScanEvent, Settled
 from capscan.core.plan import PlannedItem
 from capscan.core.question import Flight
 
@@ -127,12 +128,15 @@ class _Slot:
         flight = Flight()
         began_s = anyio.current_time()
         self._engine._on_event(CrdStarted(self.name, began_s))
-        answered = False
+        ending = Ending.INTERRUPTED
         try:
             yield flight
-            answered = True
+            ending = Ending.ANSWERED
+        except InferenceError as error:
+            ending = Ending.REFUSED if isinstance(error, RateLimited) else Ending.FAILED
+            raise
         finally:
             took_s = anyio.current_time() - began_s
-            self._engine._on_event(CrdReleased(self.name, took_s, answered, flight.usage))
-            if not answered:
+            self._engine._on_event(CrdReleased(self.name, took_s, ending, flight.usage))
+            if ending is not Ending.ANSWERED:
                 self.wait()

@@ -11,9 +11,11 @@ import anyio
 
 from capscan.core import capability, progress
 from capscan.core.errors import CapscanError
-from capscan.core.events import CrdFailed, ScanEvent
+from capscan.core.eta import Load, Throughput, eta_s, settle
+from capscan.core.events import CrdFailed, ScanEvent, Settled
 from capscan.core.plan import ScanPlan, plan
 from capscan.core.progress import Tally
+from capscan.core.question import Pace
 from capscan.model import Estimate, FailedItem, Phase, Run, ScanSpec
 from capscan.model.scan import FAILED_ITEMS_MAX
 from capscan.scan.dry_run import Estimator
@@ -49,6 +51,7 @@ class Session:
         self._before = before
         self._dry = run.dry_run
         self._estimator: Estimator | None = None
+        self._throughput = Throughput()
         self.provider: Provider | None = None
         self.tally = before
         self.stopped = False
@@ -68,6 +71,29 @@ class Session:
         """Seconds since the first item of this session was due."""
         since_s = self._working_since_s
         return 0.0 if since_s is None else anyio.current_time() - since_s
+
+    @property
+    def pace(self) -> Pace:
+        """How fast the provider may be asked now."""
+        if self.provider is None:
+            return Pace()
+        return self.provider.pace(self._scan, self._spec().priority.weight)
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds until the run is done; None while too little is known."""
+        tally = self.tally
+        if tally is None or self._working_since_s is None:
+            return None
+        now_s = anyio.current_time()
+        load = Load(
+            queued=max(0, tally.remaining - len(tally.in_flight)),
+            ages_s=[now_s - at_s for at_s in tally.in_flight.values()],
+            latencies=tally.latencies,
+            retried=tally.retried,
+            throughput=self._throughput,
+        )
+        return eta_s(load, self.pace, self._spec().parallelism, now_s)
 
     @property
     def failed(self) -> bool:
@@ -149,7 +175,15 @@ class Session:
         return Settler(self._ports, provider, scan=self._scan, run=self._run, spec=self._spec)
 
     def _on_event(self, event: ScanEvent) -> None:
-        self.tally = progress.fold(self.tally or Tally(), event)
+        tally = self.tally = progress.fold(self.tally or Tally(), event)
+        if isinstance(event, Settled):
+            self._throughput = settle(
+                self._throughput,
+                anyio.current_time(),
+                pace=self.pace,
+                parallelism=self._spec().parallelism,
+                in_flight=len(tally.in_flight),
+            )
         if isinstance(event, CrdFailed):
             item = event.item
             logger.warning(

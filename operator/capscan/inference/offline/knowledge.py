@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from capscan.inference.data import read_data
-from capscan.inference.words import stems
+from capscan.inference.offline.data import read_data
+from capscan.inference.offline.words import stems
 
 CAPABILITY_CHARS_MAX = 40
 """Of a table's phrases: what fits a column."""

@@ -13,9 +13,9 @@ import pytest
 
 from capscan.core.crd import parse_crd
 from capscan.core.digest import DIGEST_BYTES_MAX, digest_crd
-from capscan.inference.heuristic import analyze
+from capscan.inference.offline.heuristic import analyze
 from capscan.model import Analysis
-from tests.inference import corpus
+from tests.inference.offline import corpus
 
 FLOORS = {
     "must_recall_brief": 0.97,

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
-from capscan.inference.data import read_data
+from capscan.inference.offline.data import read_data
 
 
 @dataclass(frozen=True, slots=True)

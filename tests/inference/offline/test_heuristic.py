@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from capscan.core.crd import parse_crd
 from capscan.core.digest import Digest as DigestType
 from capscan.core.digest import DigestField, DigestStats, digest_crd
-from capscan.inference.heuristic import CAPABILITIES_MAX, analyze
-from capscan.inference.knowledge import CAPABILITY_CHARS_MAX, knowledge
+from capscan.inference.offline.heuristic import CAPABILITIES_MAX, analyze
+from capscan.inference.offline.knowledge import CAPABILITY_CHARS_MAX, knowledge
 from capscan.model import Analysis, Complexity
 from tests.builders import Schema, crd, wide
 

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator
 from capscan.core.digest import Digest, DigestField
 from capscan.core.question import Pace, Question
 from capscan.core.text import shorten
-from capscan.inference.evidence import Evidence, weigh
-from capscan.inference.knowledge import knowledge
-from capscan.inference.prose import description, use_case
-from capscan.inference.self_description import own_sentences
-from capscan.inference.words import not_telling, phrase, plural
+from capscan.inference.offline.evidence import Evidence, weigh
+from capscan.inference.offline.knowledge import knowledge
+from capscan.inference.offline.prose import description, use_case
+from capscan.inference.offline.self_description import own_sentences
+from capscan.inference.offline.words import not_telling, phrase, plural
 from capscan.model import Analysis, Completion, Complexity, Usage
 from capscan.model.completion import NO_USAGE
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from capscan.core.digest import Digest
-from capscan.inference.knowledge import Service, Stems, Topic, Vendor, knowledge
-from capscan.inference.words import group_words, split_name, stem
+from capscan.inference.offline.knowledge import Service, Stems, Topic, Vendor, knowledge
+from capscan.inference.offline.words import group_words, split_name, stem
 
 _HEAD_SCORE = 10.0
 """The last word of a kind says what it is: a MachineHealthCheck is a health check."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from capscan.core.digest import Digest
 from capscan.core.text import sentences, without_links
-from capscan.inference.words import fix_articles, phrase, with_article
+from capscan.inference.offline.words import fix_articles, phrase, with_article
 
 _SENTENCE_CHARS_MAX = 210
 _WORDS_MIN = 3

@@ -6,9 +6,9 @@ itself is read in `self_description.py`.
 
 from capscan.core.digest import Digest
 from capscan.core.text import shorten
-from capscan.inference.evidence import Evidence
-from capscan.inference.self_description import own_sentences
-from capscan.inference.words import phrase, plural, with_article
+from capscan.inference.offline.evidence import Evidence
+from capscan.inference.offline.self_description import own_sentences
+from capscan.inference.offline.words import phrase, plural, with_article
 
 _OWN_CHARS_MAX = 220
 _USE_SCORE_MIN = 4.0

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capscan.inference.words import (
+from capscan.inference.offline.words import (
     fix_articles,
     group_words,
     phrase,

@@ -1,0 +1,125 @@
+"""Where a provider may be: what an InferenceProvider's addresses and certificates must be like.
+
+Pure checks of what somebody wrote. An address that only its name resolves to is checked at the
+moment of connecting, in `transport.py`.
+"""
+
+import base64
+import ipaddress
+import ssl
+from urllib.parse import SplitResult, urlsplit
+
+from capscan.core.errors import ProviderUnusable
+
+INVALID = "InvalidProvider"
+
+_METADATA_NAMES = frozenset(
+    {"metadata", "metadata.google.internal", "metadata.goog", "instance-data.ec2.internal"}
+)
+_METADATA_ADDRESSES = frozenset(
+    ipaddress.ip_address(text)
+    for text in ("fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192")
+)
+"""AWS over IPv6, Alibaba Cloud, Azure, Oracle Cloud: all others are link-local."""
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_LOCAL_SUFFIXES = (".svc", ".cluster.local", ".local", ".internal", ".localhost")
+
+
+def checked_base_url(url: str) -> str:
+    """Without its last slash. Raises ProviderUnusable for what cannot be, or must not be asked."""
+    parts = _split(url, "spec.baseURL")
+    if parts.query or parts.fragment:
+        raise ProviderUnusable(
+            INVALID,
+            "spec.baseURL must end with its path, without ? or #. Azure needs no api-version with "
+            "https://NAME.openai.azure.com/openai/v1",
+        )
+    return url.strip().rstrip("/")
+
+
+def checked_proxy_url(url: str) -> str | None:
+    """None where none is set. Raises ProviderUnusable."""
+    if not url:
+        return None
+    _split(url, "spec.proxyURL")
+    return url.strip()
+
+
+def is_forbidden(address: str) -> bool:
+    """Link-local addresses and the metadata services of clouds: whoever reaches those from a pod
+    gets the node's credentials. False for what is no address.
+    """
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(found, ipaddress.IPv6Address):
+        inner = found.ipv4_mapped or found.sixtofour
+        if found in _NAT64:
+            inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
+        if inner:
+            return is_forbidden(str(inner))
+        found = ipaddress.IPv6Address(int(found))  # without the zone
+    return found.is_link_local or found in _METADATA_ADDRESSES
+
+
+def forbidden(host: str) -> ProviderUnusable:
+    """The error that says so."""
+    return ProviderUnusable(
+        INVALID,
+        f"the InferenceProvider leads to {host}, a link-local address or a cloud's metadata "
+        "service, where capscan asks nothing: name another in spec.baseURL",
+    )
+
+
+def is_in_the_clear(url: str) -> bool:
+    """Plain HTTP to a host that is neither private nor named as one inside a cluster."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".")
+    if parts.scheme != "http":
+        return False
+    try:
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." in host and not host.endswith(_LOCAL_SUFFIXES)
+
+
+def trust(ca_bundle: str) -> ssl.SSLContext | None:
+    """Trusts the certificates in base64 PEM alone; None, the system's, where there are none.
+
+    Raises ProviderUnusable.
+    """
+    if not ca_bundle:
+        return None
+    try:
+        pem = base64.b64decode("".join(ca_bundle.split()), validate=True).decode("ascii")
+        if not pem.strip():  # Python would take that for the system's
+            raise ValueError("empty")
+        return ssl.create_default_context(cadata=pem)
+    except (ValueError, ssl.SSLError) as error:
+        raise ProviderUnusable(
+            INVALID,
+            "spec.caBundle holds no certificate: it takes PEM in base64, as "
+            "`base64 -w0 < ca.crt` prints it",
+        ) from error
+
+
+def _split(url: str, field: str) -> SplitResult:
+    try:
+        parts = urlsplit(url.strip())
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ProviderUnusable(INVALID, f"{field} is no URL: {error}") from error
+    if parts.scheme not in ("http", "https") or not host:
+        raise ProviderUnusable(INVALID, f"{field} must begin with http:// or https:// and a host")
+    if parts.username is not None or parts.password is not None:
+        raise ProviderUnusable(
+            INVALID,
+            f"{field} holds a user name or a password, which everybody who may read "
+            "InferenceProviders would see; API keys belong in spec.apiKeySecretRef",
+        )
+    if any(ord(char) <= 32 or ord(char) == 127 for char in url.strip()):
+        raise ProviderUnusable(INVALID, f"{field} has white space in it")
+    if is_forbidden(host) or host.rstrip(".").lower() in _METADATA_NAMES:
+        raise forbidden(host)
+    return parts

@@ -1,0 +1,105 @@
+"""One endpoint of a provider: its connections, its model, and how its responses are taken.
+
+What the APIs have in common; what they have not is in `anthropic.py` and `openai.py`.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import httpx2
+from pydantic import SecretStr
+
+from capscan.core.errors import InferenceError, InvalidAnswer, ProviderUnusable
+from capscan.inference.api.address import is_in_the_clear
+from capscan.inference.api.http import HttpClient, HttpReply, Json, open_http
+from capscan.inference.api.protocol import ReadLimits, Reply
+from capscan.inference.api.refusal import Refusals, said_in
+from capscan.model import Usage
+from capscan.model.provider import ProviderSpec
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Sends to one provider, and raises what is no answer."""
+
+    model: str
+    http: HttpClient
+    refusals: Refusals
+    read_limits: ReadLimits
+
+    async def ask(self, path: str, body: Json, read: Callable[[Mapping[str, Any]], Reply]) -> Reply:
+        """One request; errors of `read` among those that carry what the response said of limits.
+
+        Raises InferenceError, ProviderUnusable.
+        """
+        response = await self.http.post(path, body)
+        observed, retry_after_s = self.read_limits(response.headers)
+        try:
+            if error := self.refusals.of(response):
+                raise error
+            return replace(read(_object_in(response)), observed=observed)
+        except InferenceError as error:
+            error.observed, error.retry_after_s = observed, retry_after_s
+            raise
+
+    async def look(self, path: str) -> HttpReply:
+        """A request that costs nothing. Raises what is sure: a refused key, an address that leads
+        astray, a provider that is away. A key may be good for answers and not for this.
+        """
+        response = await self.http.get(path)
+        error = self.refusals.of(response)
+        said = said_in(response.json())
+        if response.status == 401 and said and "scope" in said.words.lower():
+            error = None
+        sure = response.status < 400 or response.status == 401 or response.status >= 500
+        if error and sure:
+            raise error
+        return response
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self.http.aclose()
+
+
+def key_in(api_key: SecretStr | None) -> str:
+    """The key as it goes into a header, empty where there is none.
+
+    Raises ProviderUnusable, which does not show it.
+    """
+    if api_key is None:
+        return ""
+    key = api_key.get_secret_value().strip()
+    if not key:
+        raise ProviderUnusable("InvalidCredentials", "the API key in the Secret is empty")
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ProviderUnusable(
+            "InvalidCredentials",
+            "the API key in the Secret has spaces, line breaks or other characters that no key has",
+        )
+    return key
+
+
+def open_endpoint(
+    spec: ProviderSpec,
+    default_base_url: str,
+    headers: Mapping[str, str],
+    key: str,
+    read_limits: ReadLimits,
+    transport: httpx2.AsyncBaseTransport | None,
+) -> Endpoint:
+    """Nothing is sent yet. `transport` replaces the network. Raises ProviderUnusable."""
+    http = open_http(spec, default_base_url, headers, transport)
+    if key and is_in_the_clear(http.base_url):
+        logger.warning("The API key goes to %s unencrypted; use https://.", http.base_url)
+    return Endpoint(spec.model, http, Refusals(http.base_url, spec.model, key), read_limits)
+
+
+def _object_in(response: HttpReply) -> Mapping[str, Any]:
+    value = response.json()
+    if not isinstance(value, Mapping):
+        raise InvalidAnswer("the provider's reply is no JSON object", usage=Usage(requests=1))
+    return value

@@ -1,0 +1,123 @@
+"""One request over HTTP to a provider, one reply: bounded, and every failure on the way translated.
+
+What a status or a body means is for `refusal.py` and the APIs; the total time of a request is the
+caller's, who cancels it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+
+from capscan.core.errors import InvalidAnswer
+from capscan.inference.api.address import checked_base_url, checked_proxy_url, trust
+from capscan.inference.api.network_errors import translated
+from capscan.inference.api.transport import ProviderTransport
+from capscan.model import Usage
+from capscan.model.provider import ProviderSpec
+
+REPLY_BYTES_MAX = 1024 * 1024
+CONNECT_TIMEOUT_S = 10.0
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReply:
+    """A whole response, of any status."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Names in any case."""
+    body: bytes
+
+    def json(self) -> object:
+        """The body's value; None where it is no JSON."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+
+    @property
+    def is_web_page(self) -> bool:
+        """What a wrong address answers with."""
+        start = self.body[:64].lstrip().lower()
+        labelled = "text/html" in self.headers.get("content-type", "")
+        return start.startswith((b"<!doctype", b"<html")) or (
+            labelled and not start.startswith((b"{", b"["))
+        )
+
+
+class HttpClient:
+    """One account's connections. Close it with `aclose()`."""
+
+    def __init__(
+        self,
+        base_url: str,
+        headers: Mapping[str, str],
+        *,
+        timeout_s: float,
+        transport: httpx2.AsyncBaseTransport,
+    ) -> None:
+        self.base_url = base_url
+        self._client = httpx2.AsyncClient(
+            transport=transport,
+            headers={"user-agent": "capscan", "accept-encoding": "identity", **headers},
+            timeout=httpx2.Timeout(
+                connect=min(CONNECT_TIMEOUT_S, timeout_s),
+                read=timeout_s,
+                write=timeout_s,
+                pool=None,  # nobody waits for a connection: the gate bounds how many there are
+            ),
+            trust_env=False,
+            follow_redirects=False,
+        )
+
+    async def get(self, path: str) -> HttpReply:
+        """Raises InferenceError, ProviderUnusable."""
+        return await self._send("GET", path, None)
+
+    async def post(self, path: str, body: Json) -> HttpReply:
+        """Raises InferenceError, ProviderUnusable."""
+        return await self._send("POST", path, body)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+
+    async def _send(self, method: str, path: str, body: Json | None) -> HttpReply:
+        try:
+            async with self._client.stream(method, self.base_url + path, json=body) as response:
+                return HttpReply(response.status_code, response.headers, await _body(response))
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+            raise translated(error, self.base_url) from error
+
+
+def open_http(
+    spec: ProviderSpec,
+    default_base_url: str,
+    headers: Mapping[str, str],
+    transport: httpx2.AsyncBaseTransport | None = None,
+) -> HttpClient:
+    """As the spec says. `transport` replaces the network. Raises ProviderUnusable."""
+    base_url = checked_base_url(spec.base_url or default_base_url)
+    proxy_url, context = checked_proxy_url(spec.proxy_url), trust(spec.ca_bundle)
+    return HttpClient(
+        base_url,
+        headers,
+        timeout_s=spec.request_timeout.total_seconds(),
+        transport=transport or ProviderTransport(context, proxy_url),
+    )
+
+
+async def _body(response: httpx2.Response) -> bytes:
+    read = bytearray()
+    async for chunk in response.aiter_bytes():
+        read += chunk
+        if len(read) > REPLY_BYTES_MAX:
+            raise InvalidAnswer(
+                f"the reply is longer than {REPLY_BYTES_MAX} bytes", usage=Usage(requests=1)
+            )
+    return bytes(read)

@@ -1,0 +1,74 @@
+"""What httpx2 raises, in capscan's words: the only place that knows both."""
+
+import socket
+import ssl
+from typing import TypeVar
+
+import httpx2
+
+from capscan.core.errors import (
+    CapscanError,
+    InferenceTimeout,
+    InvalidAnswer,
+    ProviderUnavailable,
+    ProviderUnusable,
+)
+from capscan.inference.api.address import INVALID
+
+E = TypeVar("E", bound=BaseException)
+
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
+"""What OpenSSL makes of plain text where it expects a handshake."""
+
+
+def translated(error: Exception, base_url: str) -> CapscanError:
+    """An InferenceError, or ProviderUnusable where nobody but an administrator can mend it."""
+    url = httpx2.URL(base_url)
+    host = url.netloc.decode()
+    if _caused_by(error, socket.gaierror):
+        return ProviderUnavailable(f"the name {url.host} cannot be resolved")
+    if tls := _caused_by(error, ssl.SSLError):
+        return _of_tls(tls, host)
+    match error:
+        case httpx2.ConnectTimeout():
+            found: CapscanError = ProviderUnavailable(f"no connection to {host} in time")
+        case httpx2.TimeoutException():
+            found = InferenceTimeout(f"{host} did not answer in time")
+        case httpx2.ConnectError():
+            found = ProviderUnavailable(f"{host} cannot be reached: {_said(error)}")
+        case httpx2.ProxyError():
+            found = ProviderUnavailable(f"the proxy of spec.proxyURL says no: {_said(error)}")
+        case httpx2.DecodingError():
+            found = InvalidAnswer(f"the reply of {host} cannot be decompressed")
+        case httpx2.InvalidURL() | httpx2.UnsupportedProtocol() | httpx2.LocalProtocolError():
+            found = ProviderUnusable(INVALID, f"no request can be made of it: {_said(error)}")
+        case _:
+            found = ProviderUnavailable(f"the connection to {host} broke: {_said(error)}")
+    return found
+
+
+def _of_tls(error: ssl.SSLError, host: str) -> CapscanError:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return ProviderUnusable(
+            "UntrustedCertificate",
+            f"the certificate of {host} is not trusted: {error.verify_message}. Put the CA that "
+            "signed it into spec.caBundle, and use the name it was made for in spec.baseURL",
+        )
+    if error.reason in _NO_TLS:
+        return ProviderUnusable(INVALID, f"{host} speaks no TLS: is spec.baseURL http://?")
+    return ProviderUnavailable(f"no TLS connection to {host}: {error.reason}")
+
+
+def _said(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+def _caused_by(error: BaseException, kind: type[E]) -> E | None:
+    """The first of this kind on the way down; httpcore2 keeps some causes as contexts alone."""
+    below: BaseException | None = error
+    while below is not None and not isinstance(below, kind):
+        if isinstance(below, ExceptionGroup):
+            below = below.exceptions[0]
+        else:
+            below = below.__cause__ or below.__context__
+    return below

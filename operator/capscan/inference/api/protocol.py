@@ -1,0 +1,61 @@
+"""What an API must offer: one prompt, one reply, no retry. And a check that costs nothing.
+
+`anthropic.py` and `openai.py` offer it; `asking.py` makes an analysis out of it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from capscan.core.errors import InferenceError
+from capscan.core.prompt import Prompt
+from capscan.model import Usage
+from capscan.model.completion import ObservedLimits
+
+ReadLimits = Callable[[Mapping[str, str]], tuple[ObservedLimits | None, float | None]]
+"""From a response's headers to the account's limits, and the seconds it asks to wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a model wrote, not yet read."""
+
+    answer: str | Mapping[str, Any]
+    """Text, or the object that a tool was called with."""
+    usage: Usage
+    observed: ObservedLimits | None = None
+    truncated: bool = False
+    """It ran into its limit of tokens."""
+
+
+class Renegotiated(InferenceError):
+    """The server does not know a part of the request that it can do without. Nothing was answered;
+    the next request goes without it, at once.
+    """
+
+    reason = "RequestRejected"
+    retryable = True
+
+    @classmethod
+    def after(cls, error: InferenceError) -> "Renegotiated":
+        """With all that the refusal said."""
+        return cls(error.message, usage=error.usage, observed=error.observed)
+
+
+class ModelApi(Protocol):
+    """One account and model, over one HTTP API."""
+
+    async def send(self, prompt: Prompt, *, max_output_tokens: int) -> Reply:
+        """Exactly one request. Raises InferenceError, ProviderUnusable."""
+        ...
+
+    async def check(self) -> None:
+        """Look at the account without spending anything; silent where that is inconclusive.
+
+        Raises ProviderUnusable, or InferenceError where nobody answers.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        ...

@@ -1,0 +1,78 @@
+"""Connections to one provider: to whom they may lead, and what to do about one that went stale.
+
+Stands between httpx2's client and its transports, both of which it uses as they are.
+"""
+
+import ssl
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+
+from capscan.inference.api.address import forbidden, is_forbidden
+
+KEEPALIVE_S = 30.0
+"""Shorter than the idle timeouts of the load balancers in front of model providers."""
+
+
+@dataclass(slots=True)
+class Route:
+    """Learns from httpx2's trace extension what happened on the way of one request.
+
+    The peer's address is looked at after the connection stands and before a byte is sent on it:
+    an answer of DNS cannot change any more.
+    """
+
+    host: str
+    fresh: bool = False
+
+    async def trace(self, event: str, info: dict[str, Any]) -> None:
+        if event == "connection.connect_tcp.complete":
+            self.fresh = True
+            stream = info["return_value"]
+            peer = stream.get_extra_info("server_addr")
+            if peer and is_forbidden(str(peer[0])):
+                await stream.aclose()
+                raise forbidden(f"{self.host} ({peer[0]})")
+
+
+class ProviderTransport(httpx2.AsyncBaseTransport):
+    """A pool of connections, and a way past it.
+
+    A server may close an idle connection at the moment a request goes out on it. Nothing was
+    asked then, so that it is asked again, once, on a connection that was not in the pool.
+    """
+
+    def __init__(self, context: ssl.SSLContext | None, proxy_url: str | None) -> None:
+        verify = context or httpx2.create_ssl_context(trust_env=False)
+        self._pooled = _transport(verify, proxy_url, idle_max=None)
+        self._unpooled = _transport(verify, proxy_url, idle_max=0)
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        route = Route(request.url.host)
+        request.extensions = {**request.extensions, "trace": route.trace}
+        try:
+            return await self._pooled.handle_async_request(request)
+        except (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError):
+            if route.fresh:
+                raise
+        return await self._unpooled.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._pooled.aclose()
+        await self._unpooled.aclose()
+
+
+def _transport(
+    verify: ssl.SSLContext, proxy_url: str | None, idle_max: int | None
+) -> httpx2.AsyncHTTPTransport:
+    limits = httpx2.Limits(
+        max_connections=None, max_keepalive_connections=idle_max, keepalive_expiry=KEEPALIVE_S
+    )
+    proxy = None
+    if proxy_url:
+        tls = verify if proxy_url.startswith("https:") else None
+        proxy = httpx2.Proxy(proxy_url, ssl_context=tls)
+    return httpx2.AsyncHTTPTransport(
+        verify=verify, trust_env=False, http1=True, http2=False, limits=limits, proxy=proxy
+    )

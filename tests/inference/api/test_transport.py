@@ -1,0 +1,43 @@
+"""ProviderTransport's look at its peers; what it does about stale connections is in test_http."""
+
+from typing import Any
+
+import pytest
+
+from capscan.core.errors import ProviderUnusable
+from capscan.inference.api.transport import Route
+
+pytestmark = pytest.mark.anyio
+
+
+class Stream:
+    """A connection that stands, to this address."""
+
+    def __init__(self, peer: str) -> None:
+        self.peer = peer
+        self.closed = False
+
+    def get_extra_info(self, name: str) -> Any:
+        return {"server_addr": (self.peer, 80)}[name]
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+async def test_a_name_that_leads_to_a_metadata_service_is_refused() -> None:
+    """Whatever DNS says, and whenever it begins to say so: before a byte is sent."""
+    stream = Stream("169.254.169.254")
+    with pytest.raises(ProviderUnusable, match=r"models\.example\.com \(169\.254\.169\.254\)"):
+        await Route("models.example.com").trace(
+            "connection.connect_tcp.complete", {"return_value": stream}
+        )
+
+    assert stream.closed
+
+
+async def test_other_peers_are_let_be() -> None:
+    """And the route knows that its connection is new."""
+    stream, route = Stream("10.0.0.7"), Route("models.example.com")
+    await route.trace("connection.connect_tcp.complete", {"return_value": stream})
+
+    assert (stream.closed, route.fresh) == (False, True)
