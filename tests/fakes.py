@@ -33,6 +33,7 @@ from capscan.model import (
     Trigger,
     Usage,
 )
+from capscan.model.completion import NO_USAGE
 from capscan.scan.ports import Ports, Render
 from tests import virtual
 from tests.providers import ESTIMATED, OneProvider, analysis
@@ -250,6 +251,8 @@ class FakeProvider:
         self, replies: dict[str, list[Exception | None]] | None = None, delay_s: float = 0.0
     ) -> None:
         self.identity = "fake/1"
+        self.is_priced = True
+        self.usage = NO_USAGE
         self.replies = replies or {}
         self.delay_s = delay_s
         self.busy_s = 0.0
@@ -264,7 +267,8 @@ class FakeProvider:
         self.in_flight += 1
         self.in_flight_max = max(self.in_flight_max, self.in_flight)
         try:
-            with question.flight():
+            with question.flight() as flight:
+                flight.usage = self.usage
                 await anyio.sleep(self.delay_s)
                 script = self.replies.get(name)
                 if script and (error := script.pop(0)):

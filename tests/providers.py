@@ -55,6 +55,7 @@ class ScriptedProvider:
     name: str = "scripted"
     model: str = "script/1"
     identity: str = "scripted/1"
+    is_priced: bool = True
     asked: list[str] = field(default_factory=list)
 
     async def complete(self, question: Question) -> Completion:
@@ -90,6 +91,7 @@ class LedgerProvider:
     name: str = "ledger"
     model: str = "ledger/1"
     identity: str = "ledger/1"
+    is_priced: bool = True
     random: Random = field(default_factory=lambda: Random(0))
 
     async def complete(self, question: Question) -> Completion:

@@ -12,6 +12,7 @@ import pytest
 from capscan.core.conditions import Stall, conditions
 from capscan.core.plan import inputs_hash
 from capscan.model import (
+    Budget,
     Condition,
     Phase,
     Refresh,
@@ -113,6 +114,7 @@ def test_what_starts_a_run_is_what_the_hash_covers() -> None:
         "time_zone": "Asia/Tokyo",
         "follow": True,
         "dry_run": True,
+        "budget": Budget(max_tokens=5),
         "priority": Priority.HIGH,
         "provider_ref": ProviderRef(name="a"),
         "suspend": True,

@@ -10,6 +10,7 @@ from tests.manifests.kubectl import Kubectl, refusal, scan
 GLOB = "only * and ? are wildcards"
 LABEL = "write app.kubernetes.io/part-of: cert-manager"
 ITEM_TIMEOUT = "write a duration from 1s to 1h, such as 90s or 2m30s"
+AMOUNT = 'write a decimal number in quotes, such as "3" or "0.25"'
 FIELDS = "write the five fields of a cron line"
 ZONE = "write a name of the IANA database, such as Europe/Berlin, or UTC"
 INTERVAL = "write a duration from 500ms to 10m, such as 2s"
@@ -116,6 +117,13 @@ BAD_SPECS: dict[str, tuple[Any, str, str]] = {
         {"schedule": "0 3 * * " + ",".join(["1"] * 50)},
         "spec.schedule",
         "may not be more than 100 bytes",
+    ),
+    "a budget in words": ({"budget": {"maxCost": "10 euros"}}, "spec.budget.maxCost", AMOUNT),
+    "a negative budget": ({"budget": {"maxCost": "-1"}}, "spec.budget.maxCost", AMOUNT),
+    "a budget of less than nothing": (
+        {"budget": {"maxTokens": -1}},
+        "spec.budget.maxTokens",
+        "greater than or equal to 0",
     ),
     "an empty time zone": ({"timeZone": ""}, "spec.timeZone", ZONE),
     "an offset for a time zone": ({"timeZone": "+02:00"}, "spec.timeZone", ZONE),

@@ -39,7 +39,7 @@ class Standing:
             phase=status.phase or Phase.PENDING,
             handled=Handled.from_status(status),
             obeyed=status.observed_generation,
-            tally=progress.reported(status.progress, status.failed_items),
+            tally=progress.reported(status.progress, status.failed_items, status.usage),
             last_run=status.last_run,
             estimate=status.estimate,
         )
@@ -86,6 +86,10 @@ class Standing:
         """The run cannot go on; `planned` where it had got to its items."""
         phase = self.phase if planned else Phase.PENDING
         return replace(self, phase=phase, stall=stall, stalls=self.stalls + 1)
+
+    def out_of_budget(self, stall: Stall) -> "Standing":
+        """Nothing more may be asked until somebody says otherwise."""
+        return replace(self, phase=Phase.SCANNING, stall=stall)
 
     def ended(self, outcome: Phase, now: datetime, estimate: Estimate | None = None) -> "Standing":
         """The run is finished."""

@@ -24,6 +24,7 @@ from capscan.model.provider import (
     SecretKeyRef,
 )
 from capscan.model.scan import (
+    Budget,
     CapabilityScan,
     Condition,
     Estimate,
@@ -47,6 +48,7 @@ from capscan.model.scan import (
 __all__ = [
     "Analysis",
     "ApiProtocol",
+    "Budget",
     "Capability",
     "CapabilityScan",
     "Circuit",

@@ -98,6 +98,19 @@ class Selector(Wire):
     )
 
 
+class Budget(Wire):
+    """What one run may use."""
+
+    max_tokens: Count = Field(
+        default=0, description="Prompt and answer tokens together; 0 is no limit."
+    )
+    max_cost: Annotated[str, Field(max_length=32)] = Field(
+        default="",
+        description="By the pricing of the InferenceProvider, in its currency, such as 12.50; "
+        "empty is no limit.",
+    )
+
+
 class ScanSpec(Wire):
     """What is asked for."""
 
@@ -157,6 +170,11 @@ class ScanSpec(Wire):
         default=False,
         description="True says what a run would ask and what it would cost, in status.estimate, "
         "and asks nothing; false begins.",
+    )
+    budget: Budget = Field(
+        default=Budget(),
+        description="What one run may use. Where that is reached nothing more is asked: the run "
+        "waits, and goes on when it is raised.",
     )
     priority: Priority = Field(
         default=Priority.NORMAL,

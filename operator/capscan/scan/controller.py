@@ -12,12 +12,14 @@ from datetime import datetime
 import anyio
 
 from capscan.core import lifecycle
+from capscan.core.budget import used_up
 from capscan.core.conditions import Stall
 from capscan.core.errors import KubeError, MissingPermission, ObjectGone, ScanError, StatusRejected
 from capscan.core.lifecycle import Continue, Handled, Hold, Intent, Rest, Start
 from capscan.core.standing import Standing
 from capscan.core.status import Snapshot, finished_run, project, restate
 from capscan.model import CapabilityScan, Phase, Run, ScanSpec, ScanStatus, Trigger
+from capscan.model.completion import NO_USAGE
 from capscan.scan.following import is_behind, unless
 from capscan.scan.ports import Ports, StatusSink
 from capscan.scan.report import Reporter
@@ -117,7 +119,10 @@ class ScanController:
                     await self._work()
                 case Continue():
                     self._take_up()
-                    await self._work()
+                    if stall := self._used_up():
+                        await self._wait_for_budget(stall)
+                    else:
+                        await self._work()
                 case Hold():
                     self._hold()
                     await self._reporter.flush()
@@ -131,6 +136,18 @@ class ScanController:
                         await self._work()
                     else:
                         await until_due(self._at.handled.timetable, self._changed, self._ports.now)
+
+    def _used_up(self) -> Stall | None:
+        usage = self._at.tally.usage if self._at.tally else NO_USAGE
+        return used_up(self._scan.spec.budget, usage)
+
+    async def _wait_for_budget(self, stall: Stall) -> None:
+        """Not by trying again: only an edit changes it."""
+        if self._at.stall != stall:
+            self._log(stall.message, reason=stall.reason)
+        self._at = self._at.out_of_budget(stall)
+        await self._reporter.flush()
+        await self._changed.wait()
 
     def _keep_following(self) -> None:
         uid, follow = self._scan.metadata.uid, self._ports.follow

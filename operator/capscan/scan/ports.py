@@ -51,6 +51,11 @@ class Provider(Protocol):
         """Part of every plan key: a changed identity makes stored answers stale."""
         ...
 
+    @property
+    def is_priced(self) -> bool:
+        """Whether the cost in a Usage says what a request cost."""
+        ...
+
     async def complete(self, question: Question) -> Completion:
         """Analyse one CRD. Raises InferenceError, ProviderUnusable."""
         ...

@@ -6,11 +6,14 @@ anew from the store, so it needs nothing of this one but what was reported.
 
 import logging
 from collections.abc import Callable, Iterable
+from decimal import Decimal
+from math import inf
 
 import anyio
 
 from capscan.core import capability, progress
-from capscan.core.errors import CapscanError
+from capscan.core.budget import used_up
+from capscan.core.errors import CapscanError, InvalidBudget
 from capscan.core.eta import Load, Throughput, eta_s, settle
 from capscan.core.events import CrdFailed, ScanEvent, Settled
 from capscan.core.plan import ScanPlan, plan
@@ -102,6 +105,11 @@ class Session:
         return self.tally is not None and progress.too_many_failed(self.tally, limit)
 
     @property
+    def over_budget(self) -> bool:
+        """Whether the run has used all that it may."""
+        return self.tally is not None and bool(used_up(self._spec().budget, self.tally.usage))
+
+    @property
     def finished(self) -> bool:
         """Whether nothing is left to do in this run."""
         if self._plan is None or self.tally is None:
@@ -137,6 +145,7 @@ class Session:
         with self._discovering:
             provider = await self._ports.providers.find(self._spec().provider_ref.name)
             self.provider = provider
+            self._check_budget(provider)
             # Stored first: whatever is in that listing had its CRD before the CRDs are listed, so
             # one that is missing then is gone, not new.
             stored = await self._ports.store.list_refs()
@@ -153,6 +162,14 @@ class Session:
             items = await self._failures(todo)
             self.tally = progress.start(todo, self._before, items)
             self._plan = todo
+
+    def _check_budget(self, provider: Provider) -> None:
+        limit = self._spec().budget.max_cost
+        if Decimal(limit or 0) and not provider.is_priced:
+            raise InvalidBudget(
+                f"spec.budget.maxCost cannot be kept: the InferenceProvider {provider.name} says "
+                "no prices. Set its spec.pricing, or use spec.budget.maxTokens."
+            )
 
     async def scan(self) -> None:
         """Work the plan off. Raises ScanError."""
@@ -193,6 +210,8 @@ class Session:
             )  # fmt: skip
             if self.failed and self._engine:
                 self._engine.stop(grace_s=0)
+        if self._engine and self.over_budget:
+            self._engine.stop(grace_s=inf)
         self._on_change()
 
     def _fields(self, crd: str) -> dict[str, object]:

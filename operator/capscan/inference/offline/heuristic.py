@@ -62,6 +62,11 @@ class OfflineAnalysis:
         with question.flight():
             return Completion(analyze(question.digest), self.name, self.model)
 
+    @property
+    def is_priced(self) -> bool:
+        """Nothing costs nothing."""
+        return True
+
     def estimate(self, digest: Digest) -> Usage:  # noqa: ARG002
         """Nothing is sent."""
         return NO_USAGE
