@@ -19,6 +19,7 @@ ACCOUNT = "system:serviceaccount:capscan-system:capscan"
 ALLOWED = {
     ("apiextensions.k8s.io", "customresourcedefinitions", "get"),
     ("apiextensions.k8s.io", "customresourcedefinitions", "list"),
+    ("apiextensions.k8s.io", "customresourcedefinitions", "watch"),
     ("capscan.dev", "capabilityscans", "get"),
     ("capscan.dev", "capabilityscans", "list"),
     ("capscan.dev", "capabilityscans", "watch"),

@@ -146,6 +146,11 @@ class AccountKeeper:
         self._checks_in_vain = 0
         return completion
 
+    @property
+    def is_priced(self) -> bool:
+        """Whether the cost in a Usage says what a request cost."""
+        return self._account.is_priced
+
     def estimate(self, digest: Digest) -> Usage:
         """What an answer is expected to cost."""
         return self._account.estimate(digest)

@@ -12,15 +12,19 @@ from datetime import datetime
 import anyio
 
 from capscan.core import lifecycle
+from capscan.core.budget import used_up
 from capscan.core.conditions import Stall
 from capscan.core.errors import KubeError, MissingPermission, ObjectGone, ScanError, StatusRejected
-from capscan.core.lifecycle import Continue, Handled, Hold, Rest, Start
+from capscan.core.lifecycle import Continue, Handled, Hold, Intent, Rest, Start
 from capscan.core.standing import Standing
 from capscan.core.status import Snapshot, finished_run, project, restate
-from capscan.model import CapabilityScan, Phase, Run, ScanStatus, Trigger
+from capscan.model import CapabilityScan, Phase, Run, ScanSpec, ScanStatus, Trigger
+from capscan.model.completion import NO_USAGE
+from capscan.scan.following import is_behind, unless
 from capscan.scan.ports import Ports, StatusSink
 from capscan.scan.report import Reporter
 from capscan.scan.session import Session
+from capscan.scan.waiting import until_due
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +59,7 @@ class ScanController:
         self._shown = scan.status
         self._at = Standing.from_status(scan.status)
         self._session: Session | None = None
+        self._crds_are_new = False
         self._changed = anyio.Event()
         self._closing = False
         self._reporter = Reporter(self._write, self._interval_s)
@@ -69,9 +74,10 @@ class ScanController:
         if not self._sink.observe(scan):
             return
         before, self._scan = self._scan, scan
+        self._keep_following()
         if self._session:
             self._session.resize(scan.spec.parallelism)
-            if not isinstance(lifecycle.decide(scan, self._at.handled), Continue):
+            if not isinstance(self._intent(), Continue):
                 self._session.stop(INTERRUPT_GRACE_S)
         if lifecycle.asks_otherwise(before, scan):
             self._changed.set()
@@ -91,6 +97,7 @@ class ScanController:
 
     async def run(self) -> None:
         """Work until closed, or until the scan is gone."""
+        self._keep_following()
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._reporter.run)
@@ -100,17 +107,22 @@ class ScanController:
                 await self._reporter.flush()
         except* ObjectGone:
             logger.info("%s: deleted; its Capabilities stay", self.name, extra={"scan": self.name})
+        finally:
+            self._ports.follow.leave(self._scan.metadata.uid)
 
     async def _keep_moving(self) -> None:
         while not self._closing:
             self._changed = anyio.Event()
-            match lifecycle.decide(self._scan, self._at.handled):
+            match self._intent():
                 case Start(trigger):
                     self._begin(trigger)
                     await self._work()
                 case Continue():
                     self._take_up()
-                    await self._work()
+                    if stall := self._used_up():
+                        await self._wait_for_budget(stall)
+                    else:
+                        await self._work()
                 case Hold():
                     self._hold()
                     await self._reporter.flush()
@@ -119,7 +131,59 @@ class ScanController:
                     self._lift()
                     self._at = replace(self._at, resting=True)
                     self._reporter.touch()
-                    await self._changed.wait()
+                    if await self._is_behind():
+                        self._begin(Trigger.FOLLOW)
+                        await self._work()
+                    else:
+                        await until_due(self._at.handled.timetable, self._changed, self._ports.now)
+
+    def _used_up(self) -> Stall | None:
+        usage = self._at.tally.usage if self._at.tally else NO_USAGE
+        return used_up(self._scan.spec.budget, usage)
+
+    async def _wait_for_budget(self, stall: Stall) -> None:
+        """Not by trying again: only an edit changes it."""
+        if self._at.stall != stall:
+            self._log(stall.message, reason=stall.reason)
+        self._at = self._at.out_of_budget(stall)
+        await self._reporter.flush()
+        await self._changed.wait()
+
+    def _keep_following(self) -> None:
+        uid, follow = self._scan.metadata.uid, self._ports.follow
+        if _follows(self._scan.spec):
+            follow.join(uid, self._crds_changed)
+        else:
+            follow.leave(uid)
+
+    def _crds_changed(self) -> None:
+        self._crds_are_new = True
+        if self._at.resting:
+            self._changed.set()
+
+    async def _is_behind(self) -> bool:
+        """Whether CRDs have changed in a way that makes work. What cannot be found out is what a
+        run would stall at: it begins, and says so.
+        """
+        spec, run = self._scan.spec, self._at.handled.run
+        if run is None or not self._crds_are_new or not _follows(spec) or spec.suspend:
+            return False
+        self._crds_are_new = False
+        try:
+            found = await unless(self._changed, lambda: is_behind(self._ports, spec, run))
+        except* (ScanError, KubeError) as errors:
+            logger.warning("%s: %s", self.name, errors.exceptions[0], extra=self._fields())
+            found = True
+        if found is None:
+            self._crds_are_new = True
+        return bool(found)
+
+    def _intent(self) -> Intent:
+        """What to do now, by the newest spec."""
+        now = self._ports.now()
+        handled = lifecycle.with_timetable(self._scan, self._at.handled, now)
+        self._at = replace(self._at, handled=handled)
+        return lifecycle.decide(self._scan, handled, now)
 
     def _begin(self, trigger: Trigger) -> None:
         self._lift()
@@ -174,12 +238,13 @@ class ScanController:
             cause = f"{type(error).__name__}: {error}"
             await self._stalled(Stall("InternalError", f"{cause}; see the operator's log."))
         finally:
-            self._at = replace(self._at, tally=session.tally)
+            self._at = replace(self._at, tally=None if self._at.run.dry_run else session.tally)
             self._session = None
 
     async def _go_through(self, session: Session) -> None:
         self._at = self._at.discovering()
         await self._reporter.flush()
+        self._crds_are_new = False
         await session.discover()
         if session.stopped:
             return
@@ -192,7 +257,7 @@ class ScanController:
 
     def _finish(self, session: Session) -> None:
         run = self._at.run
-        self._at = self._at.ended(session.outcome, self._ports.now())
+        self._at = self._at.ended(session.outcome, self._ports.now(), session.estimate)
         phase, took = self._at.phase, self._at.run.duration
         self._log(f"run {run.id} is {phase} after {took}", phase=str(phase))
 
@@ -232,6 +297,7 @@ class ScanController:
             model=provider.model if provider else self._shown.model,
             stall=self._at.stall,
             last_run=self._at.last_run,
+            estimate=self._at.estimate,
         )
 
     def _render(self, previous: ScanStatus) -> ScanStatus:
@@ -239,7 +305,8 @@ class ScanController:
             self._at = replace(self._at, obeyed=self._scan.metadata.generation)
         if self._at.resting:
             self._yield_to(previous)
-            self._shown = restate(self._shown, self._at.obeyed)
+            timetable, now = self._at.handled.timetable, self._ports.now()
+            self._shown = restate(self._shown, self._at.obeyed, timetable, now)
         else:
             self._shown = project(self._snapshot(), previous, self._ports.now())
         return self._shown
@@ -279,6 +346,11 @@ class ScanController:
                 )  # fmt: skip
                 await anyio.sleep(_pause_s(refusals))
                 refusals += 1
+
+
+def _follows(spec: ScanSpec) -> bool:
+    """Not while it only rehearses: that would be done again at every change."""
+    return spec.follow and not spec.dry_run
 
 
 def _seniority(run: Run) -> tuple[datetime, int, str]:
