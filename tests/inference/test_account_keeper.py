@@ -60,8 +60,9 @@ class Sink:
     @property
     def ready(self) -> tuple[str, str]:
         """Status and reason of the condition, as they now are."""
-        (condition,) = self.versions[-1].conditions or ()
-        return condition.status, condition.reason
+        conditions = self.versions[-1].conditions
+        assert conditions is not None
+        return conditions[0].status, conditions[0].reason
 
 
 @dataclass
@@ -258,8 +259,9 @@ async def test_what_only_an_administrator_can_mend_ends_all_asking(
 async def test_a_host_that_does_not_exist_may_come_back() -> None:
     """DNS fails now and then: the account is not at fault."""
     async with case(baseURL="http://no-such-host.invalid:1") as one:
-        with anyio.fail_after(10), pytest.raises(ProviderUnavailable, match=r"no-such-host\.invalid"):
+        with anyio.fail_after(10), pytest.raises(ProviderUnavailable) as away:
             await one.ask()
+        assert "no-such-host.invalid" in str(away.value)
 
         assert one.sink.ready == ("False", "ProviderUnavailable")
 

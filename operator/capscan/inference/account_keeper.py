@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
+from typing import Protocol
 
 import anyio
 
@@ -25,7 +26,6 @@ from capscan.core.question import Pace, Question
 from capscan.inference.account import Account
 from capscan.inference.connection import Connection
 from capscan.inference.gate import GateStatistics, RateLimitSeen
-from capscan.kube.status import StatusWriter
 from capscan.model import (
     Circuit,
     Completion,
@@ -46,6 +46,18 @@ REPORT_S = 2.0
 USABLE = Verdict("True", "Usable", "Nothing speaks against it.")
 
 
+class StatusSink(Protocol):
+    """Where the status of one provider is written."""
+
+    def observe(self, seen: InferenceProvider, /) -> bool:
+        """Take note of a version that was seen; False if a newer one is known already."""
+        ...
+
+    async def update(self, render: Callable[[ProviderStatus], ProviderStatus], /) -> bool:
+        """Make the status what `render` says. Raises ScanError."""
+        ...
+
+
 class AccountKeeper:
     """Owns one InferenceProvider for as long as it exists."""
 
@@ -53,7 +65,7 @@ class AccountKeeper:
         self,
         seen: InferenceProvider,
         account: Account,
-        sink: StatusWriter[ProviderStatus],
+        sink: StatusSink,
         *,
         on_change: Callable[[str], None],
         now: Callable[[], datetime],

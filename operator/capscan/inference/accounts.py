@@ -8,14 +8,13 @@ import anyio.abc
 from capscan.core.errors import ProviderUnusable
 from capscan.core.fallback import chain
 from capscan.inference.account import Account, ReadKey
-from capscan.inference.account_keeper import AccountKeeper
+from capscan.inference.account_keeper import AccountKeeper, StatusSink
 from capscan.inference.connection import Connections
 from capscan.inference.route import Route
 from capscan.kube.keepers import Keepers
-from capscan.kube.status import StatusWriter
-from capscan.model import InferenceProvider, ProviderStatus
+from capscan.model import InferenceProvider
 
-Sink = Callable[[InferenceProvider], StatusWriter[ProviderStatus]]
+Sink = Callable[[InferenceProvider], StatusSink]
 
 
 class Accounts(Keepers[InferenceProvider, AccountKeeper]):
