@@ -17,6 +17,7 @@ import anyio.lowlevel
 from capscan.core.capability import Entry
 from capscan.core.digest import Digest
 from capscan.core.errors import NotFound, ScanError, StoreRejected
+from capscan.core.notice import Notice
 from capscan.core.question import Flight, Pace, Question
 from capscan.core.status import merge_patch
 from capscan.model import (
@@ -27,6 +28,7 @@ from capscan.model import (
     Crd,
     CrdRef,
     FailedItem,
+    ObjectMeta,
     Run,
     ScanStatus,
     StoredRef,
@@ -341,6 +343,17 @@ class FreeSlot:
 
     def commit(self) -> None:
         pass
+
+
+class FakeEvents:
+    """What was told, in order."""
+
+    def __init__(self) -> None:
+        self.notices: list[Notice] = []
+
+    def tell(self, kind: str, about: ObjectMeta, notice: Notice) -> None:
+        assert (kind, about.name) == ("CapabilityScan", "all")
+        self.notices.append(notice)
 
 
 class FakeNews:

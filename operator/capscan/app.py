@@ -19,6 +19,7 @@ from capscan.inference.accounts import Accounts
 from capscan.kube.client import KubeClient
 from capscan.kube.crd_watch import CrdWatch
 from capscan.kube.crds import CrdSource
+from capscan.kube.events import EventRecorder
 from capscan.kube.kinds import PROVIDERS, SCANS, provider_status, scan_status
 from capscan.kube.secrets import Secrets
 from capscan.model import CapabilityScan, InferenceProvider
@@ -50,6 +51,8 @@ class Application:
             token=lambda: secrets.token_hex(4),
         )
 
+        self._events = EventRecorder(self._client, instance=self._identity.owner, now=_now)
+
     async def connect(self) -> None:
         """Find the cluster. Raises NoCluster."""
         await self._client.connect()
@@ -70,6 +73,7 @@ class Application:
                 )
                 ports = self._ports(accounts)
                 group.start_soon(self._following.run)
+                group.start_soon(self._events.run)
                 controllers = Controllers(group, lambda scan: self._controller(scan, ports))
                 accounts.on_change = controllers.provider_changed
                 kinds = [_providers(accounts), _scans(controllers)]
@@ -93,6 +97,7 @@ class Application:
             now=_now,
             jitter=random.random,
             follow=self._following,
+            events=self._events,
         )
 
     def _controller(self, scan: CapabilityScan, ports: Ports) -> ScanController:

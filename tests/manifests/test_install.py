@@ -33,6 +33,8 @@ ALLOWED = {
     ("capscan.dev", "capabilities", "create"),
     ("capscan.dev", "capabilities", "patch"),
     ("capscan.dev", "capabilities", "delete"),
+    ("events.k8s.io", "events", "create"),
+    ("events.k8s.io", "events", "patch"),
 }
 RESOURCES = {(group, resource) for group, resource, _ in ALLOWED} | {
     ("", "secrets"),

@@ -13,7 +13,16 @@ from capscan.model.scan import REQUESTED_AT
 from capscan.scan.controller import Identity, ScanController
 from capscan.scan.following import Following
 from tests import fakes
-from tests.fakes import FakeCrds, FakeNews, FakeProvider, FakeStatus, FakeStore, name_of, ports
+from tests.fakes import (
+    FakeCrds,
+    FakeEvents,
+    FakeNews,
+    FakeProvider,
+    FakeStatus,
+    FakeStore,
+    name_of,
+    ports,
+)
 
 
 class Cluster:
@@ -34,6 +43,7 @@ class Cluster:
         self.crds = FakeCrds.of(crds)
         self.store = FakeStore()
         self.news = FakeNews()
+        self.events = FakeEvents()
         self.provider = FakeProvider(rejected, delay_s)
         self.sink = FakeStatus(fakes.scan(spec, annotations=annotations))
         self.controller: ScanController | None = None
@@ -47,7 +57,7 @@ class Cluster:
         controller = self.controller = ScanController(
             self.sink.scan,
             self.sink,
-            ports(self.crds, self.store, self.provider, follow=following),
+            ports(self.crds, self.store, self.provider, follow=following, events=self.events),
             Identity(next(self._owners), lambda: next(self._tokens)),
         )
         self.sink.on_write = controller.observe  # its own writes come back by the watch

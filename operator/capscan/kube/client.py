@@ -131,9 +131,15 @@ class KubeClient:
             Request("PATCH", path, query, _as_yaml(body), content_type=_APPLY_PATCH)
         )
 
+    async def create(self, path: str, body: Json) -> Json:
+        """A new object, named by its body: Conflict may be the echo of a repeat. Raises Conflict,
+        Forbidden, Invalid.
+        """
+        return await self._patiently(Request("POST", path, body=body))
+
     async def merge_patch(self, path: str, body: Json) -> Json:
-        """Merge patch. `body` must carry metadata.resourceVersion, or a repeat could undo
-        somebody else's write. Raises Conflict, NotFound, Forbidden, Invalid.
+        """Merge patch. `body` must carry metadata.resourceVersion where others write too, or a
+        repeat could undo their write. Raises Conflict, NotFound, Forbidden, Invalid.
         """
         return await self._patiently(
             Request("PATCH", path, body=body, content_type="application/merge-patch+json")

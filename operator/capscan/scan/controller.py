@@ -16,6 +16,7 @@ from capscan.core.budget import used_up
 from capscan.core.conditions import Stall
 from capscan.core.errors import KubeError, MissingPermission, ObjectGone, ScanError, StatusRejected
 from capscan.core.lifecycle import Continue, Handled, Hold, Intent, Rest, Start
+from capscan.core.notice import Notice
 from capscan.core.standing import Standing
 from capscan.core.status import Snapshot, finished_run, project, restate
 from capscan.model import CapabilityScan, Phase, Run, ScanSpec, ScanStatus, Trigger
@@ -145,6 +146,7 @@ class ScanController:
         """Not by trying again: only an edit changes it."""
         if self._at.stall != stall:
             self._log(stall.message, reason=stall.reason)
+            self._tell(stall.reason, stall.message, warning=True)
         self._at = self._at.out_of_budget(stall)
         await self._reporter.flush()
         await self._changed.wait()
@@ -197,14 +199,18 @@ class ScanController:
         )
         self._at = self._at.begun(handled, finished_run(self._shown))
         self._log(f"run {self._at.run.id} starts ({trigger})", trigger=str(trigger))
+        self._tell("Started", f"Run {self._at.run.id} starts: {trigger}.")
 
     def _take_up(self) -> None:
         """Go on with a run that another process, or this one before a suspend, has begun."""
         if self._at.engaged != self._at.run.id:
             self._log(f"run {self._at.run.id} goes on where it was")
+            self._tell("Resumed", f"Run {self._at.run.id} goes on where it was.")
         self._at = self._at.taken_up(self._identity.owner)
 
     def _hold(self) -> None:
+        if self._at.phase is not Phase.SUSPENDED:
+            self._tell("Suspended", "Set spec.suspend to false to go on.")
         self._at = self._at.held()
         self._log("suspended")
 
@@ -254,6 +260,8 @@ class ScanController:
         if session.finished:
             self._finish(session)
             await self._reporter.flush()
+            phase = self._at.phase
+            self._tell(phase.value, self._shown.message or "", warning=phase is Phase.FAILED)
 
     def _finish(self, session: Session) -> None:
         run = self._at.run
@@ -266,12 +274,18 @@ class ScanController:
             "%s: stalled: %s: %s", self.name, stall.reason, stall.message,
             extra=self._fields(reason=stall.reason),
         )  # fmt: skip
+        if self._at.stall is None or self._at.stall.reason != stall.reason:
+            self._tell(stall.reason, stall.message, warning=True)
         pause_s = _pause_s(self._at.stalls)
         planned = self._session is None or self._session.planned
         self._at = self._at.stalled(stall, planned=planned)
         await self._reporter.flush()
         with anyio.move_on_after(pause_s):
             await self._changed.wait()
+
+    def _tell(self, reason: str, note: str, *, warning: bool = False) -> None:
+        notice = Notice(reason, note, warning)
+        self._ports.events.tell("CapabilityScan", self._scan.metadata, notice)
 
     def _log(self, message: str, **more: str) -> None:
         logger.info("%s: %s", self.name, message, extra=self._fields(**more))

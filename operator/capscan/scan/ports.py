@@ -14,6 +14,7 @@ import anyio
 
 from capscan.core.capability import Entry
 from capscan.core.digest import Digest
+from capscan.core.notice import Notice
 from capscan.core.question import Pace, Question
 from capscan.model import (
     Capability,
@@ -21,6 +22,7 @@ from capscan.model import (
     Completion,
     Crd,
     CrdRef,
+    ObjectMeta,
     ScanStatus,
     StoredRef,
     Usage,
@@ -135,6 +137,21 @@ class Unmoved:
         """Nothing to undo."""
 
 
+class Events(Protocol):
+    """Where notices for people go; telling never waits and never fails."""
+
+    def tell(self, kind: str, about: ObjectMeta, notice: Notice) -> None:
+        """Something happened to that object."""
+        ...
+
+
+class Silence:
+    """Nobody listens."""
+
+    def tell(self, kind: str, about: ObjectMeta, notice: Notice) -> None:
+        """Nothing to do."""
+
+
 class Render(Protocol):
     """From the newest status to the wanted one."""
 
@@ -168,3 +185,4 @@ class Ports:
     reads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(READS_MAX))
     """CRDs being read and digested at once, by all runs together."""
     follow: Follow = field(default_factory=Unmoved)
+    events: Events = field(default_factory=Silence)
