@@ -230,8 +230,10 @@ def test_the_columns_tell_the_story(capscan: Kubectl) -> None:
 
     assert narrow[0].split() == ["NAME", "PHASE", "PROGRESS", "FAILED", "ETA", "AGE"]
     assert narrow[1].split()[:5] == ["crds-test", "CompletedWithFailures", "4/4", "1", "3m20s"]
-    assert wide[0].split()[6:] == ["READY", "PROVIDER", "MODEL", "MESSAGE"]
-    assert wide[1].split()[6:] == ["True", "builtin", "rules-1", "done"]
+    assert wide[0].split()[6:] == [
+        *("READY", "PROVIDER", "MODEL", "TOKENS", "SPEEDUP", "MESSAGE"),
+    ]
+    assert wide[1].split()[6:] == ["True", "builtin", "rules-1", "10200", "9.5", "done"]
 
 
 CAPABILITY = Capability(
