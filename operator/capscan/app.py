@@ -69,6 +69,9 @@ class Application:
                     group,
                     read_key=Secrets(self._client, self._settings.secrets_namespace).read,
                     sink=lambda provider: provider_status(self._client, provider),
+                    tell=lambda about, notice: self._events.tell(
+                        "InferenceProvider", about, notice
+                    ),
                     now=_now,
                 )
                 ports = self._ports(accounts)

@@ -23,6 +23,7 @@ from capscan.core.errors import (
     ProviderUnavailable,
     ProviderUnusable,
 )
+from capscan.core.notice import Notice
 from capscan.core.question import Question
 from capscan.inference.account import Account
 from capscan.inference.account_keeper import AccountKeeper
@@ -73,6 +74,7 @@ class Case:
     keeper: AccountKeeper
     sink: Sink
     keys: list[str]
+    notices: list[Notice]
     slot: FreeSlot = field(default_factory=FreeSlot)
 
     async def ask(self, name: str = "widgets") -> Usage:
@@ -104,7 +106,7 @@ def provider(url: str, generation: int = 1, **spec: Any) -> InferenceProvider:
 
 @asynccontextmanager
 async def case(behaviour: Behaviour | None = None, **spec: Any) -> AsyncIterator[Case]:
-    keys, sink = [KEY], Sink()
+    keys, sink, notices = [KEY], Sink(), list[Notice]()
 
     async def read_key(_: SecretKeyRef) -> str:
         return keys[-1]
@@ -117,10 +119,15 @@ async def case(behaviour: Behaviour | None = None, **spec: Any) -> AsyncIterator
         seen = provider(server.url, **spec)
         account = Account("model", seen.spec, Connections(), read_key)
         keeper = AccountKeeper(
-            seen, account, sink, on_change=lambda _: None, now=lambda: datetime.now(UTC)
+            seen,
+            account,
+            sink,
+            on_change=lambda _: None,
+            tell=lambda _, notice: notices.append(notice),
+            now=lambda: datetime.now(UTC),
         )
         group.start_soon(keeper.run)
-        yield Case(server, keeper, sink, keys)
+        yield Case(server, keeper, sink, keys, notices)
         group.cancel_scope.cancel()
 
 
@@ -284,6 +291,8 @@ async def test_a_mended_spec_is_obeyed_at_once() -> None:
 
         assert one.sink.ready == ("True", "Usable")
         assert one.sink.versions[-1].observed_generation == 2
+        told = [(notice.reason, notice.warning) for notice in one.notices]
+        assert told == [("ModelNotFound", True), ("Usable", False)]
 
 
 async def test_a_rotated_key_is_noticed_by_the_first_question_that_it_fails() -> None:

@@ -21,7 +21,14 @@ from capscan.core.errors import (
     ProviderUnusable,
     StatusRejected,
 )
-from capscan.core.provider_status import CHECKING, AccountState, Verdict, project
+from capscan.core.notice import Notice
+from capscan.core.provider_status import (
+    CHECKING,
+    AccountState,
+    Verdict,
+    project,
+    shown_verdict,
+)
 from capscan.core.question import Pace, Question
 from capscan.inference.account import Account
 from capscan.inference.connection import Connection
@@ -31,6 +38,7 @@ from capscan.model import (
     Completion,
     InferenceProvider,
     LastRateLimit,
+    ObjectMeta,
     ProviderStatus,
     Usage,
 )
@@ -68,12 +76,15 @@ class AccountKeeper:
         sink: StatusSink,
         *,
         on_change: Callable[[str], None],
+        tell: Callable[[ObjectMeta, Notice], None],
         now: Callable[[], datetime],
     ) -> None:
         self._seen = seen
         self._account = account
         self._sink = sink
         self._on_change = on_change
+        self._tell = tell
+        self._told = CHECKING
         self._now = now
         self._obeyed = seen
         self._verdict = CHECKING
@@ -237,12 +248,27 @@ class AccountKeeper:
     async def _report(self) -> None:
         try:
             await self._sink.update(self._render)
+            self._notify()
         except (MissingPermission, StatusRejected) as error:
             logger.error("%s: %s", self.name, error, extra={"provider": self.name})
 
+    def _notify(self) -> None:
+        """An Event where it can no longer be asked, or can be again."""
+        verdict = shown_verdict(self._state())
+        was, self._told = self._told, verdict
+        if verdict.reason == was.reason or verdict is CHECKING:
+            return
+        if verdict.status == "False" or was.status == "False":
+            warning = verdict.status == "False"
+            notice = Notice(verdict.reason, verdict.message, warning=warning)
+            self._tell(self._seen.metadata, notice)
+
     def _render(self, previous: ProviderStatus) -> ProviderStatus:
+        return project(self._state(), previous, self._now())
+
+    def _state(self) -> AccountState:
         statistics = self._account.statistics()
-        state = AccountState(
+        return AccountState(
             generation=self._obeyed.metadata.generation,
             verdict=self._verdict,
             circuit=statistics.circuit if statistics else Circuit.CLOSED,
@@ -250,7 +276,6 @@ class AccountKeeper:
             last_rate_limit=self._last_rate_limit(statistics),
             obstacle=self._account.pace("", 1).obstacle,
         )
-        return project(state, previous, self._now())
 
     def _last_rate_limit(self, statistics: GateStatistics | None) -> LastRateLimit | None:
         seen = statistics.last_rate_limit if statistics else None
