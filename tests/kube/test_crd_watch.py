@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import anyio
@@ -195,7 +195,8 @@ async def test_a_stream_says_what_is_wrong(api: Api) -> None:
 
     for error in (ServerError, Unavailable):
         with pytest.raises(error):
-            await anext(client.watch_metadata(PATH, "1"))
+            async with aclosing(client.watch_metadata(PATH, "1")) as found:
+                await anext(found)
 
 
 async def test_a_real_api_server(plane: Plane, kubectl: Kubectl) -> None:

@@ -19,9 +19,9 @@ from capscan.core.lifecycle import Continue, Handled, Hold, Intent, Rest, Start
 from capscan.core.notice import Notice
 from capscan.core.standing import Standing
 from capscan.core.status import Snapshot, finished_run, project, restate
-from capscan.model import CapabilityScan, Phase, Run, ScanSpec, ScanStatus, Trigger
+from capscan.model import CapabilityScan, Phase, Run, ScanStatus, Trigger
 from capscan.model.completion import NO_USAGE
-from capscan.scan.following import is_behind, unless
+from capscan.scan.following import Lookout
 from capscan.scan.ports import Ports, StatusSink
 from capscan.scan.report import Reporter
 from capscan.scan.session import Session
@@ -60,7 +60,7 @@ class ScanController:
         self._shown = scan.status
         self._at = Standing.from_status(scan.status)
         self._session: Session | None = None
-        self._crds_are_new = False
+        self._lookout = Lookout(ports, self._wake)
         self._changed = anyio.Event()
         self._closing = False
         self._reporter = Reporter(self._write, self._interval_s)
@@ -75,7 +75,7 @@ class ScanController:
         if not self._sink.observe(scan):
             return
         before, self._scan = self._scan, scan
-        self._keep_following()
+        self._lookout.attend(self._scan)
         if self._session:
             self._session.resize(scan.spec.parallelism)
             if not isinstance(self._intent(), Continue):
@@ -98,7 +98,7 @@ class ScanController:
 
     async def run(self) -> None:
         """Work until closed, or until the scan is gone."""
-        self._keep_following()
+        self._lookout.attend(self._scan)
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._reporter.run)
@@ -109,7 +109,7 @@ class ScanController:
         except* ObjectGone:
             logger.info("%s: deleted; its Capabilities stay", self.name, extra={"scan": self.name})
         finally:
-            self._ports.follow.leave(self._scan.metadata.uid)
+            self._lookout.leave(self._scan)
 
     async def _keep_moving(self) -> None:
         while not self._closing:
@@ -151,15 +151,7 @@ class ScanController:
         await self._reporter.flush()
         await self._changed.wait()
 
-    def _keep_following(self) -> None:
-        uid, follow = self._scan.metadata.uid, self._ports.follow
-        if _follows(self._scan.spec):
-            follow.join(uid, self._crds_changed)
-        else:
-            follow.leave(uid)
-
-    def _crds_changed(self) -> None:
-        self._crds_are_new = True
+    def _wake(self) -> None:
         if self._at.resting:
             self._changed.set()
 
@@ -168,17 +160,13 @@ class ScanController:
         run would stall at: it begins, and says so.
         """
         spec, run = self._scan.spec, self._at.handled.run
-        if run is None or not self._crds_are_new or not _follows(spec) or spec.suspend:
+        if run is None or spec.suspend:
             return False
-        self._crds_are_new = False
         try:
-            found = await unless(self._changed, lambda: is_behind(self._ports, spec, run))
+            return await self._lookout.is_behind(spec, run, self._changed)
         except* (ScanError, KubeError) as errors:
             logger.warning("%s: %s", self.name, errors.exceptions[0], extra=self._fields())
-            found = True
-        if found is None:
-            self._crds_are_new = True
-        return bool(found)
+        return True
 
     def _intent(self) -> Intent:
         """What to do now, by the newest spec."""
@@ -250,7 +238,7 @@ class ScanController:
     async def _go_through(self, session: Session) -> None:
         self._at = self._at.discovering()
         await self._reporter.flush()
-        self._crds_are_new = False
+        self._lookout.has_news = False
         await session.discover()
         if session.stopped:
             return
@@ -360,11 +348,6 @@ class ScanController:
                 )  # fmt: skip
                 await anyio.sleep(_pause_s(refusals))
                 refusals += 1
-
-
-def _follows(spec: ScanSpec) -> bool:
-    """Not while it only rehearses: that would be done again at every change."""
-    return spec.follow and not spec.dry_run
 
 
 def _seniority(run: Run) -> tuple[datetime, int, str]:

@@ -9,7 +9,7 @@ import anyio
 
 from capscan.core.burst import Burst, grown
 from capscan.core.plan import plan
-from capscan.model import Run, ScanSpec
+from capscan.model import CapabilityScan, Run, ScanSpec
 from capscan.scan.ports import Ports
 
 
@@ -79,7 +79,46 @@ class Following:
                 tell()
 
 
-async def is_behind(ports: Ports, spec: ScanSpec, run: Run) -> bool:
+class Lookout:
+    """One scan's eye on the cluster: whether there is news, and whether that makes work."""
+
+    def __init__(self, ports: Ports, wake: Callable[[], None]) -> None:
+        self._ports = ports
+        self._wake = wake
+        self.has_news = False
+        """Set back by whoever is about to list the CRDs."""
+
+    def attend(self, scan: CapabilityScan) -> None:
+        """As the spec wants it. A scan that only rehearses does not follow: each change would have
+        it done again.
+        """
+        if scan.spec.follow and not scan.spec.dry_run:
+            self._ports.follow.join(scan.metadata.uid, self._tell)
+        else:
+            self.leave(scan)
+
+    def leave(self, scan: CapabilityScan) -> None:
+        """Nothing is to be told any more."""
+        self._ports.follow.leave(scan.metadata.uid)
+        self.has_news = False
+
+    async def is_behind(self, spec: ScanSpec, run: Run, changed: anyio.Event) -> bool:
+        """Whether there is news that makes work. Where something `changed` before that is known,
+        it is left for later. Raises groups of ScanError and KubeError.
+        """
+        if not self.has_news:
+            return False
+        self.has_news = False
+        found = await unless(changed, lambda: _is_behind(self._ports, spec, run))
+        self.has_news |= found is None
+        return bool(found)
+
+    def _tell(self) -> None:
+        self.has_news = True
+        self._wake()
+
+
+async def _is_behind(ports: Ports, spec: ScanSpec, run: Run) -> bool:
     """Whether a run would find anything to do: two listings. Raises ScanError, KubeError.
 
     `run` is the last one: what it settled, under `refresh: Always` too, is not done again.
