@@ -90,6 +90,7 @@ def test_the_base_holds_no_custom_resource(kubectl: Kubectl) -> None:
         "Namespace",
         "CustomResourceDefinition",
         "CustomResourceDefinition",
+        "CustomResourceDefinition",
         "ServiceAccount",
         "ClusterRole",
         "ClusterRoleBinding",
