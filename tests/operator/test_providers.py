@@ -96,7 +96,9 @@ def test_a_wrong_key_is_not_asked_with_again_and_the_right_one_is_picked_up(
     scan = cluster.apply_scan(providerRef={"name": provider})
 
     assert "sk-wrong" not in cluster.ready(provider, "InvalidCredentials")["message"]
-    stalled(cluster, scan, "InvalidCredentials")
+    assert (
+        "Put a valid key into the Secret" in stalled(cluster, scan, "InvalidCredentials")["message"]
+    )
     assert not model.asked()
 
     cluster.set_key(KEY)

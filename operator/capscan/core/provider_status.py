@@ -5,6 +5,7 @@ from datetime import datetime
 
 from capscan.core.capability import shorten
 from capscan.core.conditions import condition
+from capscan.core.errors import ProviderUnusable
 from capscan.model import Circuit, LastRateLimit, ProviderStatus
 
 MESSAGE_CHARS_MAX = 1024
@@ -33,6 +34,23 @@ class AccountState:
     last_rate_limit: LastRateLimit | None = None
     obstacle: str = ""
     """Why nothing is let through now; empty where it is."""
+
+
+REMEDIES = {
+    "InvalidCredentials": "Put a valid key into the Secret that spec.apiKeySecretRef of the "
+    "InferenceProvider names; it is picked up by itself.",
+    "ModelNotFound": "Mend spec.model of the InferenceProvider.",
+    "InsufficientQuota": "Top the account up at the provider, or name another InferenceProvider.",
+}
+"""What to do, by reason, where what the provider said cannot tell."""
+
+
+def verdict_on(fault: ProviderUnusable) -> Verdict:
+    """What happened, and what mends it."""
+    message = str(fault)
+    if remedy := REMEDIES.get(fault.reason):
+        message = f"{message.rstrip('.')}. {remedy}"
+    return Verdict("False", fault.reason, message[:1].upper() + message[1:])
 
 
 def shown_verdict(state: AccountState) -> Verdict:

@@ -28,6 +28,7 @@ from capscan.core.provider_status import (
     Verdict,
     project,
     shown_verdict,
+    verdict_on,
 )
 from capscan.core.question import Pace, Question
 from capscan.inference.account import Account
@@ -152,8 +153,7 @@ class AccountKeeper:
     async def ready(self) -> None:
         """Wait for a verdict on the newest spec. Raises ProviderUnusable."""
         await self._known.wait()
-        if self._fault:
-            raise ProviderUnusable(self._fault.reason, str(self._fault))
+        self._raise_fault()
 
     async def complete(self, question: Question, *, wait_while_open: bool = True) -> Completion:
         """Raises InferenceError, ProviderUnusable; CircuitOpen only where told not to wait."""
@@ -164,7 +164,7 @@ class AccountKeeper:
                 completion = await self._account.complete(question, wait_while_open=wait_while_open)
             except ProviderUnusable as fault:
                 if not await self._mended(fault, before):
-                    raise
+                    self._raise_fault()
                 completion = await self._account.complete(question, wait_while_open=wait_while_open)
         self._checks_in_vain = 0
         return completion
@@ -185,6 +185,10 @@ class AccountKeeper:
     def statistics(self) -> GateStatistics | None:
         """Of the gate; None before there is one."""
         return self._account.statistics()
+
+    def _raise_fault(self) -> None:
+        if self._fault:
+            raise ProviderUnusable(self._fault.reason, self._verdict.message)
 
     async def _mended(self, fault: ProviderUnusable, before: Connection | None) -> bool:
         """Whether a key that was rotated puts it right at once; else it is unusable from now on."""
@@ -223,7 +227,7 @@ class AccountKeeper:
             if was:
                 logger.info("%s: can be asked again", self.name, extra={"provider": self.name})
         else:
-            self._verdict = Verdict("False", fault.reason, str(fault))
+            self._verdict = verdict_on(fault)
             self._check_later()
             if was is None or was.reason != fault.reason:
                 logger.warning(

@@ -1,0 +1,87 @@
+"""What an InferenceProvider's status says."""
+
+from datetime import timedelta
+
+import pytest
+
+from capscan.core.errors import ProviderUnusable
+from capscan.core.provider_status import (
+    CHECKING,
+    REMEDIES,
+    AccountState,
+    Verdict,
+    project,
+    verdict_on,
+)
+from capscan.model import Circuit, Condition, LastRateLimit, ProviderStatus
+from tests.virtual import EPOCH
+
+USABLE = Verdict("True", "Usable", "fine")
+
+
+def state(verdict: Verdict = USABLE, circuit: Circuit = Circuit.CLOSED) -> AccountState:
+    return AccountState(3, verdict, circuit, in_flight_limit=16, obstacle="It keeps failing.")
+
+
+def ready(status: ProviderStatus) -> Condition:
+    assert status.conditions is not None
+    (condition,) = status.conditions
+    return condition
+
+
+def test_it_is_ready_as_far_as_is_known() -> None:
+    status = project(state(), ProviderStatus(), EPOCH)
+
+    assert status.observed_generation == 3
+    assert status.in_flight_limit == 16
+    assert (ready(status).status, ready(status).reason) == ("True", "Usable")
+
+
+def test_before_the_first_look_nothing_is_claimed() -> None:
+    assert ready(project(state(CHECKING), ProviderStatus(), EPOCH)).status == "Unknown"
+
+
+@pytest.mark.parametrize("circuit", [Circuit.OPEN, Circuit.HALF_OPEN])
+def test_an_open_circuit_is_told_with_its_cause(circuit: Circuit) -> None:
+    found = ready(project(state(circuit=circuit), ProviderStatus(), EPOCH))
+
+    assert (found.status, found.reason, found.message) == (
+        "False",
+        "CircuitOpen",
+        "It keeps failing.",
+    )
+
+
+def test_what_is_wrong_for_good_speaks_before_an_open_circuit() -> None:
+    wrong = Verdict("False", "ModelNotFound", "no")
+    found = ready(project(state(wrong, Circuit.OPEN), ProviderStatus(), EPOCH))
+
+    assert found.reason == "ModelNotFound"
+
+
+def test_a_transition_time_moves_with_the_status_alone() -> None:
+    first = project(state(), ProviderStatus(), EPOCH)
+    later = EPOCH + timedelta(minutes=1)
+    same = project(state(Verdict("True", "Usable", "still")), first, later)
+    other = project(state(circuit=Circuit.OPEN), first, later)
+
+    assert ready(same).last_transition_time == EPOCH
+    assert ready(other).last_transition_time == later
+
+
+def test_the_newest_429_is_remembered_over_a_restart() -> None:
+    told = LastRateLimit(time=EPOCH, message="slow down")
+    status = project(state(), ProviderStatus(last_rate_limit=told), EPOCH)
+
+    assert status.last_rate_limit == told
+
+
+@pytest.mark.parametrize("reason", REMEDIES)
+def test_what_happened_comes_with_what_mends_it(reason: str) -> None:
+    verdict = verdict_on(ProviderUnusable(reason, "the provider said no."))
+
+    assert verdict.message == f"The provider said no. {REMEDIES[reason]}"
+
+
+def test_a_message_that_says_what_to_do_is_left_alone() -> None:
+    assert verdict_on(ProviderUnusable("SecretNotFound", "Create it.")).message == "Create it."
