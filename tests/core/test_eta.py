@@ -91,6 +91,10 @@ def test_nothing_is_said_while_every_request_fails() -> None:
     assert eta_s(Load(10, latencies=STEADY, retried=50), Pace(), 10, now_s=1) is None
 
 
+def test_nothing_is_said_while_nobody_knows_when_the_provider_is_back() -> None:
+    assert eta_s(Load(10, latencies=STEADY), Pace(returns=False), 10, now_s=1) is None
+
+
 # -- the bounds
 
 

@@ -97,7 +97,7 @@ def eta_s(load: Load, pace: Pace, parallelism: int, now_s: float) -> float | Non
     latencies = load.latencies
     if not load.queued and not load.ages_s:
         return 0.0
-    if latencies.count < SAMPLES_MIN or load.retried >= latencies.count:
+    if latencies.count < SAMPLES_MIN or load.retried >= latencies.count or not pace.returns:
         return None
     latency = fit(latencies.recent_s, load.ages_s)
     failing = load.retried / latencies.count

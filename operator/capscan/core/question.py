@@ -43,5 +43,7 @@ class Pace:
     """By the account's limits on requests and tokens; None where none is known."""
     wait_s: float = 0.0
     """Until anything is let through at all."""
+    returns: bool = True
+    """False where nobody can say how long that is: the provider fails."""
     obstacle: str = ""
     """Why nothing is let through now, in a sentence for a person; empty where it is."""

@@ -221,19 +221,12 @@ class AccountKeeper:
             self._known.set()
 
     def _judge(self, fault: ProviderUnusable | None) -> None:
-        was, self._fault = self._fault, fault
+        self._fault = fault
         if fault is None:
             self._verdict, self._check_at_s = USABLE, float("inf")
-            if was:
-                logger.info("%s: can be asked again", self.name, extra={"provider": self.name})
         else:
             self._verdict = verdict_on(fault)
             self._check_later()
-            if was is None or was.reason != fault.reason:
-                logger.warning(
-                    "%s: cannot be asked: %s: %s", self.name, fault.reason, fault,
-                    extra={"provider": self.name, "reason": fault.reason},
-                )  # fmt: skip
         self._on_change(self.name)
 
     def _away(self, error: InferenceError) -> None:
@@ -257,15 +250,19 @@ class AccountKeeper:
             logger.error("%s: %s", self.name, error, extra={"provider": self.name})
 
     def _notify(self) -> None:
-        """An Event where it can no longer be asked, or can be again."""
+        """A line in the log and an Event where it can no longer be asked, or can be again."""
         verdict = shown_verdict(self._state())
         was, self._told = self._told, verdict
-        if verdict.reason == was.reason or verdict is CHECKING:
+        if verdict.reason == was.reason or "False" not in (verdict.status, was.status):
             return
-        if verdict.status == "False" or was.status == "False":
-            warning = verdict.status == "False"
-            notice = Notice(verdict.reason, verdict.message, warning=warning)
-            self._tell(self._seen.metadata, notice)
+        fails = verdict.status == "False"
+        logger.log(
+            logging.WARNING if fails else logging.INFO,
+            "%s: %s: %s", self.name, verdict.reason, verdict.message,
+            extra={"provider": self.name, "reason": verdict.reason},
+        )  # fmt: skip
+        notice = Notice(verdict.reason, verdict.message, warning=fails)
+        self._tell(self._seen.metadata, notice)
 
     def _render(self, previous: ProviderStatus) -> ProviderStatus:
         return project(self._state(), previous, self._now())

@@ -196,6 +196,7 @@ class Gate:
             permits=max(1, round(state.permits.count * share)),
             items_per_s=None if items_per_s is None else items_per_s * share,
             wait_s=max(0.0, admission.closed_until_s(state) - now_s),
+            returns=state.breaker.circuit is Circuit.CLOSED,
             obstacle=self._obstacle(now_s),
         )
 
