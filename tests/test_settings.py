@@ -86,8 +86,10 @@ def test_unknown_keys_in_the_file_are_refused_with_the_nearest(file: Path) -> No
         f"{file}: no setting is called probeport; did you mean probePort?",
         f"{file}: no setting is called drain_seconds; did you mean drainSeconds?",
         f"{file}: no setting is called zzz",
-        "A file may set kubeconfig, context, namespace, probePort, drainSeconds, logFormat, "
-        "logLevel.",
+        (
+            "A file may set kubeconfig, context, namespace, probePort, drainSeconds, logFormat, "
+            "logLevel."
+        ),
     ]
 
 
