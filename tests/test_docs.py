@@ -15,12 +15,13 @@ from capscan.model import (
     Budget,
     Condition,
     Phase,
+    Priority,
+    ProviderRef,
     Refresh,
     ScanSpec,
     Selector,
     Trigger,
 )
-from capscan.model.scan import Priority, ProviderRef
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -33,28 +34,79 @@ def text(name: str) -> str:
     return (DOCS / name).read_text(encoding="utf-8")
 
 
-def held(phase: Phase, stall: Stall | None = None, *, dry_run: bool = False) -> list[Condition]:
+def held(
+    phase: Phase, stall: Stall | None = None, *, waiting: bool = False, dry_run: bool = False
+) -> list[Condition]:
     return conditions(
-        phase, "message", generation=1, stall=stall, previous=(), now=NOW, dry_run=dry_run
+        phase,
+        "message",
+        generation=1,
+        stall=stall,
+        waiting=waiting,
+        dry_run=dry_run,
+        previous=(),
+        now=NOW,
     )
 
 
+MAKERS = {"Stall": 0, "ProviderUnusable": 0, "Verdict": 1}
+"""What is made with a reason, and which argument that is."""
+
+
 def written_reasons() -> Iterator[str]:
-    """`reason = "..."` in a class, and `Stall("...")`, wherever they stand in the source."""
-    for file in SOURCE.rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    """`reason = "..."` in a class, and what MAKERS are called with, wherever in the source."""
+    trees = [ast.parse(file.read_text(encoding="utf-8")) for file in SOURCE.rglob("*.py")]
+    constants = {name: text for tree in trees for name, text in _constants(tree)}
+    for tree in trees:
+        for node in ast.walk(tree):
             match node:
                 case ast.Assign(targets=[ast.Name(id="reason")], value=ast.Constant(str(reason))):
                     if re.fullmatch("([A-Z][a-z]+)+", reason):
                         yield reason
-                case ast.Call(func=ast.Name(id="Stall"), args=[ast.Constant(str(reason)), *_]):
-                    yield reason
+                case ast.Call(func=ast.Name(id=maker), args=args) if maker in MAKERS:
+                    first = args[0] if isinstance(args[0], ast.Starred) else args[MAKERS[maker]]
+                    yield from _reasons_in(first, tree, constants)
+
+
+def _constants(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    for node in tree.body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(str(text))):
+                yield name, text
+
+
+def _reasons_in(value: ast.expr, tree: ast.Module, constants: dict[str, str]) -> Iterator[str]:
+    """Fails over what it cannot read: a reason that nobody sees is one that nobody documents."""
+    match value:
+        case ast.Constant(str(reason)):
+            yield reason
+        case ast.Name(id=name) if name in constants:
+            yield constants[name]
+        case ast.Starred(value=ast.Name(id=name)):
+            pairs = list(_tuples(name, tree))
+            assert pairs, ast.unparse(value)
+            for pair in pairs:
+                yield from _reasons_in(pair.elts[0], tree, constants)
+        case ast.Attribute(attr="reason"):
+            pass  # of an error, which is read where it is made
+        case _:
+            pytest.fail(f"no reason can be read from {ast.unparse(value)}")
+
+
+def _tuples(name: str, tree: ast.Module) -> Iterator[ast.Tuple]:
+    """What is assigned to that name."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign(targets=[ast.Name(id=found)], value=ast.Tuple() as pair):
+                if found == name:
+                    yield pair
 
 
 def test_each_reason_has_its_section_and_no_section_is_left_over() -> None:
     """Conditions' and failed items' reasons, all that the code can produce."""
     reasons = {condition.reason for phase in Phase for condition in held(phase)}
     reasons |= {condition.reason for condition in held(Phase.COMPLETED, dry_run=True)}
+    reasons |= {condition.reason for condition in held(Phase.SCANNING, waiting=True)}
     reasons |= set(written_reasons())
     sections = re.findall(r"^## (.+)$", text("troubleshooting.md"), re.MULTILINE)
 
@@ -63,7 +115,10 @@ def test_each_reason_has_its_section_and_no_section_is_left_over() -> None:
 
 def test_the_reasons_are_really_collected() -> None:
     """One of each kind, or the test above would be content with nothing."""
-    assert {"Timeout", "MissingKind", "InternalError"} <= set(written_reasons())
+    written = set(written_reasons())
+
+    assert {"Timeout", "MissingKind", "InternalError"} <= written
+    assert {"Checking", "SecretNotFound", "InvalidProvider", "InsufficientQuota"} <= written
 
 
 def rows(page: str, head: str) -> list[list[str]]:
@@ -103,6 +158,7 @@ def test_what_starts_a_run_is_what_the_hash_covers() -> None:
     """selector, refresh, providerRef and dryRun, and no other field of the spec."""
     plain = inputs_hash(ScanSpec())
     other = {
+        "provider_ref": ProviderRef(name="x"),
         "selector": Selector(include=["x"]),
         "parallelism": 3,
         "max_attempts": 3,
@@ -116,7 +172,6 @@ def test_what_starts_a_run_is_what_the_hash_covers() -> None:
         "dry_run": True,
         "budget": Budget(max_tokens=5),
         "priority": Priority.HIGH,
-        "provider_ref": ProviderRef(name="a"),
         "suspend": True,
         "progress_interval": ScanSpec().progress_interval * 2,
     }

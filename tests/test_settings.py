@@ -86,7 +86,10 @@ def test_unknown_keys_in_the_file_are_refused_with_the_nearest(file: Path) -> No
         f"{file}: no setting is called probeport; did you mean probePort?",
         f"{file}: no setting is called drain_seconds; did you mean drainSeconds?",
         f"{file}: no setting is called zzz",
-        "A file may set kubeconfig, context, probePort, drainSeconds, logFormat, logLevel.",
+        (
+            "A file may set kubeconfig, context, namespace, probePort, drainSeconds, logFormat, "
+            "logLevel."
+        ),
     ]
 
 
@@ -94,13 +97,14 @@ def test_wrong_values_are_named_as_the_user_spelt_them(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With what to write instead, whichever source they stand in, all at once."""
-    file.write_text("drainSeconds: soon\nkubeconfig: {token: hush}\n")
+    file.write_text("drainSeconds: soon\nnamespace: My Team\nkubeconfig: {token: hush}\n")
     monkeypatch.setenv("CAPSCAN_PROBE_PORT", "66000")
 
     said = refused({"config": str(file), "log_level": "loud"})
 
     assert said.splitlines() == [
         f"kubeconfig in {file} is not what can stand there: write text",
+        f"namespace in {file} is My Team: write the name of a namespace",
         "CAPSCAN_PROBE_PORT is 66000: write a whole number from 0 to 65535",
         f"drainSeconds in {file} is soon: write a number from 0 to 3600",
         "--log-level is loud: write debug, info, warning or error",

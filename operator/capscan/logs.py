@@ -12,7 +12,7 @@ import traceback
 from datetime import UTC, datetime
 
 FIELDS = (
-    "scan", "run", "crd", "reason", "trigger", "phase", "attempts", "configuration"
+    "scan", "run", "crd", "provider", "reason", "trigger", "phase", "attempts", "configuration"
 )  # fmt: skip
 """What a line is about. `reason` is as in conditions and failed items."""
 

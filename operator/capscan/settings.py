@@ -57,6 +57,7 @@ class Settings(BaseSettings):
         default=None,
         pattern="^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
         max_length=63,
+        examples=["the name of a namespace"],
         description="The namespace of the Secrets that InferenceProviders name. Default: the Pod's "
         "own, or capscan-system where there is no Pod.",
     )
@@ -164,7 +165,7 @@ def file_keys() -> dict[str, str]:
 
 
 def wanted(name: str) -> str:
-    """What may be written as this setting's value."""
+    """What may be written as this setting's value; a type that says too little has an example."""
     field = Settings.model_fields[name]
     types = get_args(field.annotation) or (field.annotation,)
     if choices := [type_ for type_ in types if isinstance(type_, str)]:
@@ -172,6 +173,8 @@ def wanted(name: str) -> str:
     if int in types or float in types:
         least, most = _bounds(field)
         return f"a {'whole ' if int in types else ''}number from {least} to {most}"
+    if field.examples:
+        return str(field.examples[0])
     return "a path" if Path in types else "text"
 
 

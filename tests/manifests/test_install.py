@@ -67,7 +67,7 @@ def test_one_apply_installs_everything_and_a_second_changes_nothing(kubectl: Kub
     """Starting from a cluster that does not know the kinds."""
     kubectl(
         "delete", "crd", "capabilityscans.capscan.dev", "capabilities.capscan.dev",
-        "--ignore-not-found",
+        "inferenceproviders.capscan.dev", "--ignore-not-found",
     )  # fmt: skip
 
     kubectl("apply", "-k", BASE)
@@ -319,17 +319,58 @@ def test_a_sample_is_accepted_and_says_what_it_is_for(installed: Kubectl, sample
     assert sample.read_text(encoding="utf-8").startswith("# ")
 
 
-def examples() -> list[dict[str, Any]]:
-    """The objects in the YAML blocks of docs/install.md."""
-    text = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+def test_the_sample_of_a_provider_lets_the_account_read_its_secret_and_no_other(
+    installed: Kubectl,
+) -> None:
+    """Nor write it, nor list any."""
+    sample = ROOT / "manifests" / "samples" / "provider-anthropic.yaml"
+    objects = list(yaml.safe_load_all(sample.read_text(encoding="utf-8")))
+    rights = yaml.safe_dump_all(one for one in objects if one["kind"].startswith("Role"))
+    (ref,) = (
+        one["spec"]["apiKeySecretRef"] for one in objects if "protocol" in one.get("spec", {})
+    )
+
+    def may(verb: str, secret: str = "", namespace: str = "capscan-system") -> bool:
+        body = review("", "secrets", verb)
+        body["spec"]["resourceAttributes"] |= {"name": secret, "namespace": namespace}
+        said = installed("create", "-f", "-", "-o", "json", input=yaml.safe_dump(body))
+        return bool(json.loads(said)["status"]["allowed"])
+
+    assert not may("get", ref["name"])
+    installed("apply", "-f", "-", input=rights)
+    try:
+        assert may("get", ref["name"])
+        assert not may("get", "another")
+        assert not may("get", ref["name"], "default")
+        assert not any(may(verb, ref["name"]) for verb in VERBS if verb != "get")
+        assert not may("list")
+    finally:
+        installed("delete", "-f", "-", input=rights)
+
+
+def examples(page: str, heading: str) -> list[dict[str, Any]]:
+    """The objects in the YAML blocks under that heading."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    section = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    blocks = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
     return [document for block in blocks for document in yaml.safe_load_all(block)]
 
 
 def test_the_examples_for_gitops_name_the_folder_that_is_there() -> None:
     """No more can be said of them without the tools: the docs say so."""
-    kinds = [example["kind"] for example in examples()]
-    flux, _, argo = (example["spec"] for example in examples())
+    found = examples("install.md", "By GitOps")
+    flux, _, argo = (example["spec"] for example in found)
 
-    assert kinds == ["Kustomization", "Kustomization", "Application"]
+    assert [one["kind"] for one in found] == ["Kustomization", "Kustomization", "Application"]
     assert (ROOT / flux["path"]).resolve() == (ROOT / argo["source"]["path"]) == Path(BASE)
+
+
+MODELS = examples("install.md", "Asking a model")
+
+
+@pytest.mark.parametrize("example", MODELS, ids=[each["metadata"]["name"] for each in MODELS])
+def test_an_example_for_asking_a_model_is_accepted(
+    installed: Kubectl, example: dict[str, Any]
+) -> None:
+    """As a reader pastes it."""
+    installed("apply", "--dry-run=server", "-f", "-", input=yaml.safe_dump(example))
