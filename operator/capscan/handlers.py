@@ -17,7 +17,7 @@ from itertools import chain, repeat
 import anyio
 import kopf
 
-from capscan.model.scan import GROUP, VERSION
+from capscan.model.meta import GROUP, VERSION
 from capscan.watching import Watcher
 
 logger = logging.getLogger(__name__)

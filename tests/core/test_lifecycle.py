@@ -19,7 +19,7 @@ from capscan.core.lifecycle import (
 )
 from capscan.core.plan import inputs_hash
 from capscan.model import Phase, Run, ScanSpec, ScanStatus, Trigger
-from capscan.model.scan import REQUESTED_AT
+from capscan.model.scan_status import REQUESTED_AT
 from tests import fakes
 from tests.virtual import EPOCH
 

@@ -9,7 +9,7 @@ import anyio
 
 from capscan.core.errors import RequestRejected
 from capscan.model import CapabilityScan, Condition, Phase, ScanStatus
-from capscan.model.scan import REQUESTED_AT
+from capscan.model.scan_status import REQUESTED_AT
 from capscan.scan.controller import Identity, ScanController
 from capscan.scan.following import Following
 from tests import fakes

@@ -10,7 +10,7 @@ from datetime import datetime
 from capscan.core.plan import inputs_hash, lineage
 from capscan.core.timetable import Timetable, reckon
 from capscan.model import CapabilityScan, Phase, Run, ScanStatus, Trigger
-from capscan.model.scan import REQUESTED_AT
+from capscan.model.scan_status import REQUESTED_AT
 
 
 @dataclass(frozen=True, slots=True)

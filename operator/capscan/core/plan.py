@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from capscan.core.digest import DIGEST_VERSION, Digest
 from capscan.model import CrdRef, Refresh, Run, ScanSpec, Selector, StoredRef
-from capscan.model.scan import GROUP
+from capscan.model.meta import GROUP
 
 _HASH_CHARS = 20
 

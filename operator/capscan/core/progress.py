@@ -23,7 +23,7 @@ from capscan.core.latency import Latencies, add
 from capscan.core.plan import ScanPlan
 from capscan.model import FailedItem, Phase, Progress, RunUsage, Usage
 from capscan.model.completion import NO_USAGE
-from capscan.model.scan import FAILED_ITEMS_MAX
+from capscan.model.scan_status import FAILED_ITEMS_MAX
 
 RATE_SAMPLES_MIN = 5
 

@@ -27,7 +27,7 @@ from capscan.model import (
     Usage,
 )
 from capscan.model.duration import format_duration, format_latency
-from capscan.model.scan import IN_FLIGHT_NAMES_MAX
+from capscan.model.scan_status import IN_FLIGHT_NAMES_MAX
 
 MESSAGE_CHARS_MAX = 1024
 

@@ -7,7 +7,7 @@ import yaml
 
 from capscan.crdgen.kinds import CATEGORY, Kind, Rule
 from capscan.crdgen.schema import Schema, structural
-from capscan.model.scan import GROUP, VERSION
+from capscan.model.meta import GROUP, VERSION
 
 _HEADER = "# Rendered from operator/capscan/model by `make render`; do not edit.\n"
 _WIDTH = 100

@@ -16,7 +16,7 @@ from capscan.kube.client import KubeClient
 from capscan.kube.crds import PATH, ref_of
 from capscan.kube.transport import Json
 from capscan.model import CrdRef
-from capscan.model.scan import GROUP
+from capscan.model.meta import GROUP
 
 logger = logging.getLogger(__name__)
 

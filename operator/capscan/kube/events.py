@@ -20,7 +20,7 @@ from capscan.core.text import shorten
 from capscan.kube.client import KubeClient
 from capscan.kube.transport import Json
 from capscan.model import ObjectMeta
-from capscan.model.scan import GROUP, VERSION
+from capscan.model.meta import GROUP, VERSION
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from capscan.kube.client import KubeClient
 from capscan.kube.status import StatusWriter
 from capscan.kube.transport import Json
 from capscan.model import CapabilityScan, InferenceProvider, ProviderStatus, ScanStatus
-from capscan.model.scan import GROUP, VERSION
+from capscan.model.meta import GROUP, VERSION
 
 SCANS = "capabilityscans"
 PROVIDERS = "inferenceproviders"

@@ -24,7 +24,7 @@ from capscan.kube.client import KubeClient
 from capscan.kube.transport import Json
 from capscan.model import ObjectMeta
 from capscan.model.base import Wire
-from capscan.model.scan import GROUP, VERSION
+from capscan.model.meta import GROUP, VERSION
 
 S = TypeVar("S", bound=Wire)
 S_co = TypeVar("S_co", bound=Wire, covariant=True)

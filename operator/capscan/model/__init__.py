@@ -11,6 +11,7 @@ from capscan.model.capability import (
 )
 from capscan.model.completion import Completion, ObservedLimit, ObservedLimits, Usage
 from capscan.model.crd import Crd, CrdRef, StoredRef
+from capscan.model.meta import Condition, ObjectMeta
 from capscan.model.provider import (
     ApiProtocol,
     Circuit,
@@ -26,22 +27,22 @@ from capscan.model.provider import (
 from capscan.model.scan import (
     Budget,
     CapabilityScan,
-    Condition,
+    Priority,
+    ProviderRef,
+    Refresh,
+    ScanSpec,
+    Selector,
+)
+from capscan.model.scan_status import (
     Estimate,
     FailedItem,
     FinishedRun,
-    ObjectMeta,
     Phase,
-    Priority,
     Progress,
-    ProviderRef,
-    Refresh,
     Run,
     RunLatency,
     RunUsage,
-    ScanSpec,
     ScanStatus,
-    Selector,
     Trigger,
 )
 

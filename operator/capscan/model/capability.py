@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from capscan.model.base import Count, Time, Wire
-from capscan.model.scan import GROUP
+from capscan.model.meta import GROUP
 
 PLAN_KEY = f"{GROUP}/plan-key"
 """Annotation: the analysis is right for this CRD, digest and provider (see core/plan.py)."""

@@ -8,10 +8,10 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from capscan.model.base import Count, Duration, Time, Wire
-from capscan.model.scan import Condition, ObjectMeta
+from capscan.model.meta import Condition, ObjectMeta, readable
 
 ObjectName = Annotated[str, Field(min_length=1, max_length=253)]
 Amount = Annotated[str, Field(max_length=16)]
@@ -200,10 +200,9 @@ class InferenceProvider(Wire):
         A status that somebody else wrote over beyond reading counts as none.
         """
         raw = body.get("status") or {}
-        try:
-            status = ProviderStatus.model_validate(raw)
-        except ValidationError:
-            status = ProviderStatus()
-        metadata = ObjectMeta.model_validate(body["metadata"])
-        spec = ProviderSpec.model_validate(body["spec"])
-        return cls(metadata=metadata, spec=spec, status=status, raw_status=raw)
+        return cls(
+            metadata=ObjectMeta.model_validate(body["metadata"]),
+            spec=ProviderSpec.model_validate(body["spec"]),
+            status=readable(ProviderStatus, raw),
+            raw_status=raw,
+        )

@@ -20,7 +20,7 @@ from capscan.core.plan import ScanPlan, plan
 from capscan.core.progress import Tally
 from capscan.core.question import Pace
 from capscan.model import Estimate, FailedItem, Phase, Run, ScanSpec
-from capscan.model.scan import FAILED_ITEMS_MAX
+from capscan.model.scan_status import FAILED_ITEMS_MAX
 from capscan.scan.dry_run import Estimator
 from capscan.scan.engine import Engine, Settle
 from capscan.scan.item import Settler

@@ -32,7 +32,7 @@ from capscan.model.capability import (
     PLAN_KEY,
     RUN_ID,
 )
-from capscan.model.scan import GROUP, VERSION
+from capscan.model.meta import GROUP, VERSION
 from capscan.store.labels import labels
 
 PATH = f"/apis/{GROUP}/{VERSION}/capabilities"

@@ -1,7 +1,7 @@
 """Labels on a Capability: only words of fixed vocabularies, never free text of an answer."""
 
 from capscan.model import Capability
-from capscan.model.scan import GROUP
+from capscan.model.meta import GROUP
 
 COMPLEXITY = f"{GROUP}/complexity"
 API_GROUP = f"{GROUP}/api-group"

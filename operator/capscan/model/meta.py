@@ -1,0 +1,45 @@
+"""What capscan's kinds have in common: group and version, metadata, conditions."""
+
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field, ValidationError
+
+from capscan.model.base import Time, Wire
+
+GROUP = "capscan.dev"
+VERSION = "v1alpha1"
+
+W = TypeVar("W", bound=Wire)
+
+
+class ObjectMeta(Wire):
+    """The part of metav1.ObjectMeta that capscan reads of its own objects."""
+
+    name: str
+    uid: str
+    generation: int = 0
+    resource_version: str = ""
+    annotations: dict[str, str] = Field(default={})
+
+
+class Condition(Wire):
+    """A metav1.Condition."""
+
+    type: str = Field(description="What the condition is about.")
+    status: Annotated[str, Field(json_schema_extra={"enum": ["True", "False", "Unknown"]})] = Field(
+        description="Whether it holds."
+    )
+    observed_generation: int = Field(description="The generation of the scan this speaks of.")
+    last_transition_time: Time = Field(description="When status last changed.")
+    reason: str = Field(description="Why, in one CamelCase word.")
+    message: Annotated[str, Field(max_length=1024)] = Field(
+        description="For a person: what happened, and what to do where something is to be done."
+    )
+
+
+def readable(model: type[W], raw: dict[str, Any]) -> W:
+    """What can be read; the model's defaults where it is beyond reading."""
+    try:
+        return model.model_validate(raw)
+    except ValidationError:
+        return model()
