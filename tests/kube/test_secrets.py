@@ -67,3 +67,15 @@ async def test_where_there_is_no_key_the_message_says_what_to_do(api: Api, case:
         await read(api, answer)
     assert unusable.value.reason == reason
     assert message in str(unusable.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["../../other/secrets/theirs", "a/../b", "..", "%2e%2e", "a?b", ""]
+)
+async def test_no_name_leads_out_of_the_namespace(api: Api, name: str) -> None:
+    """Clients make one path of it, dots and all; nothing is asked."""
+    with pytest.raises(ProviderUnusable) as told:
+        await Secrets(api[1], "capscan-system").read(SecretKeyRef.model_construct(name=name))
+
+    assert told.value.reason == "SecretNotFound"
+    assert api[0].seen == []

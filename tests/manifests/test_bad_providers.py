@@ -59,6 +59,11 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {
         "spec",
         "set apiKeySecretRef, or baseURL for a server of your own",
     ),
+    "a path to a Secret of another namespace": (
+        {"apiKeySecretRef": {"name": "../../other/secrets/theirs"}},
+        "spec.apiKeySecretRef.name",
+        "write the name of a Secret in the operator's namespace",
+    ),
     "a proxy without scheme": (
         {"proxyURL": "proxy.corp:3128"},
         "spec.proxyURL",

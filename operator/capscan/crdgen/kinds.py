@@ -246,6 +246,11 @@ PROVIDER = Kind(
             "!self.matches('^[a-zA-Z]+://(169[.]254[.]|[[][fF][eE][89abAB])')",
             "link-local addresses are refused: they lead to the cloud's metadata, not to a model",
         ),
+        Rule(
+            "spec.apiKeySecretRef.name",
+            f"self.matches('^{_DNS_NAME}$')",
+            "write the name of a Secret in the operator's namespace, such as anthropic; no path",
+        ),
         Rule("spec.proxyURL", _HTTP_URL, "write the whole address, such as http://proxy.corp:3128"),
         Rule(
             "spec.requestTimeout",

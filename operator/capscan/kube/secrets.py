@@ -2,10 +2,14 @@
 
 import base64
 import binascii
+import re
 
 from capscan.core.errors import Forbidden, NotFound, ProviderUnusable
 from capscan.kube.client import KubeClient
 from capscan.model import SecretKeyRef
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+"""Anything else in a path could lead out of the namespace."""
 
 
 class Secrets:
@@ -17,6 +21,10 @@ class Secrets:
 
     async def read(self, ref: SecretKeyRef) -> str:
         """The value, without white space around it. Raises ProviderUnusable, with what to do."""
+        if not _NAME.fullmatch(ref.name):
+            raise ProviderUnusable(
+                "SecretNotFound", f"No Secret can be called {ref.name!r}: see apiKeySecretRef.name"
+            )
         where = f"Secret {self._namespace}/{ref.name}"
         try:
             body = await self._client.get(
