@@ -85,8 +85,11 @@ class ScanController:
         self._reporter.touch()
 
     def provider_changed(self, name: str) -> None:
-        """Do not wait any longer with a stall that this provider may have caused."""
-        if self._at.stall and self._scan.spec.provider_ref.name == name:
+        """Do not wait any longer with a stall that a provider may have caused: this one, or one
+        whose fallback it is.
+        """
+        if self._at.stall:
+            logger.debug("%s: the provider %s changed, trying again", self.name, name)
             self._changed.set()
 
     def close(self, grace_s: float) -> None:
