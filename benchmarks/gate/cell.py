@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from tests.modelserver.behaviour import Rate
+from tests.modelserver.behaviour import Outage, Rate
 from tests.modelserver.process import ROOT, running
 
 from benchmarks.gate.columns import MOMENT_S, Column
@@ -20,6 +20,8 @@ from benchmarks.gate.rows import Row
 SETTLED_S = 5.0
 """By then a client should know the limits."""
 TIMEOUT_S = 900
+START_S_MAX = 0.5
+"""Between "go" and the first request."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ def _cell(column: Column, done: Done, calls: list[dict[str, Any]]) -> Cell:
     limited_s = [call["at_s"] - began_s for call in calls if call["status"] == 429]
     in_flight_max = column.behaviour.in_flight_max or len(calls)
     refused = [call for call in calls if call["status"] in (503, 529)]
+    outages = column.behaviour.outages
     return Cell(
         ratio=done.makespan_s / max(column.bound_s, MOMENT_S),
         done=done,
@@ -93,9 +96,14 @@ def _cell(column: Column, done: Done, calls: list[dict[str, Any]]) -> Cell:
         limited_late=sum(at_s > SETTLED_S for at_s in limited_s),
         crowded=sum(call["in_flight"] > in_flight_max for call in refused),
         wasted=sum(
-            outage.lasts(call["at_s"] - began_s)
-            for outage in column.behaviour.outages
-            for call in refused
+            _wasted(outage, call["at_s"] - began_s) for outage in outages for call in refused
         ),
         cpu_ms=done.cpu_s / column.items * 1000,
     )
+
+
+def _wasted(outage: Outage, at_s: float) -> bool:
+    """The outage counts from when the server was told, the call from the first one, a moment later:
+    rather a refusal by chance among them than one of these too few.
+    """
+    return outage.at_s - START_S_MAX <= at_s < outage.at_s + outage.for_s
