@@ -15,7 +15,9 @@ import anyio
 import anyio.lowlevel
 
 from capscan.core.capability import Entry
+from capscan.core.digest import Digest
 from capscan.core.errors import NotFound, ScanError, StoreRejected
+from capscan.core.notice import Notice
 from capscan.core.question import Flight, Pace, Question
 from capscan.core.status import merge_patch
 from capscan.model import (
@@ -26,14 +28,17 @@ from capscan.model import (
     Crd,
     CrdRef,
     FailedItem,
+    ObjectMeta,
     Run,
     ScanStatus,
     StoredRef,
     Trigger,
+    Usage,
 )
+from capscan.model.completion import NO_USAGE
 from capscan.scan.ports import Ports, Render
 from tests import virtual
-from tests.providers import OneProvider, analysis
+from tests.providers import ESTIMATED, OneProvider, analysis
 
 
 def name_of(n: int) -> str:
@@ -120,6 +125,7 @@ class FakeCrds:
 
     def __init__(self, crds: Iterable[Crd] = ()) -> None:
         self.by_name = {one.name: one for one in crds}
+        self.labels: dict[str, dict[str, str]] = {}
         self.delay_s = 0.0
         self.denied: ScanError | None = None
         self.read_error: Exception | None = None
@@ -143,7 +149,10 @@ class FakeCrds:
         await anyio.sleep(self.delay_s)
         if self.denied:
             raise self.denied
-        return [CrdRef(one.name, one.uid, one.generation) for one in self.by_name.values()]
+        return [
+            CrdRef(one.name, one.uid, one.generation, self.labels.get(one.name, {}))
+            for one in self.by_name.values()
+        ]
 
     async def read(self, name: str) -> Crd:
         await anyio.lowlevel.checkpoint()
@@ -244,6 +253,8 @@ class FakeProvider:
         self, replies: dict[str, list[Exception | None]] | None = None, delay_s: float = 0.0
     ) -> None:
         self.identity = "fake/1"
+        self.is_priced = True
+        self.usage = NO_USAGE
         self.replies = replies or {}
         self.delay_s = delay_s
         self.busy_s = 0.0
@@ -258,7 +269,8 @@ class FakeProvider:
         self.in_flight += 1
         self.in_flight_max = max(self.in_flight_max, self.in_flight)
         try:
-            with question.flight():
+            with question.flight() as flight:
+                flight.usage = self.usage
                 await anyio.sleep(self.delay_s)
                 script = self.replies.get(name)
                 if script and (error := script.pop(0)):
@@ -266,6 +278,9 @@ class FakeProvider:
         finally:
             self.in_flight -= 1
         return Completion(analysis(name), self.name, self.model)
+
+    def estimate(self, digest: Digest) -> Usage:  # noqa: ARG002
+        return ESTIMATED
 
     def pace(self, flow: str, weight: int) -> Pace:  # noqa: ARG002
         return Pace()
@@ -330,6 +345,39 @@ class FreeSlot:
         pass
 
 
-def ports(crds: FakeCrds, store: FakeStore, provider: FakeProvider) -> Ports:
+class FakeEvents:
+    """What was told, in order."""
+
+    def __init__(self) -> None:
+        self.notices: list[Notice] = []
+
+    def tell(self, kind: str, about: ObjectMeta, notice: Notice) -> None:
+        assert (kind, about.name) == ("CapabilityScan", "all")
+        self.notices.append(notice)
+
+
+class FakeNews:
+    """News of CRDs that a test makes up."""
+
+    def __init__(self) -> None:
+        self.tell: Callable[[], None] | None = None
+        self.watches = 0
+
+    async def run(self, on_change: Callable[[], None]) -> None:
+        self.watches += 1
+        self.tell = on_change
+        try:
+            on_change()
+            await anyio.sleep_forever()
+        finally:
+            self.tell = None
+
+    def change(self) -> None:
+        """Something changed; nobody hears it where there is no watch."""
+        if self.tell:
+            self.tell()
+
+
+def ports(crds: FakeCrds, store: FakeStore, provider: FakeProvider, **others: Any) -> Ports:
     """All of them together, in virtual time, without jitter: each pause is as long as it gets."""
-    return Ports(crds, store, OneProvider(provider), now=virtual.now, jitter=lambda: 1.0)
+    return Ports(crds, store, OneProvider(provider), now=virtual.now, jitter=lambda: 1.0, **others)

@@ -7,15 +7,20 @@
 import fnmatch
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 
 import anyio
 
+from capscan.core.digest import Digest
 from capscan.core.errors import InferenceError, ProviderUnavailable, RequestRejected
 from capscan.core.question import Pace, Question
-from capscan.model import Analysis, Completion, Complexity
+from capscan.model import Analysis, Completion, Complexity, Usage
 from capscan.scan.ports import Provider
+
+ESTIMATED = Usage(requests=1, input_tokens=3000, output_tokens=400, cost=Decimal("0.015"))
+"""What each question is said to take."""
 
 
 def analysis(name: str = "widgets.example.com") -> Analysis:
@@ -50,6 +55,7 @@ class ScriptedProvider:
     name: str = "scripted"
     model: str = "script/1"
     identity: str = "scripted/1"
+    is_priced: bool = True
     asked: list[str] = field(default_factory=list)
 
     async def complete(self, question: Question) -> Completion:
@@ -60,6 +66,9 @@ class ScriptedProvider:
             if error := next(self.script, None):
                 raise error
         return Completion(analysis(name), self.name, self.model)
+
+    def estimate(self, digest: Digest) -> Usage:  # noqa: ARG002
+        return ESTIMATED
 
     def pace(self, flow: str, weight: int) -> Pace:  # noqa: ARG002
         return Pace()
@@ -82,6 +91,7 @@ class LedgerProvider:
     name: str = "ledger"
     model: str = "ledger/1"
     identity: str = "ledger/1"
+    is_priced: bool = True
     random: Random = field(default_factory=lambda: Random(0))
 
     async def complete(self, question: Question) -> Completion:
@@ -97,6 +107,9 @@ class LedgerProvider:
             if self.random.random() < self.flaky:
                 raise ProviderUnavailable("out of luck")
         return Completion(analysis(name), self.name, self.model)
+
+    def estimate(self, digest: Digest) -> Usage:  # noqa: ARG002
+        return ESTIMATED
 
     def pace(self, flow: str, weight: int) -> Pace:  # noqa: ARG002
         return Pace()

@@ -118,6 +118,7 @@ class CountingProxy:
 def _template(path: str) -> str:
     """`capabilities/{name}`: the part after group and version."""
     rest = re.sub(r"^/apis/[^/]+/[^/]+/", "", path)
+    rest = re.sub(r"^namespaces/[^/]+/", "", rest)
     return re.sub(r"^([^/]+)/[^/]+", r"\1/{name}", rest)
 
 

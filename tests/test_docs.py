@@ -11,7 +11,16 @@ import pytest
 
 from capscan.core.conditions import Stall, conditions
 from capscan.core.plan import inputs_hash
-from capscan.model import Condition, Phase, Refresh, ScanSpec, Selector, Trigger
+from capscan.model import (
+    Budget,
+    Condition,
+    Phase,
+    Refresh,
+    ScanSpec,
+    Selector,
+    Trigger,
+)
+from capscan.model.scan import Priority, ProviderRef
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -24,8 +33,10 @@ def text(name: str) -> str:
     return (DOCS / name).read_text(encoding="utf-8")
 
 
-def held(phase: Phase, stall: Stall | None = None) -> list[Condition]:
-    return conditions(phase, "message", generation=1, stall=stall, previous=(), now=NOW)
+def held(phase: Phase, stall: Stall | None = None, *, dry_run: bool = False) -> list[Condition]:
+    return conditions(
+        phase, "message", generation=1, stall=stall, previous=(), now=NOW, dry_run=dry_run
+    )
 
 
 def written_reasons() -> Iterator[str]:
@@ -43,6 +54,7 @@ def written_reasons() -> Iterator[str]:
 def test_each_reason_has_its_section_and_no_section_is_left_over() -> None:
     """Conditions' and failed items' reasons, all that the code can produce."""
     reasons = {condition.reason for phase in Phase for condition in held(phase)}
+    reasons |= {condition.reason for condition in held(Phase.COMPLETED, dry_run=True)}
     reasons |= set(written_reasons())
     sections = re.findall(r"^## (.+)$", text("troubleshooting.md"), re.MULTILINE)
 
@@ -88,7 +100,7 @@ def test_the_triggers_are_those_of_the_code() -> None:
 
 
 def test_what_starts_a_run_is_what_the_hash_covers() -> None:
-    """selector and refresh, and no other field of the spec."""
+    """selector, refresh, providerRef and dryRun, and no other field of the spec."""
     plain = inputs_hash(ScanSpec())
     other = {
         "selector": Selector(include=["x"]),
@@ -98,13 +110,20 @@ def test_what_starts_a_run_is_what_the_hash_covers() -> None:
         "max_failed_percent": 3,
         "refresh": Refresh.ALWAYS,
         "rescan": "x",
+        "schedule": "0 3 * * *",
+        "time_zone": "Asia/Tokyo",
+        "follow": True,
+        "dry_run": True,
+        "budget": Budget(max_tokens=5),
+        "priority": Priority.HIGH,
+        "provider_ref": ProviderRef(name="a"),
         "suspend": True,
         "progress_interval": ScanSpec().progress_interval * 2,
     }
     asked = {k for k, v in other.items() if inputs_hash(ScanSpec(**{k: v})) != plain}
 
     assert other.keys() == ScanSpec.model_fields.keys()
-    assert asked == {"selector", "refresh"}
+    assert asked == {"selector", "refresh", "dry_run", "provider_ref"}
 
 
 def test_the_picture_has_the_layers_of_the_import_contract() -> None:

@@ -17,12 +17,15 @@ import anyio
 
 from capscan.inference.accounts import Accounts
 from capscan.kube.client import KubeClient
+from capscan.kube.crd_watch import CrdWatch
 from capscan.kube.crds import CrdSource
+from capscan.kube.events import EventRecorder
 from capscan.kube.kinds import PROVIDERS, SCANS, provider_status, scan_status
 from capscan.kube.secrets import Secrets
 from capscan.model import CapabilityScan, InferenceProvider
 from capscan.scan.controller import Identity, ScanController
 from capscan.scan.controllers import Controllers
+from capscan.scan.following import Following
 from capscan.scan.ports import Ports, Provider
 from capscan.serve.probes import Health, serve_probes
 from capscan.settings import Settings
@@ -42,10 +45,13 @@ class Application:
         self._offline = offline
         self._client = KubeClient(settings.cluster)
         self._watch = watch
+        self._following = Following(CrdWatch(self._client))
         self._identity = Identity(
             owner=f"{os.environ.get('POD_NAME') or socket.gethostname()}/{secrets.token_hex(4)}",
             token=lambda: secrets.token_hex(4),
         )
+
+        self._events = EventRecorder(self._client, instance=self._identity.owner, now=_now)
 
     async def connect(self) -> None:
         """Find the cluster. Raises NoCluster."""
@@ -63,9 +69,14 @@ class Application:
                     group,
                     read_key=Secrets(self._client, self._settings.secrets_namespace).read,
                     sink=lambda provider: provider_status(self._client, provider),
+                    tell=lambda about, notice: self._events.tell(
+                        "InferenceProvider", about, notice
+                    ),
                     now=_now,
                 )
                 ports = self._ports(accounts)
+                group.start_soon(self._following.run)
+                group.start_soon(self._events.run)
                 controllers = Controllers(group, lambda scan: self._controller(scan, ports))
                 accounts.on_change = controllers.provider_changed
                 kinds = [_providers(accounts), _scans(controllers)]
@@ -88,6 +99,8 @@ class Application:
             providers=Providers(self._offline, accounts),
             now=_now,
             jitter=random.random,
+            follow=self._following,
+            events=self._events,
         )
 
     def _controller(self, scan: CapabilityScan, ports: Ports) -> ScanController:

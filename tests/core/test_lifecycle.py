@@ -55,7 +55,7 @@ OTHERWISE = {"selector": {"include": ["a*"]}}
     ],
 )
 def test_decisions(spec: dict[str, Any], handled: Handled, intent: Intent) -> None:
-    assert decide(fakes.scan(spec), handled) == intent
+    assert decide(fakes.scan(spec), handled, EPOCH) == intent
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def begun(spec: dict[str, Any], handled: Handled, **scan: Any) -> Handled:
 def test_what_has_begun_is_not_due_again(spec: dict[str, Any], before: Handled) -> None:
     after = begun(spec, before)
 
-    assert isinstance(decide(fakes.scan(spec), after), Continue)
+    assert isinstance(decide(fakes.scan(spec), after, EPOCH), Continue)
 
 
 def test_a_value_that_is_taken_back_does_not_rescan_when_it_returns() -> None:
@@ -158,8 +158,8 @@ def test_a_value_stays_handled_through_runs_that_have_none() -> None:
 def test_suspend_and_rescan_in_one_edit_rescans_when_it_is_resumed() -> None:
     both = fakes.scan({"suspend": True, "rescan": "a"})
 
-    assert decide(both, FINISHED) == Hold()
-    assert decide(fakes.scan({"rescan": "a"}), FINISHED) == Start(Trigger.RESCAN)
+    assert decide(both, FINISHED, EPOCH) == Hold()
+    assert decide(fakes.scan({"rescan": "a"}), FINISHED, EPOCH) == Start(Trigger.RESCAN)
 
 
 def test_one_run_handles_all_that_is_new() -> None:

@@ -16,6 +16,7 @@ from capscan.core.lifecycle import Handled
 from capscan.core.plan import PlannedItem, ScanPlan
 from capscan.core.progress import Tally, start
 from capscan.core.status import Snapshot, finished_run, merge_patch, project, restate
+from capscan.core.timetable import Timetable
 from capscan.model import FinishedRun, Phase, ScanStatus, Usage
 from tests.fakes import failed_item, name_of, ref, run
 from tests.virtual import EPOCH
@@ -206,14 +207,14 @@ def test_the_largest_status_stays_small() -> None:
 def test_a_finished_status_is_restated_for_a_spec_that_changes_nothing() -> None:
     """observedGeneration and the conditions move together, and nothing else moves."""
     before = shown(Phase.COMPLETED, Tally(total=1, completed=1))
-    after = restate(before, 7)
+    after = restate(before, 7, Timetable(), EPOCH)
 
     assert {c.observed_generation for c in after.conditions or ()} == {7}
-    assert restate(after, 2) == before
+    assert restate(after, 2, Timetable(), EPOCH) == before
 
 
 def test_no_status_is_restated_as_none() -> None:
-    assert restate(ScanStatus(), 7) == ScanStatus(observed_generation=7)
+    assert restate(ScanStatus(), 7, Timetable(), EPOCH) == ScanStatus(observed_generation=7)
 
 
 def test_what_is_kept_of_a_run() -> None:

@@ -127,7 +127,7 @@ def test_what_was_written_is_fresh(tmp_path: Path, capsys: pytest.CaptureFixture
     """Writing says what it wrote, once."""
 
     assert main([str(tmp_path)]) == 0
-    assert capsys.readouterr().out.count("wrote ") == 2
+    assert capsys.readouterr().out.count("wrote ") == 3
     assert main(["--check", str(tmp_path)]) == 0
     assert main([str(tmp_path)]) == 0
     assert capsys.readouterr().out == ""

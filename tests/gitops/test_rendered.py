@@ -12,6 +12,7 @@ from capscan.core.conditions import DONE, WORKING, Stall
 from capscan.core.lifecycle import Handled
 from capscan.core.progress import Tally
 from capscan.core.status import Snapshot, project, restate
+from capscan.core.timetable import Timetable
 from capscan.model import Phase, ScanStatus
 from tests.fakes import run
 from tests.gitops import rules, tools
@@ -59,7 +60,7 @@ class Scan:
     def acknowledge(self) -> None:
         """An edit that asks nothing new, of a scan at rest."""
         self.generation += 1
-        self.status = restate(self.status, self.generation)
+        self.status = restate(self.status, self.generation, Timetable(), EPOCH)
 
     def wire(self) -> Json:
         """As a watcher sees it."""

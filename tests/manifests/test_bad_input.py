@@ -3,12 +3,16 @@
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.manifests.kubectl import Kubectl, refusal, scan
 
 GLOB = "only * and ? are wildcards"
 LABEL = "write app.kubernetes.io/part-of: cert-manager"
 ITEM_TIMEOUT = "write a duration from 1s to 1h, such as 90s or 2m30s"
+AMOUNT = 'write a decimal number in quotes, such as "3" or "0.25"'
+FIELDS = "write the five fields of a cron line"
+ZONE = "write a name of the IANA database, such as Europe/Berlin, or UTC"
 INTERVAL = "write a duration from 500ms to 10m, such as 2s"
 
 BAD_SPECS: dict[str, tuple[Any, str, str]] = {
@@ -102,10 +106,28 @@ BAD_SPECS: dict[str, tuple[Any, str, str]] = {
         'unknown field "spec.paralelism"',
     ),
     "a field of a later version": (
-        {"schedule": "@daily"},
+        {"batching": {"maxItems": 3}},
         "strict decoding error",
-        'unknown field "spec.schedule"',
+        'unknown field "spec.batching"',
     ),
+    "a schedule by name": ({"schedule": "@daily"}, "spec.schedule", FIELDS),
+    "a schedule of six fields": ({"schedule": "0 0 3 * * *"}, "spec.schedule", FIELDS),
+    "a schedule in words": ({"schedule": "every day at 3:00"}, "spec.schedule", FIELDS),
+    "a schedule too long": (
+        {"schedule": "0 3 * * " + ",".join(["1"] * 50)},
+        "spec.schedule",
+        "may not be more than 100 bytes",
+    ),
+    "a budget in words": ({"budget": {"maxCost": "10 euros"}}, "spec.budget.maxCost", AMOUNT),
+    "a negative budget": ({"budget": {"maxCost": "-1"}}, "spec.budget.maxCost", AMOUNT),
+    "a budget of less than nothing": (
+        {"budget": {"maxTokens": -1}},
+        "spec.budget.maxTokens",
+        "greater than or equal to 0",
+    ),
+    "an empty time zone": ({"timeZone": ""}, "spec.timeZone", ZONE),
+    "an offset for a time zone": ({"timeZone": "+02:00"}, "spec.timeZone", ZONE),
+    "a path for a time zone": ({"timeZone": "../etc/passwd"}, "spec.timeZone", ZONE),
 }
 
 
@@ -128,3 +150,20 @@ def test_two_mistakes_are_told_at_once(installed: Kubectl) -> None:
 
     assert ITEM_TIMEOUT in said
     assert GLOB in said
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"schedule": ""},
+        {"schedule": "*/15 8-18 * JAN,feb mon#1", "timeZone": "America/Argentina/Buenos_Aires"},
+        {"schedule": "0 3 L * *", "timeZone": "Etc/GMT+9"},
+        {"selector": {"include": ["a.example.com"], "exclude": ["*"]}},
+        {"suspend": True, "rescan": "x" * 253},
+    ],
+)
+def test_what_makes_sense_is_taken(installed: Kubectl, spec: dict[str, Any]) -> None:
+    """A selector that leaves out all that it takes in is told in the status, not refused."""
+    body = yaml.safe_dump(scan("crds-good", spec=spec))
+
+    assert "created" in installed("apply", "--dry-run=server", "-f", "-", input=body)

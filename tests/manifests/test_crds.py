@@ -15,6 +15,7 @@ from capscan.model import (
     CapabilityScan,
     Complexity,
     Condition,
+    Estimate,
     FailedItem,
     FinishedRun,
     LastAttempt,
@@ -23,6 +24,8 @@ from capscan.model import (
     Provenance,
     Resource,
     Run,
+    RunLatency,
+    RunUsage,
     ScanSpec,
     ScanStatus,
     Selector,
@@ -149,6 +152,27 @@ FULL_STATUS = ScanStatus(
     provider="builtin",
     model="rules-1",
     throughput_per_minute=12.5,
+    latency=RunLatency(average="1.8s", p50="1.5s", p95="4.2s"),
+    speedup=9.5,
+    usage=RunUsage(
+        requests=5,
+        input_tokens=9_000,
+        cached_input_tokens=3_000,
+        output_tokens=1_200,
+        total_tokens=10_200,
+        cost="0.045",
+    ),
+    estimate=Estimate(
+        crds=4,
+        items=2,
+        requests=2,
+        input_tokens=4_000,
+        output_tokens=600,
+        cost="0.021",
+        duration=timedelta(seconds=6),
+    ),
+    last_handled_schedule="0 3 * * * UTC",
+    next_schedule_time=NOW,
     in_flight=["a.example.com"],
     failed_items=[
         FailedItem(
@@ -206,8 +230,10 @@ def test_the_columns_tell_the_story(capscan: Kubectl) -> None:
 
     assert narrow[0].split() == ["NAME", "PHASE", "PROGRESS", "FAILED", "ETA", "AGE"]
     assert narrow[1].split()[:5] == ["crds-test", "CompletedWithFailures", "4/4", "1", "3m20s"]
-    assert wide[0].split()[6:] == ["READY", "PROVIDER", "MODEL", "MESSAGE"]
-    assert wide[1].split()[6:] == ["True", "builtin", "rules-1", "done"]
+    assert wide[0].split()[6:] == [
+        *("READY", "PROVIDER", "MODEL", "TOKENS", "SPEEDUP", "MESSAGE"),
+    ]
+    assert wide[1].split()[6:] == ["True", "builtin", "rules-1", "10200", "9.5", "done"]
 
 
 CAPABILITY = Capability(

@@ -19,6 +19,7 @@ ACCOUNT = "system:serviceaccount:capscan-system:capscan"
 ALLOWED = {
     ("apiextensions.k8s.io", "customresourcedefinitions", "get"),
     ("apiextensions.k8s.io", "customresourcedefinitions", "list"),
+    ("apiextensions.k8s.io", "customresourcedefinitions", "watch"),
     ("capscan.dev", "capabilityscans", "get"),
     ("capscan.dev", "capabilityscans", "list"),
     ("capscan.dev", "capabilityscans", "watch"),
@@ -32,6 +33,8 @@ ALLOWED = {
     ("capscan.dev", "capabilities", "create"),
     ("capscan.dev", "capabilities", "patch"),
     ("capscan.dev", "capabilities", "delete"),
+    ("events.k8s.io", "events", "create"),
+    ("events.k8s.io", "events", "patch"),
 }
 RESOURCES = {(group, resource) for group, resource, _ in ALLOWED} | {
     ("", "secrets"),
@@ -85,6 +88,7 @@ def test_the_base_holds_no_custom_resource(kubectl: Kubectl) -> None:
     """One beside its own kind would fail the first apply, and a scan would start by itself."""
     assert [document["kind"] for document in rendered(kubectl)] == [
         "Namespace",
+        "CustomResourceDefinition",
         "CustomResourceDefinition",
         "CustomResourceDefinition",
         "ServiceAccount",

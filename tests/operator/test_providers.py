@@ -251,7 +251,10 @@ def test_a_day_that_the_provider_asks_for_is_waited_for_in_the_status(
     scan = cluster.apply_scan(providerRef={"name": provider}, parallelism=4)
 
     cluster.until(scan, lambda s: "asked to wait" in s.get("message", ""), "a word on the day")
-    assert cluster.provider(provider)["lastRateLimit"]["retryAfter"] == "24h"
+    told = until(
+        lambda: cluster.provider(provider), lambda s: "lastRateLimit" in s, "a word on the 429"
+    )
+    assert told["lastRateLimit"]["retryAfter"] == "24h"
     assert len([call for call in model.calls() if call["status"] == 429]) <= 4
 
     cluster.patch(scan, {"suspend": True})

@@ -200,3 +200,26 @@ def test_a_capability_edited_or_deleted_by_hand_is_made_again(
     assert status["progress"]["unchanged"] == 1
     assert cluster.capability(names[0])["analysis"]["description"] == f"Describes {names[0]}."
     assert cluster.capability(names[2])["metadata"]["labels"]["team"] == "storage"
+
+
+def test_a_scan_that_follows_asks_about_a_crd_that_is_added(
+    cluster: Cluster, operator: Operator
+) -> None:
+    """And `kubectl describe` tells of both runs."""
+    cluster.create_crds(2)
+    operator.start()
+    scan = cluster.apply_scan(follow=True)
+    cluster.until_phase(scan, "Completed")
+
+    cluster.create_crds(1, prefix="added")
+    status = cluster.until(
+        scan, lambda s: s["run"]["trigger"] == "Follow" and s["phase"] == "Completed", "a run"
+    )
+
+    assert status["progress"]["summary"] == "3/3"
+    assert len(asked(operator.ledger)) == 3
+    until(
+        lambda: cluster.kubectl("describe", "capscan", scan),
+        lambda text: "Started" in text and "Completed" in text.partition("Events:")[2],
+        "events",
+    )

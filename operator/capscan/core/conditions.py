@@ -23,7 +23,7 @@ class Stall:
     message: str
 
 
-def conditions(
+def conditions(  # noqa: PLR0913
     phase: Phase,
     message: str,
     *,
@@ -32,53 +32,76 @@ def conditions(
     waiting: bool = False,
     previous: Iterable[Condition],
     now: datetime,
+    flaw: Stall | None = None,
+    dry_run: bool = False,
 ) -> list[Condition]:
-    """All six conditions; a transition time moves only with its status. `waiting`: at work, but the
-    provider lets nothing through for a while.
+    """All six conditions; a transition time moves only with its status.
+
+    A `flaw` is of the spec, in a part that no run needs: it is Stalled once no run is at work.
+    `waiting`: at work, but the provider lets nothing through for a while.
+    A dry run says nothing of the Capabilities: Ready stays True where it was, and is absent where
+    not. kstatus then goes by neither Reconciling nor Stalled being True: what is asked for is done.
     """
     before = {condition.type: condition for condition in previous}
-    facts = _facts(phase, message, stall, waiting=waiting)
-    if phase in WORKING:
-        ready = before.get("Ready")
-        keep_ready = ready if ready and ready.status == "True" else None
-    else:
-        keep_ready = None
+    facts = _facts(phase, message, stall, waiting=waiting, dry_run=dry_run) | _flaw_facts(
+        phase, flaw
+    )
+    standing = phase in WORKING or (dry_run and phase in DONE)
+    keep_ready = standing and "Ready" in before and before["Ready"].status == "True"
+    if dry_run and phase in DONE and not keep_ready:
+        del facts["Ready"]
     return [
-        keep_ready
+        before[type_]
         if type_ == "Ready" and keep_ready
-        else condition(
-            type_,
-            "True" if holds else "False",
-            reason,
-            text,
-            generation=generation,
-            before=before.get(type_),
-            now=now,
-        )
-        for type_, (holds, reason, text) in facts.items()
+        else _from_fact(type_, fact, generation, before.get(type_), now)
+        for type_, fact in facts.items()
     ]
 
 
+def with_flaw(
+    held: Iterable[Condition], phase: Phase, flaw: Stall | None, *, generation: int, now: datetime
+) -> list[Condition]:
+    """The conditions of a run that is done, with another flaw of the spec, or none."""
+    before = {condition.type: condition for condition in held}
+    sound = {"Accepted": _SOUND, "Stalled": (False, before["Complete"].reason, "")}
+    facts = sound | _flaw_facts(phase, flaw)
+    return [
+        _from_fact(type_, facts[type_], generation, one, now) if type_ in facts else one
+        for type_, one in before.items()
+    ]
+
+
+Fact = tuple[bool, str, str]
+"""Whether a condition holds, its reason and its message."""
+
+_SOUND = (True, "ValidSpec", "The spec is understood.")
+
+
 def _facts(
-    phase: Phase, message: str, stall: Stall | None, *, waiting: bool
-) -> dict[str, tuple[bool, str, str]]:
-    """(holds, reason, message) of each condition."""
+    phase: Phase, message: str, stall: Stall | None, *, waiting: bool, dry_run: bool
+) -> dict[str, Fact]:
     reason = "WaitingForProvider" if waiting else _REASONS.get(phase, phase.value)
+    if dry_run and phase in DONE:
+        reason = "DryRun"
     if stall:
         reason = stall.reason
     working = phase in WORKING and stall is None
+    stuck = stall is not None or phase is Phase.FAILED
     return {
-        "Accepted": (True, "ValidSpec", "The spec is understood."),
+        "Accepted": _SOUND,
         "Reconciling": (working, reason, message if working else ""),
-        "Stalled": (
-            stall is not None or phase is Phase.FAILED,
-            reason,
-            message if stall or phase is Phase.FAILED else "",
-        ),
+        "Stalled": (stuck, reason, message if stuck else ""),
         "Ready": (phase in DONE, reason, message),
         "Complete": (phase in DONE, reason, message),
         "Failed": (phase is Phase.FAILED, reason, message if phase is Phase.FAILED else ""),
     }
+
+
+def _flaw_facts(phase: Phase, flaw: Stall | None) -> dict[str, Fact]:
+    if flaw is None:
+        return {}
+    accepted = {"Accepted": (False, flaw.reason, flaw.message)}
+    return accepted | ({"Stalled": (True, flaw.reason, flaw.message)} if phase in DONE else {})
 
 
 _REASONS = {
@@ -86,6 +109,14 @@ _REASONS = {
     Phase.COMPLETED_WITH_FAILURES: "SomeItemsFailed",
     Phase.FAILED: "TooManyItemsFailed",
 }
+
+
+def _from_fact(
+    type_: str, fact: Fact, generation: int, before: Condition | None, now: datetime
+) -> Condition:
+    holds, reason, message = fact
+    status = "True" if holds else "False"
+    return condition(type_, status, reason, message, generation=generation, before=before, now=now)
 
 
 def condition(

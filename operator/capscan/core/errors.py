@@ -20,6 +20,7 @@ CapscanError
 │   ├── MissingPermission     names the RBAC rule to add
 │   ├── MissingKind           capscan's own CRDs are not (or no longer) installed
 │   ├── StatusRejected        the API server does not take the status
+│   ├── InvalidBudget         a limit in money, and a provider that says no prices
 │   ├── ProviderUnusable      the InferenceProvider is missing, or its key, its model, its address
 │   └── ObjectGone            the object was deleted, or recreated under its name
 ├── WrongSettings             the operator's flags, environment or file, with what to write instead
@@ -202,6 +203,12 @@ class ProviderUnusable(ScanError):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class InvalidBudget(ScanError):
+    """A limit on what cannot be measured."""
+
+    reason = "InvalidBudget"
 
 
 class ObjectGone(ScanError):

@@ -4,10 +4,11 @@ Level-triggered: the answer follows from the newest spec and from what was handl
 from which event brought it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from capscan.core.plan import inputs_hash, lineage
+from capscan.core.timetable import Timetable, reckon
 from capscan.model import CapabilityScan, Phase, Run, ScanStatus, Trigger
 from capscan.model.scan import REQUESTED_AT
 
@@ -19,11 +20,22 @@ class Handled:
     run: Run | None = None
     rescan: str | None = None
     requested_at: str | None = None
+    timetable: Timetable = field(default_factory=Timetable)
 
     @classmethod
     def from_status(cls, status: ScanStatus) -> "Handled":
         """What an earlier process left."""
-        return cls(status.run, status.last_handled_rescan, status.last_handled_requested_at)
+        return cls(
+            status.run,
+            status.last_handled_rescan,
+            status.last_handled_requested_at,
+            Timetable(status.last_handled_schedule, status.next_schedule_time),
+        )
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether a run has begun and not ended."""
+        return self.run is not None and self.run.completion_time is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +65,27 @@ class Rest:
 Intent = Start | Continue | Hold | Rest
 
 
-def decide(scan: CapabilityScan, handled: Handled) -> Intent:
-    """What to do about this spec, given what was handled."""
+def decide(scan: CapabilityScan, handled: Handled, now: datetime) -> Intent:
+    """What to do about this spec at this time, given what was handled."""
     trigger = due(scan, handled)
-    unfinished = handled.run is not None and handled.run.completion_time is None
+    if trigger is None and not handled.is_unfinished and handled.timetable.is_due(now):
+        trigger = Trigger.SCHEDULED
+    return _obeying(scan, handled, trigger)
+
+
+def _obeying(scan: CapabilityScan, handled: Handled, trigger: Trigger | None) -> Intent:
     if scan.spec.suspend:
-        return Hold() if trigger or unfinished else Rest()
+        return Hold() if trigger or handled.is_unfinished else Rest()
     if trigger:
         return Start(trigger)
-    if handled.run and unfinished:
+    if handled.run and handled.is_unfinished:
         return Continue(handled.run)
     return Rest()
+
+
+def with_timetable(scan: CapabilityScan, handled: Handled, now: datetime) -> Handled:
+    """What was handled, and when by this spec the next run is due."""
+    return replace(handled, timetable=reckon(scan.spec, handled.timetable, now))
 
 
 def is_obeyed(scan: CapabilityScan, handled: Handled, phase: Phase) -> bool:
@@ -72,7 +94,7 @@ def is_obeyed(scan: CapabilityScan, handled: Handled, phase: Phase) -> bool:
     Until then a status speaks of an older generation: the end of a run that an edit overtook is
     no answer to the edit.
     """
-    match decide(scan, handled):
+    match _obeying(scan, handled, due(scan, handled)):
         case Start():
             return False
         case Hold():
@@ -88,7 +110,7 @@ def asks_otherwise(before: CapabilityScan, after: CapabilityScan) -> bool:
 
 
 def due(scan: CapabilityScan, handled: Handled) -> Trigger | None:
-    """Why a new run should start, if it should. A rescan that comes with an edit is a rescan: it
+    """Why the spec wants a new run, if it does. A rescan that comes with an edit is a rescan: it
     asks anew about what the run before it has done.
     """
     if handled.run is None:
@@ -116,16 +138,18 @@ def begin(
     """The state once a new run has begun; `token` is fresh and has no dash.
 
     An edit in mid-run makes a new run of the same lineage: what is done and still wanted counts
-    as unchanged in it, under `refresh: Always` too.
+    as unchanged in it, under `refresh: Always` too. So does a run that follows the cluster: one CRD
+    that was added is no reason to ask about all of them.
     """
-    interrupted = handled.run is not None and handled.run.completion_time is None
     run_id = token
-    if handled.run and interrupted and trigger is Trigger.SPEC_CHANGED:
+    edited = handled.is_unfinished and trigger is Trigger.SPEC_CHANGED
+    if handled.run and (edited or trigger is Trigger.FOLLOW):
         run_id = f"{lineage(handled.run.id)}-{token}"
     run = Run(
         id=run_id,
         trigger=trigger,
         inputs_hash=inputs_hash(scan.spec),
+        dry_run=scan.spec.dry_run,
         owner=owner,
         start_time=now,
     )
@@ -133,4 +157,5 @@ def begin(
         run=run,
         rescan=scan.spec.rescan or handled.rescan,
         requested_at=scan.metadata.annotations.get(REQUESTED_AT) or handled.requested_at,
+        timetable=reckon(scan.spec, Timetable(), now),
     )

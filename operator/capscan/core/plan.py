@@ -68,6 +68,7 @@ def inputs_hash(spec: ScanSpec) -> str:
         selector.match_labels,
         spec.refresh,
         *([spec.provider_ref.name] if spec.provider_ref.name else ()),
+        *([{"dryRun": True}] if spec.dry_run else ()),
     )
 
 

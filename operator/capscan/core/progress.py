@@ -7,6 +7,7 @@ even where the cluster has changed underneath it.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal, InvalidOperation
 
 from capscan.core.events import (
     CrdFailed,
@@ -20,7 +21,7 @@ from capscan.core.events import (
 )
 from capscan.core.latency import Latencies, add
 from capscan.core.plan import ScanPlan
-from capscan.model import FailedItem, Phase, Progress, Usage
+from capscan.model import FailedItem, Phase, Progress, RunUsage, Usage
 from capscan.model.completion import NO_USAGE
 from capscan.model.scan import FAILED_ITEMS_MAX
 
@@ -67,7 +68,9 @@ class Tally:
 
 
 def reported(
-    shown: Progress | None, failed_items: Iterable[FailedItem] | None = None
+    shown: Progress | None,
+    failed_items: Iterable[FailedItem] | None = None,
+    usage: RunUsage | None = None,
 ) -> Tally | None:
     """What an earlier process left in the status of a run; None where it got to no counts."""
     if shown is None:
@@ -77,7 +80,22 @@ def reported(
         skipped=shown.skipped,
         failed_by_reason=shown.failed_by_reason,
         failed_items=tuple(failed_items or ()),
+        usage=_usage(usage) if usage else NO_USAGE,
         floor=shown,
+    )
+
+
+def _usage(shown: RunUsage) -> Usage:
+    try:
+        cost = Decimal(shown.cost or 0)
+    except InvalidOperation:  # written by somebody else
+        cost = Decimal(0)
+    return Usage(
+        shown.requests,
+        shown.input_tokens,
+        shown.cached_input_tokens,
+        shown.output_tokens,
+        cost,
     )
 
 

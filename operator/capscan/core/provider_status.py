@@ -35,15 +35,16 @@ class AccountState:
     """Why nothing is let through now; empty where it is."""
 
 
+def shown_verdict(state: AccountState) -> Verdict:
+    """The verdict as users see it: an open circuit speaks before a good account."""
+    if state.verdict.status == "True" and state.circuit is not Circuit.CLOSED:
+        return Verdict("False", "CircuitOpen", state.obstacle)
+    return state.verdict
+
+
 def project(state: AccountState, previous: ProviderStatus, now: datetime) -> ProviderStatus:
     """Render the status; `previous` only lends the transition time."""
-    verdict = state.verdict
-    if verdict.status == "True" and state.circuit is not Circuit.CLOSED:
-        verdict = Verdict(
-            "False",
-            "CircuitOpen",
-            state.obstacle,
-        )
+    verdict = shown_verdict(state)
     before = {one.type: one for one in previous.conditions or ()}
     ready = condition(
         "Ready",

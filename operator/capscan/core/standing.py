@@ -9,7 +9,7 @@ from capscan.core import progress
 from capscan.core.conditions import Stall
 from capscan.core.lifecycle import Handled
 from capscan.core.progress import Tally
-from capscan.model import FinishedRun, Phase, Run, ScanStatus
+from capscan.model import Estimate, FinishedRun, Phase, Run, ScanStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,8 @@ class Standing:
     tally: Tally | None = None
     """The run's counts when its last session ended."""
     last_run: FinishedRun | None = None
+    estimate: Estimate | None = None
+    """What a dry run found."""
     stall: Stall | None = None
     stalls: int = 0
     """How often in a row."""
@@ -37,8 +39,9 @@ class Standing:
             phase=status.phase or Phase.PENDING,
             handled=Handled.from_status(status),
             obeyed=status.observed_generation,
-            tally=progress.reported(status.progress, status.failed_items),
+            tally=progress.reported(status.progress, status.failed_items, status.usage),
             last_run=status.last_run,
+            estimate=status.estimate,
         )
 
     @property
@@ -56,6 +59,7 @@ class Standing:
             last_run=before or self.last_run,
             engaged=handled.run.id if handled.run else None,
             tally=None,
+            estimate=None,
             stall=None,
             stalls=0,
             resting=False,
@@ -83,12 +87,16 @@ class Standing:
         phase = self.phase if planned else Phase.PENDING
         return replace(self, phase=phase, stall=stall, stalls=self.stalls + 1)
 
-    def ended(self, outcome: Phase, now: datetime) -> "Standing":
+    def out_of_budget(self, stall: Stall) -> "Standing":
+        """Nothing more may be asked until somebody says otherwise."""
+        return replace(self, phase=Phase.SCANNING, stall=stall)
+
+    def ended(self, outcome: Phase, now: datetime, estimate: Estimate | None = None) -> "Standing":
         """The run is finished."""
         took = max(now - self.run.start_time, timedelta(0))
         run = self.run.model_copy(update={"completion_time": now, "duration": took})
         handled = replace(self.handled, run=run)
-        return replace(self, phase=outcome, handled=handled, engaged=None)
+        return replace(self, phase=outcome, handled=handled, engaged=None, estimate=estimate)
 
     def held(self) -> "Standing":
         """Suspended."""

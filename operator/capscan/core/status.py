@@ -5,17 +5,19 @@ that somebody removed is answered the same way: read again, render again, send t
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from capscan.core import pricing
+from capscan.core import estimate, pricing
 from capscan.core.capability import shorten
-from capscan.core.conditions import Stall, conditions
+from capscan.core.conditions import DONE, Stall, conditions, with_flaw
 from capscan.core.latency import Latencies
 from capscan.core.lifecycle import Handled
 from capscan.core.progress import Tally, progress, rate_per_s
+from capscan.core.timetable import Timetable
 from capscan.model import (
+    Estimate,
     FinishedRun,
     Phase,
     Progress,
@@ -50,19 +52,25 @@ class Snapshot:
     model: str | None = None
     stall: Stall | None = None
     last_run: FinishedRun | None = None
+    estimate: Estimate | None = None
 
 
 def project(snapshot: Snapshot, previous: ScanStatus, now: datetime) -> ScanStatus:
     """Render the status; `previous` only lends the transition times and Ready."""
     tally = snapshot.tally
     counts = progress(tally) if tally else None
-    message = snapshot.stall.message if snapshot.stall else _message(snapshot, counts)
+    run = snapshot.handled.run
+    dry_run = run is not None and run.dry_run
+    words = _dry_message if dry_run else _message
+    message = snapshot.stall.message if snapshot.stall else words(snapshot, counts)
     message = shorten(message, MESSAGE_CHARS_MAX)
+    if dry_run:
+        # It counts what was looked at, which is nobody's progress.
+        snapshot, tally, counts = replace(snapshot, tally=None), None, None
     scanning = snapshot.phase is Phase.SCANNING and snapshot.stall is None
     eta = _eta(snapshot.eta_s) if scanning else None
     rate = rate_per_s(tally, snapshot.working_s) if tally and scanning else None
     omitted = counts.failed - len(tally.failed_items) if tally and counts else 0
-    run = snapshot.handled.run
     return ScanStatus(
         observed_generation=snapshot.generation,
         phase=snapshot.phase,
@@ -70,6 +78,8 @@ def project(snapshot: Snapshot, previous: ScanStatus, now: datetime) -> ScanStat
         run=run,
         last_handled_rescan=snapshot.handled.rescan,
         last_handled_requested_at=snapshot.handled.requested_at,
+        last_handled_schedule=snapshot.handled.timetable.reckoned_by,
+        next_schedule_time=snapshot.handled.timetable.next_time,
         progress=counts,
         eta=format_duration(eta) if eta is not None else None,
         estimated_completion_time=now + eta if eta is not None else None,
@@ -83,6 +93,7 @@ def project(snapshot: Snapshot, previous: ScanStatus, now: datetime) -> ScanStat
         failed_items=list(tally.failed_items) if tally and tally.failed_items else None,
         failed_items_omitted=omitted if omitted > 0 else None,
         last_run=snapshot.last_run,
+        estimate=snapshot.estimate,
         conditions=conditions(
             snapshot.phase,
             message,
@@ -91,17 +102,35 @@ def project(snapshot: Snapshot, previous: ScanStatus, now: datetime) -> ScanStat
             waiting=bool(snapshot.obstacle) and scanning,
             previous=previous.conditions or (),
             now=now,
+            flaw=snapshot.handled.timetable.flaw,
+            dry_run=dry_run,
         ),
     )
 
 
-def restate(status: ScanStatus, generation: int) -> ScanStatus:
-    """What an earlier process reported, for a spec that changes nothing about it."""
+def restate(status: ScanStatus, generation: int, timetable: Timetable, now: datetime) -> ScanStatus:
+    """What was reported of a finished run, for a spec that changes nothing about that."""
+    before = status.conditions or ()
+    # Of what a dry run left as it was, no newer generation can be said to hold.
+    old = {"Ready"} if status.run and status.run.dry_run else set()
     held = [
-        condition.model_copy(update={"observed_generation": generation})
-        for condition in status.conditions or ()
+        c if c.type in old else c.model_copy(update={"observed_generation": generation})
+        for c in before
     ]
-    return status.model_copy(update={"observed_generation": generation, "conditions": held or None})
+    message = status.message
+    if before and status.phase in DONE:
+        outcome = next(c.message for c in before if c.type == "Complete")
+        message = timetable.flaw.message if timetable.flaw else outcome
+        held = with_flaw(held, status.phase, timetable.flaw, generation=generation, now=now)
+    return status.model_copy(
+        update={
+            "observed_generation": generation,
+            "message": message,
+            "last_handled_schedule": timetable.reckoned_by,
+            "next_schedule_time": timetable.next_time,
+            "conditions": held or None,
+        }
+    )
 
 
 def _eta(eta_s: float | None) -> timedelta | None:
@@ -178,6 +207,15 @@ def _message(snapshot: Snapshot, counts: Progress | None) -> str:
             return f"Analysing CRDs: {counts.settled} of {counts.total} settled."
         case _:
             return _outcome(snapshot, counts)
+
+
+def _dry_message(snapshot: Snapshot, counts: Progress | None) -> str:
+    if snapshot.phase is Phase.SUSPENDED:
+        return _message(snapshot, None)
+    if snapshot.estimate and snapshot.phase in DONE:
+        return estimate.message(snapshot.estimate)
+    looked_at = f": {counts.summary}" if counts else ""
+    return f"Dry run: looking at what would be asked{looked_at}."
 
 
 def _outcome(snapshot: Snapshot, counts: Progress) -> str:

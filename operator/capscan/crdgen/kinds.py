@@ -73,6 +73,10 @@ _GLOB_MESSAGE = (
 )
 
 
+_AMOUNT = "self.matches('^[0-9]+([.][0-9]{1,6})?$')"
+_AMOUNT_MESSAGE = 'write a decimal number in quotes, such as "3" or "0.25"'
+
+
 def _between(shortest: str, longest: str) -> str:
     return (
         f"self.matches(r'{PATTERN}') && duration(self) >= duration('{shortest}') "
@@ -142,6 +146,18 @@ SCAN = Kind(
             _between("500ms", "10m"),
             "write a duration from 500ms to 10m, such as 2s",
         ),
+        Rule(
+            "spec.schedule",
+            "self == '' || self.matches('^ *[0-9A-Za-z*,/#-]+( +[0-9A-Za-z*,/#-]+){4} *$')",
+            "write the five fields of a cron line: minute, hour, day of month, month, day of week, "
+            'such as "0 3 * * 1-5" for three on weekdays',
+        ),
+        Rule(
+            "spec.timeZone",
+            "self.matches('^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$')",
+            "write a name of the IANA database, such as Europe/Berlin, or UTC",
+        ),
+        Rule("spec.budget.maxCost", f"self == '' || {_AMOUNT}", _AMOUNT_MESSAGE),
     ),
 )
 
@@ -162,8 +178,6 @@ CAPABILITY = Kind(
     ),
 )
 
-_AMOUNT = "self.matches('^[0-9]+([.][0-9]{1,6})?$')"
-_AMOUNT_MESSAGE = 'write a decimal number in quotes, such as "3" or "0.25"'
 _HTTP_URL = (
     "self == '' || (isURL(self) && url(self).getScheme() in ['http', 'https'] "
     "&& url(self).getHostname() != '')"

@@ -100,6 +100,11 @@ class Account:
             analysis, usage = await analyse(question.digest.text, send)
         return Completion(analysis, self.name, spec.model, _priced(usage, spec), PROMPT_VERSION)
 
+    @property
+    def is_priced(self) -> bool:
+        """Whether the cost in a Usage says what a request cost."""
+        return self._spec.pricing is not None
+
     def estimate(self, digest: Digest) -> Usage:
         """What an answer is expected to cost."""
         tokens = estimated_tokens(first_prompt(digest.text))

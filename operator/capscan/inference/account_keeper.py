@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
+from typing import Protocol
 
 import anyio
 
@@ -20,17 +21,24 @@ from capscan.core.errors import (
     ProviderUnusable,
     StatusRejected,
 )
-from capscan.core.provider_status import CHECKING, AccountState, Verdict, project
+from capscan.core.notice import Notice
+from capscan.core.provider_status import (
+    CHECKING,
+    AccountState,
+    Verdict,
+    project,
+    shown_verdict,
+)
 from capscan.core.question import Pace, Question
 from capscan.inference.account import Account
 from capscan.inference.connection import Connection
 from capscan.inference.gate import GateStatistics, RateLimitSeen
-from capscan.kube.status import StatusWriter
 from capscan.model import (
     Circuit,
     Completion,
     InferenceProvider,
     LastRateLimit,
+    ObjectMeta,
     ProviderStatus,
     Usage,
 )
@@ -46,6 +54,18 @@ REPORT_S = 2.0
 USABLE = Verdict("True", "Usable", "Nothing speaks against it.")
 
 
+class StatusSink(Protocol):
+    """Where the status of one provider is written."""
+
+    def observe(self, seen: InferenceProvider, /) -> bool:
+        """Take note of a version that was seen; False if a newer one is known already."""
+        ...
+
+    async def update(self, render: Callable[[ProviderStatus], ProviderStatus], /) -> bool:
+        """Make the status what `render` says. Raises ScanError."""
+        ...
+
+
 class AccountKeeper:
     """Owns one InferenceProvider for as long as it exists."""
 
@@ -53,15 +73,18 @@ class AccountKeeper:
         self,
         seen: InferenceProvider,
         account: Account,
-        sink: StatusWriter[ProviderStatus],
+        sink: StatusSink,
         *,
         on_change: Callable[[str], None],
+        tell: Callable[[ObjectMeta, Notice], None],
         now: Callable[[], datetime],
     ) -> None:
         self._seen = seen
         self._account = account
         self._sink = sink
         self._on_change = on_change
+        self._tell = tell
+        self._told = CHECKING
         self._now = now
         self._obeyed = seen
         self._verdict = CHECKING
@@ -101,7 +124,7 @@ class AccountKeeper:
         if not self._sink.observe(seen):
             return
         before, self._seen = self._seen, seen
-        if before.spec != seen.spec:
+        if before.metadata.generation != seen.metadata.generation:
             self._known = anyio.Event()
             self.look_again()
 
@@ -130,7 +153,7 @@ class AccountKeeper:
         """Wait for a verdict on the newest spec. Raises ProviderUnusable."""
         await self._known.wait()
         if self._fault:
-            raise self._fault
+            raise ProviderUnusable(self._fault.reason, str(self._fault))
 
     async def complete(self, question: Question, *, wait_while_open: bool = True) -> Completion:
         """Raises InferenceError, ProviderUnusable; CircuitOpen only where told not to wait."""
@@ -146,6 +169,11 @@ class AccountKeeper:
         self._checks_in_vain = 0
         return completion
 
+    @property
+    def is_priced(self) -> bool:
+        """Whether the cost in a Usage says what a request cost."""
+        return self._account.is_priced
+
     def estimate(self, digest: Digest) -> Usage:
         """What an answer is expected to cost."""
         return self._account.estimate(digest)
@@ -153,6 +181,10 @@ class AccountKeeper:
     def pace(self, flow: str, weight: int) -> Pace:
         """How fast questions of this flow may go now."""
         return self._account.pace(flow, weight)
+
+    def statistics(self) -> GateStatistics | None:
+        """Of the gate; None before there is one."""
+        return self._account.statistics()
 
     async def _mended(self, fault: ProviderUnusable, before: Connection | None) -> bool:
         """Whether a key that was rotated puts it right at once; else it is unusable from now on."""
@@ -181,7 +213,7 @@ class AccountKeeper:
             self._away(error)
         else:
             self._judge(None)
-        if seen.spec == self._seen.spec:
+        if seen.metadata.generation == self._seen.metadata.generation:
             self._known.set()
 
     def _judge(self, fault: ProviderUnusable | None) -> None:
@@ -202,9 +234,11 @@ class AccountKeeper:
 
     def _away(self, error: InferenceError) -> None:
         """It does not answer now: nothing is wrong with the account, as far as is known."""
-        self._fault = None
+        was, self._fault = self._fault, None
         self._check_later()
         self._verdict = Verdict("False", error.reason, f"It does not answer now: {error.message}")
+        if was:
+            self._on_change(self.name)
 
     def _check_later(self) -> None:
         pause_s = RECHECK_S[min(self._checks_in_vain, len(RECHECK_S) - 1)]
@@ -214,12 +248,27 @@ class AccountKeeper:
     async def _report(self) -> None:
         try:
             await self._sink.update(self._render)
+            self._notify()
         except (MissingPermission, StatusRejected) as error:
             logger.error("%s: %s", self.name, error, extra={"provider": self.name})
 
+    def _notify(self) -> None:
+        """An Event where it can no longer be asked, or can be again."""
+        verdict = shown_verdict(self._state())
+        was, self._told = self._told, verdict
+        if verdict.reason == was.reason or verdict is CHECKING:
+            return
+        if verdict.status == "False" or was.status == "False":
+            warning = verdict.status == "False"
+            notice = Notice(verdict.reason, verdict.message, warning=warning)
+            self._tell(self._seen.metadata, notice)
+
     def _render(self, previous: ProviderStatus) -> ProviderStatus:
+        return project(self._state(), previous, self._now())
+
+    def _state(self) -> AccountState:
         statistics = self._account.statistics()
-        state = AccountState(
+        return AccountState(
             generation=self._obeyed.metadata.generation,
             verdict=self._verdict,
             circuit=statistics.circuit if statistics else Circuit.CLOSED,
@@ -227,7 +276,6 @@ class AccountKeeper:
             last_rate_limit=self._last_rate_limit(statistics),
             obstacle=self._account.pace("", 1).obstacle,
         )
-        return project(state, previous, self._now())
 
     def _last_rate_limit(self, statistics: GateStatistics | None) -> LastRateLimit | None:
         seen = statistics.last_rate_limit if statistics else None

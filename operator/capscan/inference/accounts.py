@@ -7,15 +7,15 @@ import anyio.abc
 
 from capscan.core.errors import ProviderUnusable
 from capscan.core.fallback import chain
+from capscan.core.notice import Notice
 from capscan.inference.account import Account, ReadKey
-from capscan.inference.account_keeper import AccountKeeper
+from capscan.inference.account_keeper import AccountKeeper, StatusSink
 from capscan.inference.connection import Connections
 from capscan.inference.route import Route
 from capscan.kube.keepers import Keepers
-from capscan.kube.status import StatusWriter
-from capscan.model import InferenceProvider, ProviderStatus
+from capscan.model import InferenceProvider, ObjectMeta
 
-Sink = Callable[[InferenceProvider], StatusWriter[ProviderStatus]]
+Sink = Callable[[InferenceProvider], StatusSink]
 
 
 class Accounts(Keepers[InferenceProvider, AccountKeeper]):
@@ -31,6 +31,7 @@ class Accounts(Keepers[InferenceProvider, AccountKeeper]):
         *,
         read_key: ReadKey,
         sink: Sink,
+        tell: Callable[[ObjectMeta, Notice], None],
         now: Callable[[], datetime],
     ) -> None:
         super().__init__(group, self._keeper)
@@ -38,6 +39,7 @@ class Accounts(Keepers[InferenceProvider, AccountKeeper]):
         self._connections = Connections()
         self._read_key = read_key
         self._sink = sink
+        self._tell = tell
         self._now = now
 
     async def find(self, name: str) -> Route:
@@ -65,7 +67,7 @@ class Accounts(Keepers[InferenceProvider, AccountKeeper]):
             )
         return [by_name[one] for one in names]
 
-    def _tell(self, name: str) -> None:
+    def _changed(self, name: str) -> None:
         self.on_change(name)
 
     def _keeper(self, seen: InferenceProvider) -> AccountKeeper:
@@ -75,6 +77,7 @@ class Accounts(Keepers[InferenceProvider, AccountKeeper]):
             seen,
             account,
             self._sink(seen),
-            on_change=self._tell,
+            on_change=self._changed,
+            tell=self._tell,
             now=self._now,
         )

@@ -58,6 +58,11 @@ class Route:
                         raise
             await anyio.sleep(min(retry_in_s))
 
+    @property
+    def is_priced(self) -> bool:
+        """Of the one that was named."""
+        return self._first.is_priced
+
     def estimate(self, digest: Digest) -> Usage:
         """What an answer is expected to cost."""
         return self._first.estimate(digest)

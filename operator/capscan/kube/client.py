@@ -8,6 +8,8 @@ by UID, and merge patches that carry a resourceVersion.
 import json
 import logging
 import re
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 import anyio
 import tenacity
@@ -22,7 +24,7 @@ from capscan.core.errors import (
     Unavailable,
 )
 from capscan.kube.config import ClusterSettings, Credentials
-from capscan.kube.transport import Json, Request, Transport
+from capscan.kube.transport import Json, Request, Transport, told
 from capscan.model.capability import FIELD_MANAGER
 
 logger = logging.getLogger(__name__)
@@ -35,11 +37,17 @@ WARM_UP_S = 20.0
 after it is back (measured: 403 and 404 from an otherwise willing server)."""
 
 PAGE_ITEMS_MAX = 500
+
+WATCH_S = 1800
+WATCH_SILENCE_S = 90.0
+"""A watch that says nothing for so long is dead: bookmarks come every minute."""
+
 BACKOFF_CAP_S = 10.0
 
 _APPLY_PATCH = "application/apply-patch+yaml; charset=utf-8"
 """With the charset, the transport sends text as it is instead of making JSON of it once more."""
 _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
@@ -69,13 +77,36 @@ class KubeClient:
 
     async def list_metadata(self, path: str) -> list[Json]:
         """Every object's metadata, read in pages; starts over when a continue token expires."""
+        items, _ = await self.list_metadata_at(path)
+        return items
+
+    async def list_metadata_at(self, path: str) -> tuple[list[Json], str]:
+        """The same, and the version from which a watch goes on."""
         while True:
             try:
                 return await self._list_pages(path)
             except Expired:
                 logger.info("The listing of %s outlived its continue token; starting over.", path)
 
-    async def _list_pages(self, path: str) -> list[Json]:
+    async def watch_metadata(self, path: str, version: str) -> AsyncGenerator[tuple[str, Json]]:
+        """What happens after that version: type and metadata, until the server ends the watch.
+
+        Not patient. Raises Expired where the version is too old, and every other KubeError.
+        """
+        query = {
+            "watch": "true",
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(WATCH_S),
+        }
+        request = Request("GET", path, query, accept=_METADATA)
+        async with aclosing(self._transport.stream(request, silence_s=WATCH_SILENCE_S)) as lines:
+            async for line in lines:
+                if line["type"] == "ERROR":
+                    raise told(line["object"])
+                yield line["type"], line["object"]["metadata"]
+
+    async def _list_pages(self, path: str) -> tuple[list[Json], str]:
         items: list[Json] = []
         token = ""
         while True:
@@ -84,7 +115,7 @@ class KubeClient:
             items += (item["metadata"] for item in page["items"] or ())  # null where empty
             token = page["metadata"].get("continue", "")
             if not token:
-                return items
+                return items, page["metadata"].get("resourceVersion", "")
 
     async def list_objects(self, path: str) -> list[Json]:
         """Every object in full: for kinds of which there are few."""
@@ -100,9 +131,15 @@ class KubeClient:
             Request("PATCH", path, query, _as_yaml(body), content_type=_APPLY_PATCH)
         )
 
+    async def create(self, path: str, body: Json) -> Json:
+        """A new object, named by its body: Conflict may be the echo of a repeat. Raises Conflict,
+        Forbidden, Invalid.
+        """
+        return await self._patiently(Request("POST", path, body=body))
+
     async def merge_patch(self, path: str, body: Json) -> Json:
-        """Merge patch. `body` must carry metadata.resourceVersion, or a repeat could undo
-        somebody else's write. Raises Conflict, NotFound, Forbidden, Invalid.
+        """Merge patch. `body` must carry metadata.resourceVersion where others write too, or a
+        repeat could undo their write. Raises Conflict, NotFound, Forbidden, Invalid.
         """
         return await self._patiently(
             Request("PATCH", path, body=body, content_type="application/merge-patch+json")

@@ -25,7 +25,7 @@ class CrdSource:
     async def list_refs(self) -> list[CrdRef]:
         """Every CRD of the cluster, by metadata alone. Raises MissingPermission."""
         try:
-            return [_ref(metadata) for metadata in await self._client.list_metadata(PATH)]
+            return [ref_of(metadata) for metadata in await self._client.list_metadata(PATH)]
         except Forbidden as error:
             raise _missing("list", error) from error
 
@@ -39,7 +39,8 @@ class CrdSource:
             raise CrdUnreadable(str(error)) from error
 
 
-def _ref(metadata: dict[str, Any]) -> CrdRef:
+def ref_of(metadata: dict[str, Any]) -> CrdRef:
+    """What a plan goes by."""
     return CrdRef(
         name=metadata["name"],
         uid=metadata["uid"],

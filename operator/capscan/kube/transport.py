@@ -7,13 +7,14 @@ not decided here.
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import aiohttp
 import anyio
 from kubernetes.aio.client import ApiClient
+from kubernetes.aio.client.rest import RESTResponse
 
 from capscan.core.errors import (
     Conflict,
@@ -91,7 +92,39 @@ class Transport:
             self._in_flight[api] -= 1
             await self._close_if_stale(api)
 
+    async def stream(self, request: Request, *, silence_s: float) -> AsyncGenerator[Json]:
+        """The objects of a watch, one a line, until the server ends it. Raises KubeError;
+        Unavailable too where nothing is sent for `silence_s` seconds.
+        """
+        api = self._api
+        if api is None:
+            raise RuntimeError("connect() comes first")
+        timeout = aiohttp.ClientTimeout(total=None, connect=REQUEST_TIMEOUT_S, sock_read=silence_s)
+        self._in_flight[api] += 1
+        response: RESTResponse | None = None
+        try:
+            response = await self._open(api, request, timeout)
+            async for line in response.response.content:
+                yield _parse(line)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise Unavailable(f"{type(error).__name__}: {error}") from error
+        finally:
+            if response:
+                response.response.close()
+            self._in_flight[api] -= 1
+            await self._close_if_stale(api)
+
     async def _send_by(self, api: ApiClient, request: Request) -> Json:
+        timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
+        try:
+            return _parse(await (await self._open(api, request, timeout)).read())
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unavailable(f"{type(error).__name__}: {error}") from error
+
+    async def _open(
+        self, api: ApiClient, request: Request, timeout: aiohttp.ClientTimeout
+    ) -> RESTResponse:
+        """A response with its head read; raises KubeError where that says no."""
         arguments = await api.param_serialize(
             request.method,
             request.path,
@@ -100,18 +133,13 @@ class Transport:
             body=request.body,
             auth_settings=["BearerToken"],
         )
-        try:
-            response = await api.call_api(
-                *arguments, _request_timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
-            )
-            data = await response.read()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unavailable(f"{type(error).__name__}: {error}") from error
+        response: RESTResponse = await api.call_api(*arguments, _request_timeout=timeout)
         if response.status >= 300:
+            data = await response.read()
             if response.status == 401:
                 await self._renew_credentials(api)
             _raise(response.status, response.headers.get("Retry-After"), data)
-        return _parse(data)
+        return response
 
     async def _renew_credentials(self, refused: ApiClient) -> None:
         """A 401 means an expired token or a rotated certificate: read what is there now, once for
@@ -151,6 +179,14 @@ def _parse(data: bytes) -> Json:
     if not isinstance(parsed, dict):
         raise Unavailable(f"the API server's answer is no object: {data[:80]!r}")
     return parsed
+
+
+def told(status: Json) -> KubeError:
+    """The error that a watch sends for an event."""
+    code, message = int(status.get("code") or 500), str(status.get("message") or "no reason given")
+    if kind := _ERRORS.get(code):
+        return kind(message)
+    return ServerError(f"the watch was ended with {code}: {message}")
 
 
 def _raise(status: int, retry_after: str | None, data: bytes) -> NoReturn:

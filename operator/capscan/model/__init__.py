@@ -24,8 +24,10 @@ from capscan.model.provider import (
     SecretKeyRef,
 )
 from capscan.model.scan import (
+    Budget,
     CapabilityScan,
     Condition,
+    Estimate,
     FailedItem,
     FinishedRun,
     ObjectMeta,
@@ -46,6 +48,7 @@ from capscan.model.scan import (
 __all__ = [
     "Analysis",
     "ApiProtocol",
+    "Budget",
     "Capability",
     "CapabilityScan",
     "Circuit",
@@ -55,6 +58,7 @@ __all__ = [
     "Condition",
     "Crd",
     "CrdRef",
+    "Estimate",
     "FailedItem",
     "FinishedRun",
     "InferenceProvider",

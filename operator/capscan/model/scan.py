@@ -66,6 +66,8 @@ class Trigger(StrEnum):
     CREATED = "Created"
     SPEC_CHANGED = "SpecChanged"
     RESCAN = "Rescan"
+    SCHEDULED = "Scheduled"
+    FOLLOW = "Follow"
 
 
 class ProviderRef(Wire):
@@ -93,6 +95,19 @@ class Selector(Wire):
         default={},
         description="Labels that a CRD must carry, each with exactly this value.",
         json_schema_extra={"x-kubernetes-map-type": "atomic"},
+    )
+
+
+class Budget(Wire):
+    """What one run may use."""
+
+    max_tokens: Count = Field(
+        default=0, description="Prompt and answer tokens together; 0 is no limit."
+    )
+    max_cost: Annotated[str, Field(max_length=32)] = Field(
+        default="",
+        description="By the pricing of the InferenceProvider, in its currency, such as 12.50; "
+        "empty is no limit.",
     )
 
 
@@ -135,6 +150,32 @@ class ScanSpec(Wire):
         description="Any text; a new value starts a new run, so that a rescan can be asked for in "
         "Git. Clearing it starts nothing.",
     )
+    schedule: Annotated[str, Field(max_length=100)] = Field(
+        default="",
+        description="When to start a run by itself, as a cron line of five fields: 0 3 * * 1-5 is "
+        "three o'clock on weekdays. Times that were missed, or passed during a run, make one run. "
+        "Editing it starts nothing.",
+    )
+    time_zone: Annotated[str, Field(max_length=64)] = Field(
+        default="UTC",
+        description="The zone that schedule means, by its name in the IANA database, such as "
+        "Europe/Berlin.",
+    )
+    follow: bool = Field(
+        default=False,
+        description="True keeps up with the cluster: CRDs that are added, changed or removed start "
+        "a run within seconds, which asks about those alone, also under refresh: Always.",
+    )
+    dry_run: bool = Field(
+        default=False,
+        description="True says what a run would ask and what it would cost, in status.estimate, "
+        "and asks nothing; false begins.",
+    )
+    budget: Budget = Field(
+        default=Budget(),
+        description="What one run may use. Where that is reached nothing more is asked: the run "
+        "waits, and goes on when it is raised.",
+    )
     priority: Priority = Field(
         default=Priority.NORMAL,
         description="This scan's share where several ask one provider: High gets twice what Normal "
@@ -160,6 +201,7 @@ class Run(Wire):
         description="Digest of the spec fields that decide what is asked; when they change, a new "
         "run starts."
     )
+    dry_run: bool = Field(default=False, description="Whether it asks nothing.")
     owner: str = Field(description="The operator process that last worked on it.")
     start_time: Time = Field(description="When it was started.")
     completion_time: Time | None = Field(default=None, description="When it ended.")
@@ -207,6 +249,22 @@ class RunUsage(Wire):
     cost: Annotated[str, Field(max_length=32)] | None = Field(
         default=None,
         description="By the pricing of the InferenceProviders that answered; absent without one.",
+    )
+
+
+class Estimate(Wire):
+    """What a run would take, by spec.dryRun."""
+
+    crds: Count = Field(description="CRDs that match the selector.")
+    items: Count = Field(description="CRDs that would be asked about.")
+    requests: Count = Field(description="Requests to the provider, without any second attempt.")
+    input_tokens: Count = Field(description="Prompt tokens.")
+    output_tokens: Count = Field(description="Answer tokens.")
+    cost: Annotated[str, Field(max_length=32)] | None = Field(
+        default=None, description="By the pricing of the InferenceProvider; absent without one."
+    )
+    duration: Duration = Field(
+        description="Time, by the provider's limits as they are known and 3s for a request."
     )
 
 
@@ -273,6 +331,15 @@ class ScanStatus(Wire):
         default=None,
         description=f"The value of the annotation {REQUESTED_AT} that last started a run.",
     )
+    last_handled_schedule: str | None = Field(
+        default=None,
+        description="The schedule and time zone that nextScheduleTime was reckoned by.",
+    )
+    next_schedule_time: Time | None = Field(
+        default=None,
+        description="When spec.schedule starts the next run; in the past where that waits for a "
+        "run at work, or for spec.suspend.",
+    )
     progress: Progress | None = Field(default=None, description="Counts of the run's CRDs.")
     eta: str | None = Field(
         default=None, description="Time left, such as 3m20s; empty until it means something."
@@ -295,6 +362,9 @@ class ScanStatus(Wire):
     )
     usage: RunUsage | None = Field(
         default=None, description="What this run has cost; absent while nothing was sent."
+    )
+    estimate: Estimate | None = Field(
+        default=None, description="What a run would take; only with spec.dryRun."
     )
     in_flight: Annotated[list[CrdName], Field(max_length=IN_FLIGHT_NAMES_MAX)] | None = Field(
         default=None, description="Names of the CRDs being analysed now, the oldest first."

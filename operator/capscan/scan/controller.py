@@ -12,15 +12,20 @@ from datetime import datetime
 import anyio
 
 from capscan.core import lifecycle
+from capscan.core.budget import used_up
 from capscan.core.conditions import Stall
 from capscan.core.errors import KubeError, MissingPermission, ObjectGone, ScanError, StatusRejected
-from capscan.core.lifecycle import Continue, Handled, Hold, Rest, Start
+from capscan.core.lifecycle import Continue, Handled, Hold, Intent, Rest, Start
+from capscan.core.notice import Notice
 from capscan.core.standing import Standing
 from capscan.core.status import Snapshot, finished_run, project, restate
 from capscan.model import CapabilityScan, Phase, Run, ScanStatus, Trigger
+from capscan.model.completion import NO_USAGE
+from capscan.scan.following import Lookout
 from capscan.scan.ports import Ports, StatusSink
 from capscan.scan.report import Reporter
 from capscan.scan.session import Session
+from capscan.scan.waiting import until_due
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +60,7 @@ class ScanController:
         self._shown = scan.status
         self._at = Standing.from_status(scan.status)
         self._session: Session | None = None
+        self._lookout = Lookout(ports, self._wake)
         self._changed = anyio.Event()
         self._closing = False
         self._reporter = Reporter(self._write, self._interval_s)
@@ -69,9 +75,10 @@ class ScanController:
         if not self._sink.observe(scan):
             return
         before, self._scan = self._scan, scan
+        self._lookout.attend(self._scan)
         if self._session:
             self._session.resize(scan.spec.parallelism)
-            if not isinstance(lifecycle.decide(scan, self._at.handled), Continue):
+            if not isinstance(self._intent(), Continue):
                 self._session.stop(INTERRUPT_GRACE_S)
         if lifecycle.asks_otherwise(before, scan):
             self._changed.set()
@@ -91,6 +98,7 @@ class ScanController:
 
     async def run(self) -> None:
         """Work until closed, or until the scan is gone."""
+        self._lookout.attend(self._scan)
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._reporter.run)
@@ -100,17 +108,22 @@ class ScanController:
                 await self._reporter.flush()
         except* ObjectGone:
             logger.info("%s: deleted; its Capabilities stay", self.name, extra={"scan": self.name})
+        finally:
+            self._lookout.leave(self._scan)
 
     async def _keep_moving(self) -> None:
         while not self._closing:
             self._changed = anyio.Event()
-            match lifecycle.decide(self._scan, self._at.handled):
+            match self._intent():
                 case Start(trigger):
                     self._begin(trigger)
                     await self._work()
                 case Continue():
                     self._take_up()
-                    await self._work()
+                    if stall := self._used_up():
+                        await self._wait_for_budget(stall)
+                    else:
+                        await self._work()
                 case Hold():
                     self._hold()
                     await self._reporter.flush()
@@ -119,7 +132,48 @@ class ScanController:
                     self._lift()
                     self._at = replace(self._at, resting=True)
                     self._reporter.touch()
-                    await self._changed.wait()
+                    if await self._is_behind():
+                        self._begin(Trigger.FOLLOW)
+                        await self._work()
+                    else:
+                        await until_due(self._at.handled.timetable, self._changed, self._ports.now)
+
+    def _used_up(self) -> Stall | None:
+        usage = self._at.tally.usage if self._at.tally else NO_USAGE
+        return used_up(self._scan.spec.budget, usage)
+
+    async def _wait_for_budget(self, stall: Stall) -> None:
+        """Not by trying again: only an edit changes it."""
+        if self._at.stall != stall:
+            self._log(stall.message, reason=stall.reason)
+            self._tell(stall.reason, stall.message, warning=True)
+        self._at = self._at.out_of_budget(stall)
+        await self._reporter.flush()
+        await self._changed.wait()
+
+    def _wake(self) -> None:
+        if self._at.resting:
+            self._changed.set()
+
+    async def _is_behind(self) -> bool:
+        """Whether CRDs have changed in a way that makes work. What cannot be found out is what a
+        run would stall at: it begins, and says so.
+        """
+        spec, run = self._scan.spec, self._at.handled.run
+        if run is None or spec.suspend:
+            return False
+        try:
+            return await self._lookout.is_behind(spec, run, self._changed)
+        except* (ScanError, KubeError) as errors:
+            logger.warning("%s: %s", self.name, errors.exceptions[0], extra=self._fields())
+        return True
+
+    def _intent(self) -> Intent:
+        """What to do now, by the newest spec."""
+        now = self._ports.now()
+        handled = lifecycle.with_timetable(self._scan, self._at.handled, now)
+        self._at = replace(self._at, handled=handled)
+        return lifecycle.decide(self._scan, handled, now)
 
     def _begin(self, trigger: Trigger) -> None:
         self._lift()
@@ -133,14 +187,18 @@ class ScanController:
         )
         self._at = self._at.begun(handled, finished_run(self._shown))
         self._log(f"run {self._at.run.id} starts ({trigger})", trigger=str(trigger))
+        self._tell("Started", f"Run {self._at.run.id} starts: {trigger}.")
 
     def _take_up(self) -> None:
         """Go on with a run that another process, or this one before a suspend, has begun."""
         if self._at.engaged != self._at.run.id:
             self._log(f"run {self._at.run.id} goes on where it was")
+            self._tell("Resumed", f"Run {self._at.run.id} goes on where it was.")
         self._at = self._at.taken_up(self._identity.owner)
 
     def _hold(self) -> None:
+        if self._at.phase is not Phase.SUSPENDED:
+            self._tell("Suspended", "Set spec.suspend to false to go on.")
         self._at = self._at.held()
         self._log("suspended")
 
@@ -174,12 +232,13 @@ class ScanController:
             cause = f"{type(error).__name__}: {error}"
             await self._stalled(Stall("InternalError", f"{cause}; see the operator's log."))
         finally:
-            self._at = replace(self._at, tally=session.tally)
+            self._at = replace(self._at, tally=None if self._at.run.dry_run else session.tally)
             self._session = None
 
     async def _go_through(self, session: Session) -> None:
         self._at = self._at.discovering()
         await self._reporter.flush()
+        self._lookout.has_news = False
         await session.discover()
         if session.stopped:
             return
@@ -189,10 +248,12 @@ class ScanController:
         if session.finished:
             self._finish(session)
             await self._reporter.flush()
+            phase = self._at.phase
+            self._tell(phase.value, self._shown.message or "", warning=phase is Phase.FAILED)
 
     def _finish(self, session: Session) -> None:
         run = self._at.run
-        self._at = self._at.ended(session.outcome, self._ports.now())
+        self._at = self._at.ended(session.outcome, self._ports.now(), session.estimate)
         phase, took = self._at.phase, self._at.run.duration
         self._log(f"run {run.id} is {phase} after {took}", phase=str(phase))
 
@@ -201,12 +262,18 @@ class ScanController:
             "%s: stalled: %s: %s", self.name, stall.reason, stall.message,
             extra=self._fields(reason=stall.reason),
         )  # fmt: skip
+        if self._at.stall is None or self._at.stall.reason != stall.reason:
+            self._tell(stall.reason, stall.message, warning=True)
         pause_s = _pause_s(self._at.stalls)
         planned = self._session is None or self._session.planned
         self._at = self._at.stalled(stall, planned=planned)
         await self._reporter.flush()
         with anyio.move_on_after(pause_s):
             await self._changed.wait()
+
+    def _tell(self, reason: str, note: str, *, warning: bool = False) -> None:
+        notice = Notice(reason, note, warning)
+        self._ports.events.tell("CapabilityScan", self._scan.metadata, notice)
 
     def _log(self, message: str, **more: str) -> None:
         logger.info("%s: %s", self.name, message, extra=self._fields(**more))
@@ -232,6 +299,7 @@ class ScanController:
             model=provider.model if provider else self._shown.model,
             stall=self._at.stall,
             last_run=self._at.last_run,
+            estimate=self._at.estimate,
         )
 
     def _render(self, previous: ScanStatus) -> ScanStatus:
@@ -239,7 +307,8 @@ class ScanController:
             self._at = replace(self._at, obeyed=self._scan.metadata.generation)
         if self._at.resting:
             self._yield_to(previous)
-            self._shown = restate(self._shown, self._at.obeyed)
+            timetable, now = self._at.handled.timetable, self._ports.now()
+            self._shown = restate(self._shown, self._at.obeyed, timetable, now)
         else:
             self._shown = project(self._snapshot(), previous, self._ports.now())
         return self._shown

@@ -60,6 +60,7 @@ class Engine:
         self._permits = anyio.CapacityLimiter(parallelism)
         self._dispatching = anyio.CancelScope()
         self._running = anyio.CancelScope()
+        self._stopped = False
         self._waiting: dict[str, anyio.CancelScope] = {}
         """Items that nothing has been spent on, or that only wait to try again."""
 
@@ -70,6 +71,7 @@ class Engine:
 
     def stop(self, grace_s: float) -> None:
         """Start nothing more; give up what is still in flight after `grace_s` seconds."""
+        self._stopped = True
         self._dispatching.cancel()
         for scope in self._waiting.values():
             scope.cancel()
@@ -111,6 +113,8 @@ class _Slot:
     def wait(self) -> None:
         """From here on a stop interrupts the item."""
         self._engine._waiting[self.name] = self.scope
+        if self._engine._stopped:
+            self.scope.cancel()
 
     def commit(self) -> None:
         self._engine._waiting.pop(self.name, None)

@@ -49,6 +49,21 @@ class _Turn:
     known: Capability | None = None
 
 
+def still_right(
+    spec: ScanSpec, stored: StoredRef | None, known: Capability | None, mark: str
+) -> bool:
+    """Whether what is stored answers the question with this fingerprint."""
+    return (
+        spec.refresh is Refresh.IF_CHANGED
+        and stored is not None
+        and not stored.edited
+        and not stored.failed_run
+        and known is not None
+        and known.provenance is not None
+        and known.provenance.fingerprint == mark
+    )
+
+
 class Settler:
     """Settles the items of one run."""
 
@@ -94,7 +109,7 @@ class Settler:
         mark = fingerprint(digest, self._provider.identity)
         key = plan_key(capability.ref_of(crd), self._provider.identity)
         known = turn.known = await self._store.read(name) if stored else None
-        if stored and known and self._still_right(stored, known, mark):
+        if stored and known and still_right(self._spec(), stored, known, mark):
             await self._store.write(capability.unchanged(crd, known, key, stored.run_id))
             return CrdUnchanged(name)
         async with turn.slot.permit():
@@ -113,15 +128,6 @@ class Settler:
         )
         await self._store.write(capability.analysed(crd, answered, key))
         return CrdScanned(name, turn.attempts.made)
-
-    def _still_right(self, stored: StoredRef, known: Capability, mark: str) -> bool:
-        return (
-            self._spec().refresh is Refresh.IF_CHANGED
-            and not stored.edited
-            and not stored.failed_run
-            and known.provenance is not None
-            and known.provenance.fingerprint == mark
-        )
 
     async def _fail(self, turn: _Turn, error: ItemError) -> CrdFailed:
         turn.slot.commit()

@@ -13,8 +13,20 @@ from typing import Protocol
 import anyio
 
 from capscan.core.capability import Entry
+from capscan.core.digest import Digest
+from capscan.core.notice import Notice
 from capscan.core.question import Pace, Question
-from capscan.model import Capability, CapabilityScan, Completion, Crd, CrdRef, ScanStatus, StoredRef
+from capscan.model import (
+    Capability,
+    CapabilityScan,
+    Completion,
+    Crd,
+    CrdRef,
+    ObjectMeta,
+    ScanStatus,
+    StoredRef,
+    Usage,
+)
 
 READS_MAX = 4
 """The largest CRDs take 3 MB as text and ten times that as objects, and parsing holds the
@@ -41,8 +53,17 @@ class Provider(Protocol):
         """Part of every plan key: a changed identity makes stored answers stale."""
         ...
 
+    @property
+    def is_priced(self) -> bool:
+        """Whether the cost in a Usage says what a request cost."""
+        ...
+
     async def complete(self, question: Question) -> Completion:
         """Analyse one CRD. Raises InferenceError, ProviderUnusable."""
+        ...
+
+    def estimate(self, digest: Digest) -> Usage:
+        """About what asking about this CRD would cost; nothing is sent."""
         ...
 
     def pace(self, flow: str, weight: int) -> Pace:
@@ -94,6 +115,43 @@ class Store(Protocol):
         ...
 
 
+class Follow(Protocol):
+    """Tells scans of changes to the cluster's CRDs, once those have come to rest."""
+
+    def join(self, follower: str, tell: Callable[[], None]) -> None:
+        """Tell of changes from now on, and once by way of greeting."""
+        ...
+
+    def leave(self, follower: str) -> None:
+        """Tell no more; one that never joined is content."""
+        ...
+
+
+class Unmoved:
+    """A cluster in which nothing changes: for what looks at it once."""
+
+    def join(self, follower: str, tell: Callable[[], None]) -> None:
+        """Nothing will come."""
+
+    def leave(self, follower: str) -> None:
+        """Nothing to undo."""
+
+
+class Events(Protocol):
+    """Where notices for people go; telling never waits and never fails."""
+
+    def tell(self, kind: str, about: ObjectMeta, notice: Notice) -> None:
+        """Something happened to that object."""
+        ...
+
+
+class Silence:
+    """Nobody listens."""
+
+    def tell(self, kind: str, about: ObjectMeta, notice: Notice) -> None:
+        """Nothing to do."""
+
+
 class Render(Protocol):
     """From the newest status to the wanted one."""
 
@@ -126,3 +184,5 @@ class Ports:
     """Uniform in [0, 1]."""
     reads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(READS_MAX))
     """CRDs being read and digested at once, by all runs together."""
+    follow: Follow = field(default_factory=Unmoved)
+    events: Events = field(default_factory=Silence)

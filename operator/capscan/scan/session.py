@@ -6,19 +6,23 @@ anew from the store, so it needs nothing of this one but what was reported.
 
 import logging
 from collections.abc import Callable, Iterable
+from decimal import Decimal
+from math import inf
 
 import anyio
 
 from capscan.core import capability, progress
-from capscan.core.errors import CapscanError
+from capscan.core.budget import used_up
+from capscan.core.errors import CapscanError, InvalidBudget
 from capscan.core.eta import Load, Throughput, eta_s, settle
 from capscan.core.events import CrdFailed, ScanEvent, Settled
 from capscan.core.plan import ScanPlan, plan
 from capscan.core.progress import Tally
 from capscan.core.question import Pace
-from capscan.model import FailedItem, Phase, Run, ScanSpec
+from capscan.model import Estimate, FailedItem, Phase, Run, ScanSpec
 from capscan.model.scan import FAILED_ITEMS_MAX
-from capscan.scan.engine import Engine
+from capscan.scan.dry_run import Estimator
+from capscan.scan.engine import Engine, Settle
 from capscan.scan.item import Settler
 from capscan.scan.ports import Ports, Provider
 
@@ -48,6 +52,8 @@ class Session:
         self._plan: ScanPlan | None = None
         self._working_since_s: float | None = None
         self._before = before
+        self._dry = run.dry_run
+        self._estimator: Estimator | None = None
         self._throughput = Throughput()
         self.provider: Provider | None = None
         self.tally = before
@@ -99,6 +105,11 @@ class Session:
         return self.tally is not None and progress.too_many_failed(self.tally, limit)
 
     @property
+    def over_budget(self) -> bool:
+        """Whether the run has used all that it may."""
+        return self.tally is not None and bool(used_up(self._spec().budget, self.tally.usage))
+
+    @property
     def finished(self) -> bool:
         """Whether nothing is left to do in this run."""
         if self._plan is None or self.tally is None:
@@ -109,6 +120,13 @@ class Session:
     def outcome(self) -> Phase:
         """How a finished run ended."""
         return progress.outcome(self.tally or Tally(), self._spec().max_failed_percent)
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """What a run would take, once a dry run has found out."""
+        if not (self._estimator and self.finished and self._plan):
+            return None
+        return self._estimator.estimate(self._plan.total)
 
     def stop(self, grace_s: float) -> None:
         """Start nothing more; give up what is in flight after `grace_s` seconds."""
@@ -127,14 +145,15 @@ class Session:
         with self._discovering:
             provider = await self._ports.providers.find(self._spec().provider_ref.name)
             self.provider = provider
+            self._check_budget(provider)
             # Stored first: whatever is in that listing had its CRD before the CRDs are listed, so
             # one that is missing then is gone, not new.
             stored = await self._ports.store.list_refs()
             listed = await self._ports.crds.list_refs()
             todo = plan(listed, stored, self._spec(), self._run, provider.identity)
-            if todo.pending:
+            if todo.pending and not self._dry:
                 await self._ports.store.check()
-            for orphan in todo.orphaned:
+            for orphan in () if self._dry else todo.orphaned:
                 logger.info(
                     "%s: its CRD is gone, removing the Capability", orphan.name,
                     extra=self._fields(orphan.name),
@@ -144,19 +163,33 @@ class Session:
             self.tally = progress.start(todo, self._before, items)
             self._plan = todo
 
+    def _check_budget(self, provider: Provider) -> None:
+        limit = self._spec().budget.max_cost
+        if Decimal(limit or 0) and not provider.is_priced:
+            raise InvalidBudget(
+                f"spec.budget.maxCost cannot be kept: the InferenceProvider {provider.name} says "
+                "no prices. Set its spec.pricing, or use spec.budget.maxTokens."
+            )
+
     async def scan(self) -> None:
         """Work the plan off. Raises ScanError."""
         if self._plan is None or self.provider is None or self.stopped or self.failed:
             return
-        settle = Settler(
-            self._ports, self.provider, scan=self._scan, run=self._run, spec=self._spec
+        self._engine = Engine(
+            self._settler(self.provider), self._on_event, self._spec().parallelism
         )
-        self._engine = Engine(settle, self._on_event, self._spec().parallelism)
         self._working_since_s = anyio.current_time()
         try:
             await self._engine.run(self._plan.pending)
         except BaseExceptionGroup as group:
             raise _first(group) from group
+
+    def _settler(self, provider: Provider) -> Settle:
+        if self._dry:
+            found = Estimator(self._ports, provider, scan=self._scan, spec=self._spec)
+            self._estimator = found
+            return found
+        return Settler(self._ports, provider, scan=self._scan, run=self._run, spec=self._spec)
 
     def _on_event(self, event: ScanEvent) -> None:
         tally = self.tally = progress.fold(self.tally or Tally(), event)
@@ -177,6 +210,8 @@ class Session:
             )  # fmt: skip
             if self.failed and self._engine:
                 self._engine.stop(grace_s=0)
+        if self._engine and self.over_budget:
+            self._engine.stop(grace_s=inf)
         self._on_change()
 
     def _fields(self, crd: str) -> dict[str, object]:

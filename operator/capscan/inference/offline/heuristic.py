@@ -16,7 +16,8 @@ from capscan.inference.offline.knowledge import knowledge
 from capscan.inference.offline.prose import description, use_case
 from capscan.inference.offline.self_description import own_sentences
 from capscan.inference.offline.words import not_telling, phrase, plural
-from capscan.model import Analysis, Completion, Complexity
+from capscan.model import Analysis, Completion, Complexity, Usage
+from capscan.model.completion import NO_USAGE
 
 RULES = "rules/1"
 """Raise it when the same digest would get another answer: stored ones are then asked again."""
@@ -60,6 +61,15 @@ class OfflineAnalysis:
         """Never raises on a digest."""
         with question.flight():
             return Completion(analyze(question.digest), self.name, self.model)
+
+    @property
+    def is_priced(self) -> bool:
+        """Nothing costs nothing."""
+        return True
+
+    def estimate(self, digest: Digest) -> Usage:  # noqa: ARG002
+        """Nothing is sent."""
+        return NO_USAGE
 
     def pace(self, flow: str, weight: int) -> Pace:  # noqa: ARG002
         """As fast as it goes."""

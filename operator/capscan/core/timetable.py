@@ -1,0 +1,82 @@
+"""When a scheduled run is due.
+
+What is kept is the next time, and the schedule that it was reckoned by. So times that passed while
+the operator was away, the scan suspended or a run at work make one run, however many they were; and
+a schedule that was edited begins with the first of its times that is still to come.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+
+from capscan.core.conditions import Stall
+from capscan.model import ScanSpec
+
+_FIELDS = 5
+"""More would be seconds, to cronsim."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timetable:
+    """The next time, in UTC; none without a schedule, or with one that has a flaw."""
+
+    reckoned_by: str | None = None
+    next_time: datetime | None = None
+    flaw: Stall | None = None
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether the next time has come."""
+        return self.next_time is not None and self.next_time <= now
+
+
+def reckon(spec: ScanSpec, before: Timetable, now: datetime) -> Timetable:
+    """The timetable by this spec; a time that has come and was not handled stays.
+
+    A clock that was set back shows in a next time that is not the next one any more.
+    """
+    if not spec.schedule:
+        return Timetable()
+    by = f"{spec.schedule} {spec.time_zone}"
+    following = next_time(spec.schedule, spec.time_zone, now)
+    if isinstance(following, Stall):
+        return Timetable(flaw=following)
+    if before.reckoned_by == by and before.next_time is not None:
+        following = min(before.next_time, following)
+    return Timetable(by, following)
+
+
+def next_time(schedule: str, time_zone: str, now: datetime) -> datetime | Stall:
+    """The first time after `now`, in UTC.
+
+    Where a zone's clocks change, as Debian's cron has it: a time that is skipped comes when the
+    hour is over, one that comes twice counts once; `*` and steps of hours go by real time.
+    """
+    try:
+        zone = ZoneInfo(time_zone)
+    except (KeyError, ValueError, OSError):  # not found; no name of a zone; a folder of zones
+        return _invalid(
+            f"spec.timeZone: there is no zone {time_zone!r}; write a name of the IANA database, "
+            "such as Europe/Berlin, in its own spelling"
+        )
+    if len(schedule.split()) != _FIELDS:
+        return _invalid(f"spec.schedule: {schedule!r} has not five fields; {_EXAMPLE}")
+    try:
+        found = next(CronSim(schedule, now.astimezone(zone)))
+    except CronSimError as error:
+        wrong = str(error).removeprefix("Bad ")
+        return _invalid(f"spec.schedule: {schedule!r} has a wrong {wrong}; {_EXAMPLE}")
+    except StopIteration:
+        return _invalid(f"spec.schedule: {schedule!r} never comes; {_EXAMPLE}")
+    return found.astimezone(UTC)
+
+
+_EXAMPLE = (
+    'write minute, hour, day of month, month and day of week, such as "0 3 * * 1-5" for three '
+    "o'clock on weekdays"
+)
+
+
+def _invalid(message: str) -> Stall:
+    return Stall("InvalidSchedule", f"{message}. Until then nothing starts by schedule.")

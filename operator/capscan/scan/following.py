@@ -1,0 +1,144 @@
+"""Keeping up with the cluster: one watch of CRDs for all scans that follow them, and none while no
+scan does. What a change means to a scan is for the scan to find out.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import anyio
+
+from capscan.core.burst import Burst, grown
+from capscan.core.plan import plan
+from capscan.model import CapabilityScan, Run, ScanSpec
+from capscan.scan.ports import Ports
+
+
+class CrdNews(Protocol):
+    """Where news of CRDs comes from."""
+
+    async def run(self, on_change: Callable[[], None], /) -> object:
+        """Until cancelled: call `on_change` once the CRDs are known, and at each change."""
+        ...
+
+
+class Following:
+    """Implements the port `Follow`; `run` is its task."""
+
+    def __init__(self, news: CrdNews) -> None:
+        self._news = news
+        self._followers: dict[str, Callable[[], None]] = {}
+        self._turned = anyio.Event()
+        self._is_known = False
+        self._burst: Burst | None = None
+        self._begun = anyio.Event()
+
+    def join(self, follower: str, tell: Callable[[], None]) -> None:
+        """Tell of changes from now on, and once by way of greeting."""
+        if follower in self._followers:
+            return
+        self._followers[follower] = tell
+        self._turned.set()
+        if self._is_known:
+            tell()
+
+    def leave(self, follower: str) -> None:
+        """Tell no more; one that never joined is content."""
+        if self._followers.pop(follower, None):
+            self._turned.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self._until(lambda: bool(self._followers))
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._news.run, self._on_change)
+                group.start_soon(self._tell)
+                await self._until(lambda: not self._followers)
+                group.cancel_scope.cancel()
+            self._is_known, self._burst, self._begun = False, None, anyio.Event()
+
+    async def _until(self, holds: Callable[[], bool]) -> None:
+        while not holds():
+            self._turned = anyio.Event()
+            await self._turned.wait()
+
+    def _on_change(self) -> None:
+        self._is_known = True
+        self._burst = grown(self._burst, anyio.current_time())
+        self._begun.set()
+
+    async def _tell(self) -> None:
+        while True:
+            await self._begun.wait()
+            over_s = 0.0
+            while self._burst and self._burst.over_s != over_s:
+                over_s = self._burst.over_s
+                await anyio.sleep_until(over_s)
+            self._burst, self._begun = None, anyio.Event()
+            for tell in list(self._followers.values()):
+                tell()
+
+
+class Lookout:
+    """One scan's eye on the cluster: whether there is news, and whether that makes work."""
+
+    def __init__(self, ports: Ports, wake: Callable[[], None]) -> None:
+        self._ports = ports
+        self._wake = wake
+        self.has_news = False
+        """Set back by whoever is about to list the CRDs."""
+
+    def attend(self, scan: CapabilityScan) -> None:
+        """As the spec wants it. A scan that only rehearses does not follow: each change would have
+        it done again.
+        """
+        if scan.spec.follow and not scan.spec.dry_run:
+            self._ports.follow.join(scan.metadata.uid, self._tell)
+        else:
+            self.leave(scan)
+
+    def leave(self, scan: CapabilityScan) -> None:
+        """Nothing is to be told any more."""
+        self._ports.follow.leave(scan.metadata.uid)
+        self.has_news = False
+
+    async def is_behind(self, spec: ScanSpec, run: Run, changed: anyio.Event) -> bool:
+        """Whether there is news that makes work. Where something `changed` before that is known,
+        it is left for later. Raises groups of ScanError and KubeError.
+        """
+        if not self.has_news:
+            return False
+        self.has_news = False
+        found = await unless(changed, lambda: _is_behind(self._ports, spec, run))
+        self.has_news |= found is None
+        return bool(found)
+
+    def _tell(self) -> None:
+        self.has_news = True
+        self._wake()
+
+
+async def _is_behind(ports: Ports, spec: ScanSpec, run: Run) -> bool:
+    """Whether a run would find anything to do: two listings. Raises ScanError, KubeError.
+
+    `run` is the last one: what it settled, under `refresh: Always` too, is not done again.
+    """
+    provider = await ports.providers.find(spec.provider_ref.name)
+    stored = await ports.store.list_refs()
+    todo = plan(await ports.crds.list_refs(), stored, spec, run, provider.identity)
+    return bool(todo.pending or todo.orphaned)
+
+
+async def unless(changed: anyio.Event, check: Callable[[], Awaitable[bool]]) -> bool | None:
+    """The answer of `check`; None where `changed` came first, and it no longer matters."""
+    found: bool | None = None
+
+    async def give_up() -> None:
+        await changed.wait()
+        group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(give_up)
+        found = await check()
+        group.cancel_scope.cancel()
+    return found

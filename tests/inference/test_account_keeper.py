@@ -1,0 +1,329 @@
+"""An InferenceProvider at work against a model server that behaves badly over real HTTP."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import anyio
+import pytest
+
+from capscan.core.crd import parse_crd
+from capscan.core.digest import digest_crd
+from capscan.core.errors import (
+    AnswerRefused,
+    CircuitOpen,
+    ContextTooLong,
+    InferenceTimeout,
+    InvalidAnswer,
+    ProviderFailed,
+    ProviderOverloaded,
+    ProviderUnavailable,
+    ProviderUnusable,
+)
+from capscan.core.notice import Notice
+from capscan.core.question import Question
+from capscan.inference.account import Account
+from capscan.inference.account_keeper import AccountKeeper
+from capscan.inference.connection import Connections
+from capscan.model import Circuit, InferenceProvider, ProviderStatus, SecretKeyRef, Usage
+from tests.builders import crd
+from tests.fakes import FreeSlot
+from tests.modelserver.answers import WRONG
+from tests.modelserver.behaviour import Behaviour
+from tests.modelserver.faults import Fault
+from tests.modelserver.server import ModelServer
+
+pytestmark = pytest.mark.anyio
+
+KEY = "sk-right"
+MODELS = {"Anthropic": "claude-haiku-4-5", "OpenAI": "gpt-5-mini"}
+NAME = "widgets.example.com"
+
+
+class Sink:
+    """The status of one provider, with every version that it ever had."""
+
+    def __init__(self) -> None:
+        self.versions: list[ProviderStatus] = []
+
+    def observe(self, seen: InferenceProvider) -> bool:  # noqa: ARG002
+        return True
+
+    async def update(self, render: Callable[[ProviderStatus], ProviderStatus]) -> bool:
+        before = self.versions[-1] if self.versions else ProviderStatus()
+        if (wanted := render(before)) != before:
+            self.versions.append(wanted)
+        return wanted != before
+
+    @property
+    def ready(self) -> tuple[str, str]:
+        """Status and reason of the condition, as they now are."""
+        conditions = self.versions[-1].conditions
+        assert conditions is not None
+        return conditions[0].status, conditions[0].reason
+
+
+@dataclass
+class Case:
+    """One provider, its Secret, and the slot that its questions come from."""
+
+    server: ModelServer
+    keeper: AccountKeeper
+    sink: Sink
+    keys: list[str]
+    notices: list[Notice]
+    slot: FreeSlot = field(default_factory=FreeSlot)
+
+    async def ask(self, name: str = "widgets") -> Usage:
+        """Ask about one CRD; what the answer cost."""
+        body = parse_crd(crd(name, group="example.com"))
+        question = Question(digest_crd(body), "all", 1, self.slot.flight)
+        completion = await self.keeper.complete(question)
+        assert completion.analysis.capabilities
+        return completion.usage
+
+    @property
+    def sent(self) -> int:
+        """Questions that reached the server, refused ones too."""
+        return self.server.ledger.count(
+            lambda call: call.path.endswith(("/messages", "/chat/completions"))
+        )
+
+
+def provider(url: str, generation: int = 1, **spec: Any) -> InferenceProvider:
+    protocol = spec.get("protocol", "Anthropic")
+    plain = {"protocol": protocol, "model": MODELS[protocol], "baseURL": url}
+    return InferenceProvider.from_wire(
+        {
+            "metadata": {"name": "model", "uid": "u1", "generation": generation},
+            "spec": plain | {"apiKeySecretRef": {"name": "key"}} | spec,
+        }
+    )
+
+
+@asynccontextmanager
+async def case(behaviour: Behaviour | None = None, **spec: Any) -> AsyncIterator[Case]:
+    keys, sink, notices = [KEY], Sink(), list[Notice]()
+
+    async def read_key(_: SecretKeyRef) -> str:
+        return keys[-1]
+
+    plain = behaviour or Behaviour()
+    async with (
+        ModelServer(plain.model_copy(update={"keys": plain.keys or (KEY,)})) as server,
+        anyio.create_task_group() as group,
+    ):
+        seen = provider(server.url, **spec)
+        account = Account("model", seen.spec, Connections(), read_key)
+        keeper = AccountKeeper(
+            seen,
+            account,
+            sink,
+            on_change=lambda _: None,
+            tell=lambda _, notice: notices.append(notice),
+            now=lambda: datetime.now(UTC),
+        )
+        group.start_soon(keeper.run)
+        yield Case(server, keeper, sink, keys, notices)
+        group.cancel_scope.cancel()
+
+
+def faulty(kind: str, **fields: Any) -> Behaviour:
+    return Behaviour(faults=(Fault.model_validate({"kind": kind, **fields}),))
+
+
+@pytest.fixture(params=list(MODELS))
+def protocol(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+# -- what can be put right within one question
+
+
+async def test_a_question_is_one_request_and_its_cost_is_known(protocol: str) -> None:
+    pricing = {"inputPerMillionTokens": "1", "outputPerMillionTokens": "5"}
+    async with case(protocol=protocol, pricing=pricing) as one:
+        usage = await one.ask()
+
+        assert (one.sent, usage.requests) == (1, 1)
+        assert usage.cost == Decimal(usage.input_tokens + 5 * usage.output_tokens) / 10**6
+        assert one.slot.flights[0].usage == usage
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+async def test_no_wrong_answer_is_kept(protocol: str, wrong: str) -> None:
+    """It is read all the same, or asked for again, once."""
+    async with case(faulty("wrong", wrong=wrong, times=1), protocol=protocol) as one:
+        await one.ask()
+
+        assert one.sent <= 2
+
+
+async def test_an_answer_that_stays_wrong_fails_and_what_it_cost_is_counted(protocol: str) -> None:
+    async with case(faulty("wrong", wrong="missing_field"), protocol=protocol) as one:
+        with pytest.raises(InvalidAnswer) as invalid:
+            await one.ask()
+
+        assert one.sent == invalid.value.usage.requests == 2
+        assert [flight.usage.requests for flight in one.slot.flights] == [1, 1]
+
+
+async def test_a_digest_that_is_too_long_is_cut_once(protocol: str) -> None:
+    async with case(faulty("too_long", times=1), protocol=protocol) as one:
+        await one.ask()
+
+        assert one.sent == 2
+
+
+@pytest.mark.parametrize("kind", ["stale", "close_after"])
+async def test_connections_that_the_server_closes_are_no_failure(protocol: str, kind: str) -> None:
+    async with case(faulty(kind, times=1), protocol=protocol) as one:
+        for _ in range(3):
+            await one.ask()
+
+
+async def test_a_server_that_knows_no_schemas_is_asked_in_words_and_remembered() -> None:
+    async with case(Behaviour(response_formats=()), protocol="OpenAI") as one:
+        await one.ask()
+        first = one.sent
+        await one.ask()
+
+        assert 1 < first <= 3
+        assert one.sent == first + 1
+
+
+# -- what fails one question
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "error"),
+    [
+        (faulty("refusal"), AnswerRefused),
+        (faulty("content_filter"), AnswerRefused),
+        (faulty("too_long"), ContextTooLong),
+        (faulty("status", status=500), ProviderFailed),
+        (faulty("status", status=502), ProviderUnavailable),
+        (faulty("status", status=503), ProviderOverloaded),
+        (faulty("cut_before_headers"), ProviderUnavailable),
+        (faulty("cut_in_body"), ProviderUnavailable),
+        (faulty("not_json"), InvalidAnswer),
+        (faulty("huge"), InvalidAnswer),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else value.faults[0].kind,
+)
+async def test_each_trouble_has_its_error(
+    protocol: str, behaviour: Behaviour, error: type[Exception]
+) -> None:
+    async with case(behaviour, protocol=protocol) as one:
+        with anyio.fail_after(10), pytest.raises(error):
+            await one.ask()
+
+        assert one.sink.ready == ("True", "Usable")
+
+
+@pytest.mark.parametrize("kind", ["hang", "slow_body"])
+async def test_nobody_waits_longer_than_the_timeout(protocol: str, kind: str) -> None:
+    """For an answer that never comes, or one that comes a byte a second."""
+    async with case(faulty(kind), protocol=protocol, requestTimeout="1s") as one:
+        with anyio.fail_after(5), pytest.raises(InferenceTimeout, match="requestTimeout"):
+            await one.ask()
+
+
+# -- what is wrong with the account
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "spec", "reason"),
+    [
+        (Behaviour(keys=("sk-other",)), {}, "InvalidCredentials"),
+        (Behaviour(), {"model": "gpt-0"}, "ModelNotFound"),
+        (faulty("no_quota"), {}, "InsufficientQuota"),
+        (faulty("html"), {}, "InvalidProvider"),
+        (faulty("redirect"), {}, "InvalidProvider"),
+    ],
+    ids=["key", "model", "quota", "html", "redirect"],
+)
+async def test_what_only_an_administrator_can_mend_ends_all_asking(
+    protocol: str, behaviour: Behaviour, spec: dict[str, Any], reason: str
+) -> None:
+    """At most one question finds it out; whoever comes next is told without one."""
+    async with case(behaviour, protocol=protocol, **spec) as one:
+        for _ in range(3):
+            with pytest.raises(ProviderUnusable) as unusable:
+                await one.ask()
+            assert unusable.value.reason == reason
+        await anyio.sleep(0.1)
+
+        assert one.sent <= 1
+        assert one.sink.ready == ("False", reason)
+        assert KEY not in str(unusable.value)
+
+
+async def test_a_host_that_does_not_exist_may_come_back() -> None:
+    """DNS fails now and then: the account is not at fault."""
+    async with case(baseURL="http://no-such-host.invalid:1") as one:
+        with anyio.fail_after(10), pytest.raises(ProviderUnavailable) as away:
+            await one.ask()
+        assert "no-such-host.invalid" in str(away.value)
+
+        assert one.sink.ready == ("False", "ProviderUnavailable")
+
+
+async def test_an_address_of_the_cloud_s_metadata_is_refused() -> None:
+    async with case(baseURL="http://169.254.169.254/v1") as one:
+        with pytest.raises(ProviderUnusable) as unusable:
+            await one.ask()
+
+        assert unusable.value.reason == "InvalidProvider"
+
+
+async def test_a_mended_spec_is_obeyed_at_once() -> None:
+    async with case(model="claude-0") as one:
+        with pytest.raises(ProviderUnusable):
+            await one.ask()
+        one.keeper.observe(provider(one.server.url, generation=2))
+        await one.ask()
+        await anyio.sleep(0.1)
+
+        assert one.sink.ready == ("True", "Usable")
+        assert one.sink.versions[-1].observed_generation == 2
+        told = [(notice.reason, notice.warning) for notice in one.notices]
+        assert told == [("ModelNotFound", True), ("Usable", False)]
+
+
+async def test_a_rotated_key_is_noticed_by_the_first_question_that_it_fails() -> None:
+    async with case() as one:
+        await one.ask()
+        one.keys.append("sk-new")
+        await one.server.change(keys=["sk-new"])
+        async with anyio.create_task_group() as group:
+            for _ in range(5):
+                group.start_soon(one.ask)
+
+        assert {condition.status for version in one.sink.versions
+                for condition in version.conditions or ()} <= {"Unknown", "True"}  # fmt: skip
+
+
+# -- the circuit
+
+
+async def test_who_need_not_wait_is_sent_away_while_the_circuit_is_open() -> None:
+    async with case(faulty("status", status=503, times=15)) as one:
+        for _ in range(10):
+            with pytest.raises(ProviderOverloaded):
+                await one.ask()
+            statistics = one.keeper.statistics()
+            if statistics and statistics.circuit is Circuit.OPEN:
+                break
+        body = parse_crd(crd("widgets", group="example.com"))
+        question = Question(digest_crd(body), "all", 1, one.slot.flight)
+        before = one.sent
+        with pytest.raises(CircuitOpen) as away:
+            await one.keeper.complete(question, wait_while_open=False)
+
+        assert one.sent == before
+        assert 0 < away.value.retry_in_s <= 2
