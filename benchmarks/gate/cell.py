@@ -20,6 +20,7 @@ from benchmarks.gate.rows import Row
 SETTLED_S = 5.0
 """By then a client should know the limits."""
 TIMEOUT_S = 900
+DONE = '{"makespan_s"'
 START_S_MAX = 0.5
 """Between "go" and the first request."""
 
@@ -49,20 +50,21 @@ def measure(row: Row, column: Column) -> Cell:
     """Both processes are there before the clock starts."""
     with running() as server:
         command = [*row.command, _job(column, server.url).to_json()]
+        pipe = subprocess.PIPE
         client = subprocess.Popen(
-            command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            command, cwd=ROOT, text=True, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT
         )
         with client:
             assert client.stdin
             assert client.stdout
-            # Libraries print what they like before.
+            # Libraries print what they like, before and after.
             while (line := client.stdout.readline()) and line.strip() != "ready":
                 pass
             server.change(**column.behaviour.model_dump())
             out, _ = client.communicate("go\n", timeout=TIMEOUT_S)
         if client.returncode:
             raise RuntimeError(f"{row.name} ended with {client.returncode}: {out[-500:]}")
-        told = json.loads(out.splitlines()[-1])
+        told = next(json.loads(line) for line in out.splitlines() if line.startswith(DONE))
         return _cell(column, Done(**told), [call for call in server.calls() if call["name"]])
 
 

@@ -12,7 +12,9 @@ NOT_INSTALLED = "not installed: PEERS=1 installs it"
 
 
 def table(peers: Sequence[str], product: str, cells: Cells) -> str:
-    """In Markdown, a row for each client under that of the bound; aligned for terminals."""
+    """In Markdown, a row for each client under that of the bound; aligned for terminals. Processor
+    time and memory are those of the first column.
+    """
     shown = [column for column in COLUMNS if column.bound_s > MOMENT_S]
     heads = ["", *(column.name for column in shown), "CPU/item", "RSS"]
     bounds = [f"{column.bound_s:.1f} s" for column in shown]
@@ -23,11 +25,8 @@ def table(peers: Sequence[str], product: str, cells: Cells) -> str:
         if not there:
             lines.append([row, NOT_INSTALLED, *[""] * (len(heads) - 2)])
             continue
-        cpu_ms, rss_mib = (
-            max(cell.cpu_ms for cell in there), max(cell.done.rss_mib for cell in there),
-        )  # fmt: skip
         told = [_told(cell) if cell else "" for cell in found.values()]
-        lines.append([row, *told, f"{cpu_ms:.1f} ms", f"{rss_mib:.0f} MiB"])
+        lines.append([row, *told, f"{there[0].cpu_ms:.1f} ms", f"{there[0].done.rss_mib:.0f} MiB"])
     widths = [
         max(len(line[at]) for line in lines if line[1] != NOT_INSTALLED) for at in range(len(heads))
     ]
@@ -41,8 +40,8 @@ def table(peers: Sequence[str], product: str, cells: Cells) -> str:
 
 
 def _told(cell: Cell) -> str:
-    parts = [f"{cell.ratio:.2f}"]
-    parts += [f"{cell.done.lost} lost"] if cell.done.lost else []
+    """Who gives items up is soon done: that is no time to be compared."""
+    parts = [f"{cell.done.lost} lost" if cell.done.lost else f"{cell.ratio:.2f}"]
     parts += [f"{cell.limited}x 429"] if cell.limited else []
     parts += [f"{cell.crowded} rejected"] if cell.crowded else []
     parts += [f"{cell.wasted} wasted"] if cell.wasted else []
