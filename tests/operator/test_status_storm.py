@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from random import Random
 
@@ -32,9 +33,14 @@ ACTS: list[Write] = [
 ]
 
 
+SEEDS = (1, 2, 3)
+TROUBLED: Json = {"parallelism": 2, "refresh": "Always", "progressInterval": "500ms"}
+
+
 @pytest.fixture
 def kubeconfig(cluster: Cluster) -> Path:
     """The administrator's."""
+    cluster.validate = False  # which takes kubectl a second, each time
     return cluster.kubectl.kubeconfig
 
 
@@ -50,14 +56,14 @@ def test_another_controller_that_writes_all_the_time_changes_nothing_in_the_end(
     cluster: Cluster, operator: Operator, kubeconfig: Path, api: Api, writers: int
 ) -> None:
     """Twenty times a second, or more often than a lock would ever be had."""
-    cluster.create_crds(40)
+    cluster.create_crds(25)
     operator.start(latency=0.3, fail="*thing00*")
     scan = cluster.apply_scan(parallelism=5, suspend=True)
     cluster.until_phase(scan, "Suspended")
 
     with Watch(kubeconfig, scan) as watch:
         with Storm(kubeconfig, scan, ACTS, writers=writers) as storm:
-            api.edit(scan, suspend=False)
+            storm.versions.add(api.edit(scan, suspend=False))
             operator.until_logged("is CompletedWithFailures")
             until(lambda: watch.bodies, lambda seen: _ended(seen, storm), "the end in the status")
         before = cluster.until(scan, lambda s: "10 failed" in s.get("message", ""), "our message")
@@ -66,12 +72,12 @@ def test_another_controller_that_writes_all_the_time_changes_nothing_in_the_end(
         after = cluster.until(scan, lambda s: "10 failed" in s["message"], "our message again")
 
     assert flaws(watch.bodies, {*storm.versions, int(last["metadata"]["resourceVersion"])}) == []
-    assert before["progress"]["summary"] == "40/40"
-    assert (before["progress"]["completed"], before["progress"]["failed"]) == (30, 10)
+    assert before["progress"]["summary"] == "25/25"
+    assert (before["progress"]["completed"], before["progress"]["failed"]) == (15, 10)
     assert condition(after, "PolicyChecked") == THEIRS
     ours = [c for c in before["conditions"] if c["type"] != "PolicyChecked"]
     assert after == before | {"conditions": [*ours, THEIRS]}
-    assert len(asked(operator.ledger)) == 40
+    assert len(asked(operator.ledger)) == 25
 
 
 def _ended(seen: list[Json], storm: Storm) -> bool:
@@ -83,12 +89,11 @@ def _ended(seen: list[Json], storm: Storm) -> bool:
     )
 
 
-@pytest.mark.parametrize("every", [2, 3])
 def test_a_lost_response_neither_hangs_nor_counts_twice(
-    cluster: Cluster, operator: Operator, kubeconfig: Path, tmp_path: Path, every: int
+    cluster: Cluster, operator: Operator, kubeconfig: Path, tmp_path: Path
 ) -> None:
     cluster.create_crds(24)
-    with CountingProxy(operator.kubeconfig, losing={PATCH_STATUS: every}) as proxy:
+    with CountingProxy(operator.kubeconfig, losing={PATCH_STATUS: 2}) as proxy:
         operator.kubeconfig = proxy.write_kubeconfig(tmp_path / "proxy.kubeconfig")
         operator.start(latency=0.3, fail="*thing00*")
         name = f"scan-{cluster.group.partition('.')[0]}"
@@ -134,12 +139,12 @@ def test_what_a_run_leaves_behind_is_gone_in_the_next_one(
 def test_a_namesake_never_shows_a_number_of_the_one_before(
     cluster: Cluster, operator: Operator, kubeconfig: Path, api: Api
 ) -> None:
-    """Deleted and created again in mid-run, three times, under foreign writes."""
+    """Deleted and created again in mid-run, twice, under foreign writes."""
     cluster.create_crds(20)
     operator.start(latency=0.2, fail="*thing00*")
     name = f"scan-{cluster.group.partition('.')[0]}"
     with Watch(kubeconfig, name) as watch, Storm(kubeconfig, name, [says()], per_s=10) as storm:
-        for settled in (4, 7, 11):
+        for settled in (4, 9):
             scan = cluster.apply_scan(parallelism=4, refresh="Always")
             cluster.until_settled(scan, settled)
             api.send("DELETE", f"{SCANS}/{scan}")
@@ -152,58 +157,65 @@ def test_a_namesake_never_shows_a_number_of_the_one_before(
             firsts.setdefault(version["metadata"]["uid"], version["status"])
 
     assert flaws(watch.bodies, storm.versions) == []
-    assert len(firsts) == 4
+    assert len(firsts) == 3
     assert {status["progress"]["summary"] for status in firsts.values()} == {"0/20"}
     assert all("lastRun" not in (v.get("status") or {}) for v in ours)
     assert {s["run"]["resumed"] for s in firsts.values()} == {0}
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
 def test_no_version_of_a_troubled_run_is_untrue(
-    cluster: Cluster, operator: Operator, kubeconfig: Path, api: Api, seed: int
+    cluster: Cluster, operator: Operator, kubeconfig: Path, api: Api
 ) -> None:
-    random = Random(seed)
+    """Three scans at once, each with troubles of its own."""
     cluster.create_crds(16)
     operator.start(latency=0.15, fail="*thing000*")
-    name = f"scan-{cluster.group.partition('.')[0]}"
+    scans = [cluster.apply_scan(f"seed{seed}", **TROUBLED) for seed in SEEDS]
+    randoms = [Random(seed) for seed in SEEDS]
     others: set[int] = set()
-    with Watch(kubeconfig, name) as watch:
-        scan = cluster.apply_scan(parallelism=2, refresh="Always")
-        cluster.until_settled(scan, 1)
+    with ExitStack() as stack:
+        watches = [stack.enter_context(Watch(kubeconfig, scan)) for scan in scans]
         for n in range(14):
-            _trouble(cluster, api, scan, n, random, others)
-            time.sleep(random.choice([0.0, 0.05, 0.3, 0.6]))
-        others.add(api.edit(scan, suspend=False, rescan="last", parallelism=8, selector=None))
-        status = cluster.until(
-            scan, lambda s: s.get("lastHandledRescan") == "last" and _done(s), "the end"
-        )
+            for scan, random in zip(scans, randoms, strict=True):
+                others.add(_trouble(cluster, api, scan, n, random))
+            time.sleep(randoms[0].choice([0.0, 0.05, 0.3, 0.6]))
+        for scan in scans:
+            others.add(api.edit(scan, suspend=False, rescan="last", parallelism=8))
+        ends = [cluster.until(scan, _done, "the end") for scan in scans]
 
-    assert flaws(watch.bodies, others) == []
-    assert status["observedGeneration"] == cluster.scan(scan)["metadata"]["generation"]
+    assert [flaws(watch.bodies, others) for watch in watches] == [[], [], []]
+    assert all(len(watch.versions) > 20 for watch in watches)
+    generations = [cluster.scan(scan)["metadata"]["generation"] for scan in scans]
+    assert [status["observedGeneration"] for status in ends] == generations
 
 
-def _trouble(
-    cluster: Cluster, api: Api, scan: str, n: int, random: Random, others: set[int]
-) -> None:
+def _trouble(cluster: Cluster, api: Api, scan: str, n: int, random: Random) -> int:
+    """Something happens to the scan; the resourceVersion that it makes."""
     include = f"thing0{random.choice(['', '0', '1'])}*.{cluster.group}"
     match random.choice(["edit", "edit", "suspend", "go on", "rescan", "forge", "forge", "delete"]):
         case "edit":
-            made = api.edit(scan, selector={"include": [include]}, parallelism=random.randint(1, 4))
+            return api.edit(scan, selector={"include": [include]}, parallelism=random.randint(1, 4))
         case "suspend":
-            made = api.edit(scan, suspend=True)
+            return api.edit(scan, suspend=True)
         case "go on":
-            made = api.edit(scan, suspend=False)
+            return api.edit(scan, suspend=False)
         case "rescan":
-            made = api.edit(scan, suspend=random.random() < 0.3, rescan=str(n))
+            return api.edit(scan, suspend=random.random() < 0.3, rescan=str(n))
         case "forge":
             body = random.choice(ACTS)(api, scan, f"{n} ")
-            made = int(body["metadata"]["resourceVersion"])
         case _:
             api.send("DELETE", f"{SCANS}/{scan}")
-            cluster.apply_scan(parallelism=2, refresh="Always")
-            return
-    others.add(made)
+            body = api.send("POST", SCANS, _again(scan, f"*.{cluster.group}"))
+    return int(body["metadata"]["resourceVersion"])
+
+
+def _again(scan: str, include: str) -> Json:
+    return {
+        "apiVersion": "capscan.dev/v1alpha1",
+        "kind": "CapabilityScan",
+        "metadata": {"name": scan},
+        "spec": TROUBLED | {"selector": {"include": [include]}},
+    }
 
 
 def _done(status: Json) -> bool:
-    return "completionTime" in status["run"]
+    return status.get("lastHandledRescan") == "last" and "completionTime" in status["run"]
