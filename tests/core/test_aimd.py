@@ -110,7 +110,7 @@ def test_what_is_not_adaptive_is_exactly_as_configured() -> None:
 
 
 def test_a_restart_goes_one_at_a_time_and_quickly_back_to_where_it_was() -> None:
-    permits = aimd.restarted(Permits(limit=3), 16)
+    permits = aimd.restarted(Permits(limit=16))
     assert permits.count == 1
 
     assert successes(permits, 8).limit == pytest.approx(16, abs=1.1)

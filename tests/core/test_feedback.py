@@ -75,6 +75,22 @@ def test_an_outage_leaves_the_limit_as_it_was() -> None:
     assert state.breaker.circuit is Circuit.OPEN
     assert state.permits.count == 1
     assert state.permits.threshold == 16
+    assert state.permits.ceiling == math.inf
+
+
+def test_after_an_outage_the_limit_grows_on_as_before() -> None:
+    """Also where few were in flight when it began: that so few were too many is not true."""
+    state = opened()
+    while state.breaker.circuit is Circuit.CLOSED:
+        state = answered(state, Sample(Outcome.OVERLOADED))
+    state, permits = answered(state, now_s=2.0), []
+    for _ in range(30):
+        while state.in_flight < state.permits.count:
+            state, permit = admission.admitted(state, ITEM, 2.1)
+            permits.append(permit)
+        state = feedback.returned(state, permits.pop(0), ANSWERED, 2.2)
+
+    assert state.permits.count > 16
 
 
 def test_what_was_sent_before_the_circuit_opened_counts_for_nothing() -> None:

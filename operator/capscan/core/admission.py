@@ -5,7 +5,7 @@ waits, and for what, is `inference/gate.py`'s.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
 from capscan.core import aimd, learned_rate, quota
@@ -90,8 +90,8 @@ class Admission:
     output_tokens: Quota
     learned: LearnedRate
     in_flight: int = 0
-    permits_good: float = aimd.START
-    """The limit before what fails now began to fail."""
+    permits_good: Permits = field(default_factory=Permits)
+    """As they were before what fails now began to fail."""
     closed_until_s: float = -math.inf
     closed_at_s: float = -math.inf
     backoff_s: float = BACKOFF_S
@@ -123,12 +123,15 @@ def configured(state: Admission, rules: Rules, now_s: float) -> Admission:
     most = limits.max_in_flight
     if most is not None:
         most = max(1, int(most * (1 - headroom)))
-    permits = aimd.configure(state.permits, most, adaptive=rules.adaptive)
+    permits, good = (
+        aimd.configure(each, most, adaptive=rules.adaptive)
+        for each in (state.permits, state.permits_good)
+    )
     return replace(
         state,
         rules=rules,
         permits=permits,
-        permits_good=min(state.permits_good, permits.limit_max),
+        permits_good=good,
         requests=quota.configure(state.requests, limits.requests_per_minute, headroom, now_s),
         input_tokens=quota.configure(
             state.input_tokens, limits.input_tokens_per_minute, headroom, now_s

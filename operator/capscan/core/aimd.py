@@ -92,10 +92,9 @@ def on_overload(permits: Permits, in_flight: int, sent_at_s: float, now_s: float
     return _below(permits, ceiling, permits.limit * DECREASE, now_s)
 
 
-def restarted(permits: Permits, good: float) -> Permits:
+def restarted(good: Permits) -> Permits:
     """One at a time, and quickly back to `good` as answers come."""
-    good = min(good, permits.limit_max)
-    return replace(permits, limit=1.0, threshold=good, recent=0)
+    return replace(good, limit=1.0, threshold=good.limit, recent=0)
 
 
 def _step(permits: Permits) -> float:

@@ -137,11 +137,11 @@ def _judged(state: Admission, permit: Permit, outcome: Outcome, now_s: float) ->
     breaker = breakers.on_result(state.breaker, state.rules.breaker, failed=failed, now_s=now_s)
     if breaker.circuit is Circuit.OPEN:
         # What it saw must not have cut the limit as well.
-        permits = aimd.restarted(state.permits, state.permits_good)
+        permits = aimd.restarted(state.permits_good)
         return replace(state, breaker=breaker, permits=permits)
     permits = _fed(state, permit, outcome, now_s)
     chance = breaker.failures <= FAILURES_BY_CHANCE and not permits.ramping
-    good = permits.limit if chance else state.permits_good
+    good = permits if chance else state.permits_good
     return replace(state, breaker=breaker, permits=permits, permits_good=good)
 
 

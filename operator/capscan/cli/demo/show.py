@@ -4,29 +4,25 @@ A control plane on this machine, the CRDs of nine real projects, the operator as
 own, and kubectl as the user.
 """
 
-import json
 import shlex
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from capscan.cli import Cannot
 from capscan.cli.demo.kubectl import Kubectl
-from capscan.cli.demo.screen import Screen, first_rows, short
-from capscan.cli.demo.signals import terminated_like_interrupted, undisturbed
+from capscan.cli.demo.screen import first_rows, short
+from capscan.cli.demo.stage import Stage
 from capscan.cli.demo.summary import known, summary
 from capscan.cli.demo.watch import TIMEOUT_S, watch
 from capscan.localplane.console import Console
 from capscan.localplane.crd_modules import crd_files, crd_modules
-from capscan.localplane.plane import Plane
-from capscan.localplane.processes import Process, spawn, stop
 
+OPERATOR = "operator"
 SCAN = "everything"
 SHOWN = "certificates.cert-manager.io"
 ROWS_SHOWN = 12
-OPERATOR_PATIENCE_S = 15.0
 
 SAMPLE = f"""\
 apiVersion: capscan.dev/v1alpha1
@@ -58,50 +54,25 @@ class Demo:
 
     def __init__(self, folder: Path, *, keep: bool) -> None:
         self._folder = folder
-        self._keep = keep
-        self._plane = Plane(folder, Console())
-        self._screen = Screen()
+        self._stage = Stage(folder, keep=keep, processes=[OPERATOR])
+        self._screen = self._stage.screen
 
     def run(self) -> None:
         """All steps; whatever happens, nothing is left behind unless it was asked for."""
         self._screen.title("capscan, as one uses it, on an API server of this machine's own.")
-        keep = False
-        with terminated_like_interrupted():
-            try:
-                self._clear_leftovers()
-                self._show()
-                self._say_how_it_ends()
-                keep = self._keep
-            finally:
-                if not keep:
-                    self._stop_in_any_case()
+        self._stage.run(self._show)
         self._screen.title(f"\nThat took {self._screen.elapsed_s:.0f} s.")
-
-    def _stop_in_any_case(self) -> None:
-        """An interrupt may come just before it can be held back: then stop all the same."""
-        stopped = interrupted = False
-        while not stopped:
-            try:
-                with undisturbed():
-                    self._stop()
-                    stopped = True
-            except KeyboardInterrupt:
-                interrupted = True
-        if interrupted:
-            raise KeyboardInterrupt
 
     def _show(self) -> None:
         screen = self._screen
         screen.heading("A control plane: etcd and kube-apiserver")
-        screen.command(f"capscan local up --dir {shlex.quote(str(self._folder))}")
-        info = self._plane.up()
-        kubectl = Kubectl(info.kubectl, info.kubeconfig, self._folder.absolute() / "kubectl-cache")
+        kubectl = self._stage.up()
 
         # First: a new kind waits in line while the API server is busy with a hundred CRDs.
         screen.heading("capscan: its two kinds, and the operator")
-        self._kubectl(kubectl, "apply", "-k", _own_crds())
+        self._stage.shown(kubectl, "apply", "-k", _own_crds())
         kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
-        self._start_operator(info.kubeconfig)
+        self._start_operator(kubectl.kubeconfig)
 
         screen.heading("The CRDs of nine real projects")
         self._load_crds(kubectl)
@@ -111,18 +82,19 @@ class Demo:
         if not watch(kubectl, SCAN, screen):
             raise Cannot(
                 f"the scan was not done after {TIMEOUT_S} s; the operator's log is "
-                f"{self._operator_log}"
+                f"{self._stage.log(OPERATOR)}"
             )
-        self._kubectl(kubectl, "get", "capabilityscan", SCAN, "-o", "wide")
+        self._stage.shown(kubectl, "get", "capabilityscan", SCAN, "-o", "wide")
 
         screen.heading("The answer: one Capability per CRD")
         self._list_capabilities(kubectl)
 
         screen.heading("One of them in full")
-        self._kubectl(kubectl, "get", "capability", SHOWN, "-o", "yaml")
+        self._stage.shown(kubectl, "get", "capability", SHOWN, "-o", "yaml")
 
         screen.heading("So that is what this cluster can do")
         screen.lines(summary(known(kubectl("get", "capabilities", "-o", "json"))))
+        self._say_how_it_ends()
 
     def _load_crds(self, kubectl: Kubectl) -> None:
         for name, module in crd_modules().items():
@@ -134,19 +106,17 @@ class Demo:
             self._screen.note(f"{count} CRDs of {name} {module.version}")
 
     def _start_operator(self, kubeconfig: Path) -> None:
-        self._screen.command(f"capscan operator 2> {shlex.quote(str(self._operator_log))} &")
+        log = shlex.quote(str(self._stage.log(OPERATOR)))
+        self._screen.command(f"capscan operator 2> {log} &")
         command = [sys.executable, "-m", "capscan", "operator", "--kubeconfig", str(kubeconfig)]
-        # Between the two, there is a process that nobody would know how to stop.
-        with undisturbed():
-            process = spawn(command, self._operator_log)
-            self._operator_file.write_text(json.dumps(asdict(process)), encoding="utf-8")
+        self._stage.start(OPERATOR, command)
 
     def _apply_scan(self, kubectl: Kubectl) -> None:
         file = self._folder / f"{SCAN}.yaml"
         file.write_text(SAMPLE, encoding="utf-8")
         self._screen.command(f"cat {shlex.quote(str(file))}")
         self._screen.output(SAMPLE)
-        self._kubectl(kubectl, "apply", "-f", str(file))
+        self._stage.shown(kubectl, "apply", "-f", str(file))
 
     def _list_capabilities(self, kubectl: Kubectl) -> None:
         self._screen.command(f"kubectl get capabilities | head -n {ROWS_SHOWN + 1}")
@@ -156,25 +126,9 @@ class Demo:
             f"… and {more} more. To see all: KEEP=1 make demo, then kubectl get capabilities"
         )
 
-    def _kubectl(self, kubectl: Kubectl, *args: str) -> None:
-        """Show the command and what it prints."""
-        self._screen.command(f"kubectl {shlex.join(args)}")
-        self._screen.output(kubectl(*args))
-
-    def _clear_leftovers(self) -> None:
-        if self._operator_file.exists() or self._plane.status():
-            self._screen.note("stopping what an earlier demo left running")
-            self._stop()
-
-    def _stop(self) -> None:
-        if self._operator_file.exists():
-            process = Process(**json.loads(self._operator_file.read_text(encoding="utf-8")))
-            stop(process, patience_s=OPERATOR_PATIENCE_S)
-        self._plane.down()
-
     def _say_how_it_ends(self) -> None:
         folder = shlex.quote(str(self._folder))
-        if not self._keep:
+        if not self._stage.keep:
             self._screen.heading("The end: the operator and the control plane are stopped")
             self._screen.command(f"capscan local down --dir {folder}")
             return
@@ -189,16 +143,8 @@ class Demo:
         ):
             self._screen.command(line)
         self._screen.note("and in the end:")
-        pid = json.loads(self._operator_file.read_text(encoding="utf-8"))["pid"]
+        pid = self._stage.pid(OPERATOR)
         self._screen.command(f"kill {pid}; .venv/bin/capscan local down --dir {folder}")
-
-    @property
-    def _operator_log(self) -> Path:
-        return self._folder / "operator.log"
-
-    @property
-    def _operator_file(self) -> Path:
-        return self._folder / "operator.json"
 
 
 def _own_crds() -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
 from queue import SimpleQueue
 from threading import Thread
+from typing import Any, TypeVar
 
 from rich.console import Group, RenderableType
 from rich.live import Live
@@ -27,6 +28,8 @@ TIMEOUT_S = 120
 BESIDE_COLUMNS_MIN = 96
 BAR_COLUMNS = 28
 LINES_MAX = 12
+
+NewsT = TypeVar("NewsT")
 
 
 def watch(kubectl: Kubectl, scan: str, screen: Screen) -> bool:
@@ -63,7 +66,7 @@ def _in_place(
 ) -> bool:
     news: SimpleQueue[str | CapabilityScan | None] = SimpleQueue()
     for source in (lines, objects):
-        Thread(target=_forward, args=(source, news), daemon=True).start()
+        Thread(target=forward, args=(source, news), daemon=True).start()
     while not view.ended:
         item = news.get()
         if item is None:
@@ -73,10 +76,7 @@ def _in_place(
     return True
 
 
-def _forward(
-    source: Iterator[str] | Iterator[CapabilityScan],
-    news: "SimpleQueue[str | CapabilityScan | None]",
-) -> None:
+def forward(source: Iterable[NewsT], news: "SimpleQueue[NewsT | None]") -> None:
     """Everything a source says, then None."""
     # A ValueError is all that says that the stream was closed, as it is at the end.
     with suppress(ValueError):
@@ -86,12 +86,17 @@ def _forward(
 
 
 def scans(lines: Iterable[str]) -> Iterator[CapabilityScan]:
-    """The objects in what `kubectl get --watch -o json` prints: indented, one after another."""
+    """The scans in what `kubectl get --watch -o json` prints."""
+    return map(CapabilityScan.from_wire, objects(lines))
+
+
+def objects(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """The objects in it: indented, one after another."""
     text: list[str] = []
     for line in lines:
         text.append(line)
         if line.rstrip() == "}":
-            yield CapabilityScan.from_wire(json.loads("".join(text)))
+            yield json.loads("".join(text))
             text.clear()
 
 

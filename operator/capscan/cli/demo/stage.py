@@ -1,0 +1,104 @@
+"""What a demo plays on: a control plane, processes of its own beside it, a screen, kubectl.
+
+Whatever happens on it, nothing is left behind unless that was asked for; what the story is, the
+demo says.
+"""
+
+import json
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from capscan.cli.demo.kubectl import Kubectl
+from capscan.cli.demo.screen import Screen
+from capscan.cli.demo.signals import terminated_like_interrupted, undisturbed
+from capscan.localplane.console import Console
+from capscan.localplane.plane import Plane
+from capscan.localplane.processes import Process, spawn, stop
+
+PATIENCE_S = 15.0
+"""For a process that was asked to end: the operator lets what is in flight finish."""
+
+
+class Stage:
+    """One showing in one folder. `processes` are the names it may start, in the order in which
+    they are stopped.
+    """
+
+    def __init__(self, folder: Path, *, keep: bool, processes: Sequence[str]) -> None:
+        self.folder = folder
+        self.keep = keep
+        self.screen = Screen()
+        self._processes = processes
+        self._plane = Plane(folder, Console())
+
+    def run(self, show: Callable[[], None]) -> None:
+        """Show it, then stop everything; also after Ctrl-C and SIGTERM, and what a showing that
+        was killed has left.
+        """
+        keep = False
+        with terminated_like_interrupted():
+            try:
+                self._clear_leftovers()
+                show()
+                keep = self.keep
+            finally:
+                if not keep:
+                    self._stop_in_any_case()
+
+    def up(self) -> Kubectl:
+        """The control plane, and the administrator's kubectl for it."""
+        self.screen.command(f"capscan local up --dir {shlex.quote(str(self.folder))}")
+        info = self._plane.up()
+        return Kubectl(info.kubectl, info.kubeconfig, self.folder.absolute() / "kubectl-cache")
+
+    def start(self, name: str, command: list[str]) -> None:
+        """Start one of `processes`; its output goes to `log(name)`."""
+        # Between the two, there is a process that nobody would know how to stop.
+        with undisturbed():
+            process = spawn(command, self.log(name))
+            self._file(name).write_text(json.dumps(asdict(process)), encoding="utf-8")
+
+    def pid(self, name: str) -> int:
+        """Of one that was started."""
+        return self._read(name).pid
+
+    def log(self, name: str) -> Path:
+        """What this process writes."""
+        return self.folder / f"{name}.log"
+
+    def shown(self, kubectl: Kubectl, *args: str) -> None:
+        """Run kubectl in view: the command, and what it prints."""
+        self.screen.command(f"kubectl {shlex.join(args)}")
+        self.screen.output(kubectl(*args))
+
+    def _stop_in_any_case(self) -> None:
+        """An interrupt may come just before it can be held back: then stop all the same."""
+        stopped = interrupted = False
+        while not stopped:
+            try:
+                with undisturbed():
+                    self._stop()
+                    stopped = True
+            except KeyboardInterrupt:
+                interrupted = True
+        if interrupted:
+            raise KeyboardInterrupt
+
+    def _clear_leftovers(self) -> None:
+        if any(self._file(name).exists() for name in self._processes) or self._plane.status():
+            self.screen.note("stopping what an earlier demo left running")
+            self._stop()
+
+    def _stop(self) -> None:
+        for name in self._processes:
+            if self._file(name).exists():
+                stop(self._read(name), patience_s=PATIENCE_S)
+        self._plane.down()
+
+    def _read(self, name: str) -> Process:
+        return Process(**json.loads(self._file(name).read_text(encoding="utf-8")))
+
+    def _file(self, name: str) -> Path:
+        return self.folder / f"{name}.json"
