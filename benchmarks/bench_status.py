@@ -31,7 +31,7 @@ from capscan.core.status import Snapshot, project
 from capscan.localplane.console import Console
 from capscan.localplane.plane import Plane
 from capscan.model import Phase, ScanStatus
-from capscan.model.scan import FAILED_ITEMS_MAX
+from capscan.model.scan_status import FAILED_ITEMS_MAX
 
 ITEMS = 125
 LATENCY_S = 0.5
