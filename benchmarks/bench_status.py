@@ -1,8 +1,8 @@
 """What the status is worth while others write it too, and how fast it tells.
 
-A storm is 16 other controllers, 20 writes a second together, as much as one object takes of them
-with time to spare. In a flood each of them alone tries as often: then the API server itself is the
-bound, so the flood has no target but that nothing is wrong in the end.
+A storm is 16 other controllers, 20 writes a second together: about as much as etcd on a small
+machine takes of one object, or a little more. In a flood each of them alone tries as often, and
+what etcd takes is the bound: it has no target but that nothing is lost or wrong.
 """
 
 import io

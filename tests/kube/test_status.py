@@ -160,6 +160,21 @@ async def test_who_always_loses_the_race_writes_it_whole(
     assert not await writer.update(says("hello"))
 
 
+async def test_while_that_goes_on_one_conflict_is_enough(
+    api: Api, scan: Scan, writer: Writer
+) -> None:
+    """Each of them takes as long as a write; and the lock is back once nobody else writes."""
+    api[0].handler = overtaken(scan)
+    await writer.update(says("hello"))
+    api[0].seen.clear()
+
+    scan.touch()
+    await writer.update(says("again"))
+    assert methods(api) == ["PATCH", "GET", "PATCH"]
+    await writer.update(says("calm"))
+    assert api[0].seen[-1].body["metadata"]["resourceVersion"]
+
+
 async def test_nor_is_a_namesake_written_to_whole(api: Api, scan: Scan, writer: Writer) -> None:
     answer = overtaken(scan)
 

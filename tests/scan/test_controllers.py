@@ -85,6 +85,24 @@ async def test_a_deleted_scan_stops_at_once_and_its_capabilities_stay() -> None:
     assert len(operator.sinks["u1"].versions) == written
 
 
+async def test_a_late_word_of_a_deleted_scan_does_not_end_its_namesake() -> None:
+    """Events of two objects may come in another order than they happened in."""
+    operator = Operator()
+    async with operator.at_work() as controllers:
+        controllers.observe(scan("old", version=5))
+        await anyio.sleep(2.5)
+        controllers.observe(scan("new", version=9))
+        controllers.observe(scan("old", version=8))
+        await anyio.sleep(1)
+        controllers.observe(scan("old", version=8))
+        controllers.remove("old")
+        await anyio.sleep(60)
+
+    assert operator.created == 2
+    assert operator.phase("new") is Phase.COMPLETED
+    assert operator.phase("old") is Phase.SCANNING
+
+
 async def test_a_deletion_that_was_missed_shows_in_the_next_listing() -> None:
     operator = Operator()
     async with operator.at_work() as controllers:

@@ -228,7 +228,8 @@ def _outcome(snapshot: Snapshot, counts: Progress) -> str:
     if counts.total == 0:
         return (
             f"0 of {snapshot.listed} CRDs match the selector; nothing to do. "
-            "`kubectl get crds` lists the names that spec.selector.include is matched against."
+            "`kubectl get crds` lists the names that spec.selector.include is matched against; "
+            "exclude wins over include."
         )
     if counts.failed:
         return (

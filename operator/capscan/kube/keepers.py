@@ -48,6 +48,8 @@ K = TypeVar("K", bound=Keeper)  # type: ignore[type-arg]
 @dataclass(slots=True)
 class _Running(Generic[K]):
     keeper: K
+    version: int
+    """The newest resourceVersion that was seen."""
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     done: anyio.Event = field(default_factory=anyio.Event)
 
@@ -74,12 +76,16 @@ class Keepers(Generic[O, K]):
 
     def observe(self, seen: O) -> None:
         """An object was seen: hand it to its keeper, a new one if need be."""
-        uid = seen.metadata.uid
-        self._end_namesakes(seen)
-        if uid in self._by_uid:
-            self._by_uid[uid].keeper.observe(seen)
+        uid, version = seen.metadata.uid, _version(seen)
+        if any(version < namesake.version for namesake in self._namesakes(seen)):
+            return  # a late word of one that was deleted
+        for namesake in self._namesakes(seen):
+            namesake.scope.cancel()  # a deletion that was missed
+        if running := self._by_uid.get(uid):
+            running.version = max(running.version, version)
+            running.keeper.observe(seen)
             return
-        running = self._by_uid[uid] = _Running(self._create(seen))
+        running = self._by_uid[uid] = _Running(self._create(seen), version)
         self._group.start_soon(self._run, uid, running, name=running.keeper.name)
 
     def remove(self, uid: str) -> None:
@@ -97,11 +103,13 @@ class Keepers(Generic[O, K]):
         for running in list(self._by_uid.values()):
             await running.done.wait()
 
-    def _end_namesakes(self, seen: O) -> None:
-        """A deletion that was missed shows as a new object under the old name."""
-        for uid, running in self._by_uid.items():
-            if running.keeper.name == seen.metadata.name and uid != seen.metadata.uid:
-                self.remove(uid)
+    def _namesakes(self, seen: O) -> list[_Running[K]]:
+        """Of another UID, under the same name."""
+        return [
+            running
+            for uid, running in self._by_uid.items()
+            if running.keeper.name == seen.metadata.name and uid != seen.metadata.uid
+        ]
 
     async def _run(self, uid: str, running: _Running[K]) -> None:
         try:
@@ -114,3 +122,8 @@ class Keepers(Generic[O, K]):
             if self._by_uid.get(uid) is running:
                 del self._by_uid[uid]
             running.done.set()
+
+
+def _version(seen: HasMeta) -> int:
+    """resourceVersions of one kind are ordered integers (KEP-5504)."""
+    return int(seen.metadata.resource_version or 0)

@@ -9,7 +9,6 @@ Others who write without a lock can win every time, and would bring a run to a h
 conflicts the status goes out whole, under no lock but the object's UID: it is ours to say.
 """
 
-import itertools
 from collections.abc import Awaitable, Callable
 from typing import Generic, Protocol, TypeVar
 
@@ -63,6 +62,7 @@ class StatusWriter(Generic[S]):
         self._seen = seen
         self._plural = plural
         self._parse = parse
+        self._conflicts = 0
         self._path = f"/apis/{GROUP}/{VERSION}/{plural}/{seen.metadata.name}"
 
     def observe(self, seen: HasStatus[S]) -> bool:
@@ -77,22 +77,25 @@ class StatusWriter(Generic[S]):
 
         Raises ObjectGone, MissingPermission, StatusRejected.
         """
-        for conflicts in itertools.count():
+        while True:
             seen = self._seen
             wanted = render(seen.status).to_wire()
             patch = merge_patch(seen.raw_status, wanted)
             if not patch:
                 return False
             try:
-                if conflicts < CONFLICTS_MAX:
+                if self._conflicts < CONFLICTS_MAX:
                     self.observe(await self._patch(seen, patch))
+                    self._conflicts = 0
                 else:
                     self.observe(await self._replace(seen, wanted))
+                    # The next one tries the lock once, to find out whether that is over.
+                    self._conflicts = CONFLICTS_MAX - 1
             except Conflict:
+                self._conflicts += 1
                 await self._read_again()
             else:
-                break
-        return True
+                return True
 
     async def _patch(self, seen: HasStatus[S], patch: Json) -> HasStatus[S]:
         """The difference, to nothing but the version that it was computed from."""
