@@ -3,6 +3,7 @@
 A column each, and below them the lines that kubectl printed.
 """
 
+import math
 import time
 from collections.abc import Sequence
 
@@ -57,8 +58,8 @@ def draw(seen: Seen, printed: Sequence[Sequence[str]], width: int, height: int) 
         columns.add_column(ratio=1)
     columns.add_row(
         Panel(Group(bar(seen.scan), _rows(scan_rows(seen.scan))), title="the scan"),
-        Panel(_gate(seen), title="the gate, as provider status", height=PANEL_LINES - 3),
-        Panel(_books(seen), title="the model server's books", height=PANEL_LINES - 3),
+        Panel(_gate(seen), title="the gate", height=PANEL_LINES - 3),
+        Panel(_books(seen), title="the server's books", height=PANEL_LINES - 3),
     )
     says = Text(f" {seen.scan.message or ''}", "yellow" if seen.waiting else "", no_wrap=True)
     says.truncate(width, overflow="ellipsis")
@@ -127,7 +128,7 @@ def _gate(seen: Seen) -> RenderableType:
 
 def _books(seen: Seen) -> RenderableType:
     back_in_s = seen.server.back_in_s()
-    state = Text(f"DOWN, back in {back_in_s:.0f} s", "bold red") if back_in_s else Text("up")
+    state = Text(f"DOWN, back in {math.ceil(back_in_s)} s", "bold red") if back_in_s else Text("up")
     limits = f"\nIts limits: {REQUESTS_PER_MINUTE} a minute, {IN_FLIGHT_MAX} at once."
     return Group(state, _rows(books_rows(seen.server.books)), Text(limits, "dim"))
 
