@@ -71,7 +71,7 @@ format: $(READY) ## format the sources and fix what ruff can fix
 render: $(READY) ## write crds/*.yaml from the models
 	$(BIN)/python -m capscan.crdgen
 
-bench: $(READY) ## every benchmark
+bench: $(READY) ## every benchmark; PEERS=1 installs and measures other clients too (minutes)
 	$(BIN)/python -m benchmarks
 
 bench-%: $(READY) ## one benchmark
@@ -86,9 +86,10 @@ lock: $(READY) ## pin what requirements/*.in ask for; UPGRADE=1 takes the newest
 	$(LOCK) -o requirements/runtime.txt requirements/runtime.in
 	$(LOCK) -o requirements/build.txt requirements/build.in
 	$(LOCK) -o requirements/dev.txt requirements/dev.in
+	$(LOCK) -o requirements/peers.txt requirements/peers.in
 
 clean: ## remove the environment, the caches and what was built
-	rm -rf .venv .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache
+	rm -rf .venv .venv-peers .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache
 	rm -rf .ruff_cache benchmarks/out build dist
 
 # A stamp, because the folder's own time says nothing; it is the last step. Without one .venv is made

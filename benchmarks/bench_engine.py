@@ -65,7 +65,7 @@ class Measured:
 def measure() -> Iterator[Figure]:
     """All of it, on one control plane that grows."""
     os.environ.update(MEMORY)
-    with tempfile.TemporaryDirectory() as name, _cluster(Path(name)) as cluster:
+    with tempfile.TemporaryDirectory() as name, cluster_in(Path(name)) as cluster:
         folder = Path(name)
         cluster.create_crds(ITEMS)
         rss_125 = yield from _against_the_loop(cluster, folder)
@@ -104,7 +104,7 @@ def _growth(cluster: Cluster, folder: Path, rss_125: float) -> Iterator[Figure]:
     have = ITEMS
     runs: dict[int, Measured] = {}
     for size in SIZES:
-        _create(cluster, range(have, size))
+        create_crds(cluster, range(have, size))
         have = size
         runs[size] = _run(cluster, folder, 64, latency=0.0)
         yield Figure(f"{size} CRDs", runs[size].took_s, "s")
@@ -122,7 +122,8 @@ def _growth(cluster: Cluster, folder: Path, rss_125: float) -> Iterator[Figure]:
 
 
 @contextmanager
-def _cluster(folder: Path) -> Iterator[Cluster]:
+def cluster_in(folder: Path) -> Iterator[Cluster]:
+    """A control plane with capscan's kinds, for as long as the block lasts."""
     plane = Plane(folder / "plane", Console(io.StringIO()))
     try:
         info = plane.up()
@@ -133,7 +134,7 @@ def _cluster(folder: Path) -> Iterator[Cluster]:
         plane.down()
 
 
-def _create(cluster: Cluster, numbers: range) -> None:
+def create_crds(cluster: Cluster, numbers: range) -> None:
     """Many CRDs by four kubectl at a time, then wait until the API server has digested them."""
     chunks = [numbers[at : at + 100] for at in range(0, len(numbers), 100)]
 

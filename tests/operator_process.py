@@ -14,6 +14,7 @@ def provider_flags() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--kubeconfig", required=True)
     parser.add_argument("--ledger", type=Path, required=True)
+    parser.add_argument("--ends", type=Path)
     parser.add_argument("--latency", type=float, default=0.0)
     parser.add_argument("--sigma", type=float, default=0.0)
     parser.add_argument("--flaky", type=float, default=0.0)
@@ -26,6 +27,7 @@ def provider(flags: argparse.Namespace) -> LedgerProvider:
     """As the flags say."""
     return LedgerProvider(
         ledger=flags.ledger,
+        ends=flags.ends,
         latency_s=flags.latency,
         sigma=flags.sigma,
         flaky=flags.flaky,

@@ -5,6 +5,7 @@
 """
 
 import fnmatch
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -79,10 +80,12 @@ class LedgerProvider:
     """Waits, then answers; fails for good, or is unavailable, where the name matches a glob.
 
     `latency_s` is the mean; with `sigma` above 0 latencies are lognormal with that shape. `flaky`
-    is the share of requests that end as unavailable. Both are drawn from a fixed seed.
+    is the share of requests that end as unavailable. Both are drawn from a fixed seed. `ends` gets
+    the time of each answer, by `time.time`.
     """
 
     ledger: Path
+    ends: Path | None = None
     latency_s: float = 0.0
     sigma: float = 0.0
     flaky: float = 0.0
@@ -106,6 +109,9 @@ class LedgerProvider:
                 raise ProviderUnavailable("come back later")
             if self.random.random() < self.flaky:
                 raise ProviderUnavailable("out of luck")
+        if self.ends:
+            with self.ends.open("a") as ends:
+                ends.write(f"{time.time()}\n")
         return Completion(analysis(name), self.name, self.model)
 
     def estimate(self, digest: Digest) -> Usage:  # noqa: ARG002

@@ -37,6 +37,9 @@ class CountingProxy:
 
     kubeconfig: Path
     counts: Counter[Request] = field(default_factory=Counter)
+    losing: dict[Request, int] = field(default_factory=dict)
+    """Of requests of this kind, the answer of every so many-th never arrives: it was done."""
+    lost: int = 0
     port: int = 0
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     _ready: threading.Event = field(default_factory=threading.Event)
@@ -100,13 +103,19 @@ class CountingProxy:
         self, upstream: aiohttp.ClientSession, request: web.Request
     ) -> web.StreamResponse:
         watch = request.query.get("watch") in {"true", "1"}
-        self.counts[Request(request.method, _template(request.path), watch)] += 1
+        kind = Request(request.method, _template(request.path), watch)
+        self.counts[kind] += 1
+        loses = kind in self.losing and self.counts[kind] % self.losing[kind] == 0
         headers = {k: v for k, v in request.headers.items() if k.lower() not in HOP_BY_HOP}
         async with upstream.request(
             request.method, request.rel_url, headers=headers, data=await request.read() or None
         ) as answer:
             kept = {k: v for k, v in answer.headers.items() if k.lower() not in HOP_BY_HOP}
             response = web.StreamResponse(status=answer.status, headers=kept)
+            if loses and request.transport:
+                await answer.read()
+                self.lost += 1
+                request.transport.abort()
             with contextlib.suppress(ConnectionResetError):  # the client has gone: its right
                 await response.prepare(request)
                 async for chunk in answer.content.iter_any():

@@ -45,13 +45,28 @@ def test_requirements_name_no_address(file: Path) -> None:
     assert re.findall(r"https?:|--(?:extra-)?index-url|--find-links", file.read_text()) == []
 
 
-@pytest.mark.parametrize("name", ["runtime", "build", "dev"])
+@pytest.mark.parametrize("name", ["runtime", "build", "dev", "peers"])
 def test_every_requirement_is_pinned_with_a_hash(name: str) -> None:
     """What pip demands under --require-hashes, told at once instead of in the middle of a build."""
     logical = (ROOT / "requirements" / f"{name}.txt").read_text().replace("\\\n", " ")
     lines = [line for line in logical.splitlines() if line and not line.startswith("#")]
 
     assert [line for line in lines if "==" not in line or "--hash=sha256:" not in line] == []
+
+
+def test_no_stolen_release_of_litellm_is_pinned() -> None:
+    """1.82.7 and 1.82.8 were published with the project's stolen credentials, to steal others'."""
+    pinned = re.findall(r"(?m)^litellm==(\S+)", (ROOT / "requirements/peers.txt").read_text())
+
+    assert len(pinned) == 1
+    assert set(pinned).isdisjoint({"1.82.7", "1.82.8"})
+
+
+def test_the_peers_are_no_dependency_of_ours() -> None:
+    """They have an environment of their own."""
+    ours = "".join((ROOT / f"requirements/{name}.txt").read_text() for name in ("runtime", "dev"))
+
+    assert re.findall(r"(?m)^(litellm|langchain\S*|openai|bespokelabs\S*)==", ours) == []
 
 
 def test_no_file_names_a_path_of_the_machine_it_was_written_on() -> None:

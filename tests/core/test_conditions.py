@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capscan.core.conditions import Stall, conditions
+from capscan.core.conditions import FOREIGN_MAX, Stall, beside, conditions
 from capscan.model import Condition, Phase
 from tests.virtual import EPOCH
 
@@ -151,3 +151,14 @@ def test_a_scan_that_was_never_ready_is_not_ready_while_it_works() -> None:
 
     assert during["Ready"].status == "False"
     assert during["Ready"].observed_generation == 2
+
+
+def test_what_others_say_stands_beside_what_is_ours() -> None:
+    """However much of it there is, and never in the place of one of ours."""
+    ours = list(by_type(Phase.SCANNING).values())
+    theirs = [ours[0].model_copy(update={"type": f"Policy{n:02}"}) for n in range(FOREIGN_MAX + 1)]
+    forged = ours[3].model_copy(update={"status": "True"})
+
+    held = beside([*ours, theirs[0]], [forged, *theirs])
+
+    assert held == ours + theirs[:FOREIGN_MAX]

@@ -86,3 +86,30 @@ def test_a_guess_that_was_far_too_low_is_left_behind_in_minutes() -> None:
 
     assert learned.rate_per_s is not None
     assert learned.rate_per_s > 10
+
+
+def grown(learned: LearnedRate, seconds: int) -> float:
+    """The rate after so many seconds with answers and without refusals."""
+    for second in range(1, seconds + 1):
+        learned = learned_rate.on_success(learned, learned.refused_at_s + second)
+    assert learned.rate_per_s is not None
+    return learned.rate_per_s
+
+
+def test_what_was_only_a_burst_is_outgrown_in_seconds_where_refusals_are_cheap() -> None:
+    """Five went through at once: the rate may be five a second, or any other. Where refusals say
+    how long to wait, the next one is worth its call.
+    """
+    volley = sent(LearnedRate(), 6, 0.0, 0.1)
+
+    assert grown(learned_rate.refused(volley, 0.1, 0.1, pause_s=0.0), 3) > 15
+    assert grown(learned_rate.refused(volley, 0.1, 0.1, pause_s=1.0), 3) < 6
+
+
+def test_each_refusal_makes_the_steps_smaller() -> None:
+    once = learned_rate.refused(sent(LearnedRate(), 6, 0.0, 0.1), 0.1, 0.1, pause_s=0.0)
+    twice = learned_rate.refused(sent(once, 5, 0.1, 0.5), 0.5, 0.5, pause_s=0.0)
+    assert once.rate_per_s is not None
+    assert twice.rate_per_s is not None
+
+    assert grown(twice, 1) / twice.rate_per_s < grown(once, 1) / once.rate_per_s

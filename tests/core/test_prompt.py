@@ -73,6 +73,11 @@ def test_the_system_prompt_names_every_field() -> None:
         assert f'- "{field}": ' in SYSTEM
 
 
+def test_the_schema_is_derived_once() -> None:
+    """It is part of every request, and deriving it took longer than sending one."""
+    assert answer_schema() is answer_schema()
+
+
 @given(st.text())
 def test_a_digest_cannot_close_its_marks(text: str) -> None:
     """Not even one that holds the marks of another."""

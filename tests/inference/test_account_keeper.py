@@ -22,6 +22,7 @@ from capscan.core.errors import (
     ProviderOverloaded,
     ProviderUnavailable,
     ProviderUnusable,
+    ServerError,
 )
 from capscan.core.notice import Notice
 from capscan.core.question import Question
@@ -73,8 +74,9 @@ class Case:
     server: ModelServer
     keeper: AccountKeeper
     sink: Sink
-    keys: list[str]
+    keys: list[str | Exception]
     notices: list[Notice]
+    deleted: anyio.Event
     slot: FreeSlot = field(default_factory=FreeSlot)
 
     async def ask(self, name: str = "widgets") -> Usage:
@@ -106,10 +108,15 @@ def provider(url: str, generation: int = 1, **spec: Any) -> InferenceProvider:
 
 @asynccontextmanager
 async def case(behaviour: Behaviour | None = None, **spec: Any) -> AsyncIterator[Case]:
-    keys, sink, notices = [KEY], Sink(), list[Notice]()
+    keys: list[str | Exception] = [KEY]
+    sink, notices = Sink(), list[Notice]()
 
     async def read_key(_: SecretKeyRef) -> str:
-        return keys[-1]
+        key = keys[-1]
+        await anyio.sleep(0.05)
+        if isinstance(key, Exception):
+            raise key
+        return key
 
     plain = behaviour or Behaviour()
     async with (
@@ -124,10 +131,19 @@ async def case(behaviour: Behaviour | None = None, **spec: Any) -> AsyncIterator
             sink,
             on_change=lambda _: None,
             tell=lambda _, notice: notices.append(notice),
+            look_around=lambda: None,
             now=lambda: datetime.now(UTC),
         )
-        group.start_soon(keeper.run)
-        yield Case(server, keeper, sink, keys, notices)
+        deleted = anyio.Event()
+
+        async def keep() -> None:
+            async with anyio.create_task_group() as life:
+                life.start_soon(keeper.run)
+                await deleted.wait()
+                life.cancel_scope.cancel()
+
+        group.start_soon(keep)
+        yield Case(server, keeper, sink, keys, notices, deleted)
         group.cancel_scope.cancel()
 
 
@@ -306,6 +322,64 @@ async def test_a_rotated_key_is_noticed_by_the_first_question_that_it_fails() ->
 
         assert {condition.status for version in one.sink.versions
                 for condition in version.conditions or ()} <= {"Unknown", "True"}  # fmt: skip
+
+
+async def test_a_fault_that_only_questions_find_is_shown_until_one_is_answered() -> None:
+    """The free check finds nothing wrong with an account that has nothing left to spend."""
+    async with case(faulty("no_quota", times=1)) as one:
+        with pytest.raises(ProviderUnusable):
+            await one.ask()
+        one.keeper._check_at_s = 0.0  # as if the pause were over
+        one.keeper._changed.set()
+        await anyio.sleep(0.2)
+        assert one.sink.ready == ("False", "InsufficientQuota")
+
+        await one.ask()
+        await anyio.sleep(0.2)
+        assert one.sink.ready == ("True", "Usable")
+
+
+async def test_a_secret_that_cannot_be_read_now_is_no_end() -> None:
+    """The API server answered 500: its KMS is away, say."""
+    async with case() as one:
+        one.keys[:] = [ServerError("the KMS is away")]
+        one.keeper.look_again()
+        await anyio.sleep(0.2)
+        with pytest.raises(ProviderUnusable, match="the KMS is away"):
+            await one.ask()
+        one.keys.append(KEY)
+        one.keeper.look_again()
+        await anyio.sleep(0.2)
+        await one.ask()
+
+
+@pytest.mark.parametrize("edits", [1, 3])
+async def test_nobody_is_forgotten_who_waits_while_the_spec_is_edited(edits: int) -> None:
+    async with case(model="claude-0") as one:
+        answers: list[Usage] = []
+
+        async def ask() -> None:
+            answers.append(await one.ask())
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask)
+            for n in range(edits):
+                await anyio.sleep(0.02)
+                one.keeper.observe(provider(one.server.url, generation=2 + n))
+
+        assert len(answers) == 1
+
+
+async def test_nobody_waits_for_a_provider_that_was_deleted() -> None:
+    async with case() as one, anyio.create_task_group() as group:
+
+        async def ask() -> None:
+            with pytest.raises(ProviderUnusable, match="was deleted"):
+                await one.ask()
+
+        group.start_soon(ask)
+        await anyio.sleep(0.01)
+        one.deleted.set()
 
 
 # -- the circuit

@@ -158,11 +158,13 @@ def test_tokens_that_only_refusals_tell_of_are_learnt_roughly() -> None:
 
 
 def test_limits_set_too_low_are_obeyed() -> None:
-    """They are an order, whatever the provider says it would allow."""
+    """They are an order, whatever the provider says it would allow: one request a second, those
+    that failed by chance included, and at most 4 s for the last one and its pause.
+    """
     runs = measured(rpm_600, Limits(requests_per_minute=60), 60)
 
     assert sum(run.rate_limited for run in runs) == 0
-    assert all(59.0 <= run.makespan_s <= 64.0 for run in runs)
+    assert all(0.0 <= run.makespan_s - (run.calls - 1) <= 4.0 for run in runs)
 
 
 def test_overload_finds_the_most_that_is_taken_at_once() -> None:

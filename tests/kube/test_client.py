@@ -147,9 +147,10 @@ async def test_what_may_pass_is_tried_again(api: Api, status: int) -> None:
         lambda client: client.list_objects(PATH),
         lambda client: client.apply(PATH, {"a": 1}),
         lambda client: client.merge_patch(PATH, {"a": 1}),
+        lambda client: client.json_patch(PATH, [{"op": "remove", "path": "/a"}]),
         lambda client: client.delete(PATH, "u1"),
     ],
-    ids=["get", "list metadata", "list objects", "apply", "merge patch", "delete"],
+    ids=["get", "list metadata", "list objects", "apply", "merge patch", "json patch", "delete"],
 )
 async def test_every_call_is_repeated_to_the_letter(
     api: Api, call: Callable[[KubeClient], Awaitable[Any]]
@@ -378,6 +379,16 @@ async def test_a_merge_patch_is_one(api: Api) -> None:
 
     assert seen.headers["Content-Type"] == "application/merge-patch+json"
     assert seen.body == {"status": None}
+
+
+async def test_a_json_patch_is_one(api: Api) -> None:
+    server, client = api
+    operations = [{"op": "add", "path": "/status", "value": {}}]
+    await client.json_patch(f"{PATH}/a/status", operations)
+    (seen,) = server.seen
+
+    assert seen.headers["Content-Type"] == "application/json-patch+json"
+    assert seen.body == operations
 
 
 async def test_a_delete_is_of_one_object_and_not_of_its_namesake(api: Api) -> None:

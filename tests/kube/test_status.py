@@ -1,6 +1,6 @@
 """The status of a scan, written under a lock."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -9,7 +9,7 @@ from aiohttp import web
 from capscan.core.errors import MissingPermission, NotServed, ObjectGone, StatusRejected
 from capscan.kube.client import KubeClient
 from capscan.kube.kinds import SCANS, list_kind, scan_status
-from capscan.kube.status import StatusWriter
+from capscan.kube.status import CONFLICTS_MAX, StatusWriter
 from capscan.model import CapabilityScan, Phase, ScanStatus
 from tests.kube.apiserver import ApiServer, Seen, ok, refusal
 
@@ -47,6 +47,14 @@ class Scan:
             return ok(self.body)
         if (seen.method, seen.path) != ("PATCH", f"{PATH}/all/status"):
             return refusal(405)
+        if isinstance(seen.body, list):
+            test, add = seen.body
+            if test["value"] != self.body["metadata"]["uid"]:
+                return refusal(
+                    422, "the server rejected our request due to an error in our request"
+                )
+            self.touch(status=add["value"])
+            return ok(self.body)
         if seen.body["metadata"]["resourceVersion"] != self.body["metadata"]["resourceVersion"]:
             return refusal(409)
         status = {**self.body["status"], **seen.body["status"]}
@@ -123,6 +131,63 @@ async def test_after_a_conflict_the_wish_is_rendered_anew(
     assert [status.phase for status in rendered] == [None, Phase.SCANNING]
     assert scan.body["status"]["phase"] == "Scanning"
     assert scan.body["status"]["message"] == "hello"
+
+
+def overtaken(scan: Scan) -> Callable[[Seen], Awaitable[web.Response]]:
+    """The server, with a writer that is faster between each read and each write."""
+
+    async def answer(seen: Seen) -> web.Response:
+        found = await scan(seen)
+        if seen.method == "GET":
+            scan.touch(status={"phase": "Dancing", "message": "mine"})
+        return found
+
+    scan.touch()
+    return answer
+
+
+async def test_who_always_loses_the_race_writes_it_whole(
+    api: Api, scan: Scan, writer: Writer
+) -> None:
+    """Under no lock but the UID: nothing that another one wrote is left, and nothing waits."""
+    api[0].handler = overtaken(scan)
+
+    assert await writer.update(says("hello"))
+    assert methods(api) == ["PATCH", "GET"] * CONFLICTS_MAX + ["PATCH"]
+    assert api[0].seen[-1].body[0] == {"op": "test", "path": "/metadata/uid", "value": "u1"}
+    assert scan.body["status"]["message"] == "hello"
+    assert "phase" not in scan.body["status"]
+    assert not await writer.update(says("hello"))
+
+
+async def test_nor_is_a_namesake_written_to_whole(api: Api, scan: Scan, writer: Writer) -> None:
+    answer = overtaken(scan)
+
+    async def recreated_at_last(seen: Seen) -> web.Response:
+        if isinstance(seen.body, list):
+            scan.recreate()
+        return await answer(seen)
+
+    api[0].handler = recreated_at_last
+
+    with pytest.raises(ObjectGone, match="created again"):
+        await writer.update(says("hello"))
+    assert "status" not in scan.body or scan.body["status"] == {
+        "phase": "Dancing",
+        "message": "mine",
+    }
+
+
+async def test_a_whole_status_that_is_refused_is_told(api: Api, scan: Scan, writer: Writer) -> None:
+    answer = overtaken(scan)
+
+    async def refuses(seen: Seen) -> web.Response:
+        return refusal(422, "too long") if isinstance(seen.body, list) else await answer(seen)
+
+    api[0].handler = refuses
+
+    with pytest.raises(StatusRejected, match="too long"):
+        await writer.update(says("hello"))
 
 
 async def test_a_garbled_status_is_put_right(scan: Scan, writer: Writer) -> None:

@@ -119,8 +119,18 @@ class Cluster:
 
     def lose_status(self) -> None:
         """Somebody removes the status by hand."""
+        self.overwrite(None)
+
+    def overwrite(self, status: dict[str, Any] | None) -> None:
+        """Somebody puts another status in the place of ours."""
         now = self.sink.scan
         version = int(now.metadata.resource_version) + 1
         self._seen(
-            fakes.scan(now.spec.to_wire(), generation=now.metadata.generation, version=version)
+            fakes.scan(
+                now.spec.to_wire(),
+                generation=now.metadata.generation,
+                version=version,
+                annotations=dict(now.metadata.annotations),
+                status=status,
+            )
         )

@@ -605,6 +605,30 @@ async def test_a_status_that_was_removed_in_mid_run_is_written_again() -> None:
     assert cluster.summary == "20/20"
 
 
+@pytest.mark.parametrize("when_s", [4.5, 60], ids=["in mid-run", "at rest"])
+async def test_a_condition_of_another_controller_stays_and_a_forged_one_of_ours_does_not(
+    when_s: float,
+) -> None:
+    cluster = Cluster({"parallelism": 2})
+    async with cluster.operator():
+        await anyio.sleep(when_s)
+        ready = cluster.condition("Ready")
+        forged = ready.model_copy(update={"status": "True", "observed_generation": 99})
+        theirs = ready.model_copy(update={"type": "PolicyChecked"})
+        wire = [forged.to_wire(), theirs.to_wire()]
+        cluster.overwrite(cluster.status.to_wire() | {"conditions": wire})
+        await anyio.sleep(3)
+
+        again = cluster.condition("Ready")
+        assert (again.status, again.observed_generation) == (ready.status, 1)
+        assert cluster.condition("PolicyChecked") == theirs
+        await anyio.sleep(60)
+
+    assert cluster.condition("PolicyChecked") == theirs
+    assert cluster.condition("Complete").status == "True"
+    assert len(cluster.status.conditions or ()) == 7
+
+
 async def test_the_work_of_a_deleted_scan_ends(caplog: pytest.LogCaptureFixture) -> None:
     """Where the deletion shows only in a refused write; what was analysed stays."""
     caplog.set_level("INFO")

@@ -14,6 +14,10 @@ from capscan.model import Condition, Phase
 WORKING = frozenset({Phase.PENDING, Phase.DISCOVERING, Phase.SCANNING})
 DONE = frozenset({Phase.COMPLETED, Phase.COMPLETED_WITH_FAILURES})
 
+OURS = frozenset({"Accepted", "Reconciling", "Stalled", "Ready", "Complete", "Failed"})
+FOREIGN_MAX = 16
+"""Conditions of others that are kept: a status that they fill must leave room for what is ours."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stall:
@@ -56,6 +60,12 @@ def conditions(  # noqa: PLR0913
         else _from_fact(type_, fact, generation, before.get(type_), now)
         for type_, fact in facts.items()
     ]
+
+
+def beside(ours: Iterable[Condition], found: Iterable[Condition]) -> list[Condition]:
+    """Ours, and with them what other controllers have said of the same object, as it was found."""
+    foreign = [one for one in found if one.type not in OURS]
+    return [one for one in ours if one.type in OURS] + foreign[:FOREIGN_MAX]
 
 
 def with_flaw(

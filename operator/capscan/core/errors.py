@@ -24,7 +24,7 @@ CapscanError
 │   ├── ProviderUnusable      the InferenceProvider is missing, or its key, its model, its address
 │   └── ObjectGone            the object was deleted, or recreated under its name
 ├── WrongSettings             the operator's flags, environment or file, with what to write instead
-└── KubeError                 what the Kubernetes API answered (translated once, in kube/client.py)
+└── KubeError                 what the Kubernetes API answered (translated in kube/transport.py)
     ├── NoCluster             no configuration that says where a cluster is
     ├── NotFound
     │   └── NotServed         404 for the whole kind: its CRD is not (or not yet) there
@@ -114,7 +114,7 @@ class CircuitOpen(InferenceError):
 
 
 class RateLimited(InferenceError):
-    """429. The request was not looked at: it spends no attempt."""
+    """429. The request was not looked at; the gate repeats it, and raises this after many times."""
 
     reason = "RateLimited"
     retryable = True

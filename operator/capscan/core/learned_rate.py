@@ -24,6 +24,10 @@ is left behind in minutes, one that was right is not exceeded for as long."""
 EARNED_SHARE = 0.25
 """Of what a pause let the provider's bucket fill by: the first guess may be several times
 too high."""
+RAMP_PER_S = 0.5
+"""Growth after a refusal that said how long to wait and came within SPAN_S_MIN of the one before:
+what went in between says little of the rate, and finding out costs a call and no time. Every
+further refusal makes the steps smaller."""
 CERTAIN = 10
 """What fewer requests taught is left behind faster."""
 RATE_MIN_PER_S = 1.0 / 60.0
@@ -57,6 +61,10 @@ class Guess:
     span_s: float
     slowest_per_s: float
     fastest_per_s: float
+    number: int = 1
+    """Counted from the first refusal."""
+    hasty: bool = False
+    """It came too soon to say how fast is too fast, and cheaply."""
 
     @property
     def rate_per_s(self) -> float:
@@ -88,11 +96,14 @@ def admitted(learned: LearnedRate, now_s: float) -> LearnedRate:
 
 
 def refused(learned: LearnedRate, sent_at_s: float, now_s: float, pause_s: float) -> LearnedRate:
-    """A 429 without headers; nothing is sent for `pause_s`, while the provider's bucket fills."""
+    """A 429 without headers; nothing is sent for `pause_s`, while the provider's bucket fills: 0
+    where it said itself how long to wait, which is until there is room for one request.
+    """
     if learned.guess is not None and sent_at_s <= learned.refused_at_s:
         guess = replace(learned.guess, let_through=learned.guess.let_through - 1)
     else:
         guess = _guess(learned, now_s)
+        guess = replace(guess, hasty=not pause_s and guess.span_s <= SPAN_S_MIN)
         learned = replace(
             learned, since_s=now_s, let_through=0, refused_at_s=now_s, grown_at_s=now_s
         )
@@ -110,12 +121,17 @@ def on_success(learned: LearnedRate, now_s: float) -> LearnedRate:
         return replace(learned, bucket=None)
     if learned.bucket is None or now_s < learned.grown_at_s + 1.0:
         return learned
-    quiet_s = min(now_s - learned.refused_at_s, 10 * GROWTH_DOUBLES_S)
-    doubt = max(1.0, CERTAIN / max(1, learned.guess.let_through))
-    growth = min(0.1, doubt * GROWTH_PER_S * 2.0 ** (quiet_s / GROWTH_DOUBLES_S))
-    rate_per_s = learned.bucket.rate_per_s * (1.0 + growth)
-    bucket = buckets.at_rate(learned.bucket, rate_per_s, now_s)
+    growth = _growth_per_s(learned.guess, now_s - learned.refused_at_s)
+    bucket = buckets.at_rate(learned.bucket, learned.bucket.rate_per_s * (1.0 + growth), now_s)
     return replace(learned, bucket=bucket, grown_at_s=now_s)
+
+
+def _growth_per_s(guess: Guess, quiet_s: float) -> float:
+    if guess.hasty:
+        return RAMP_PER_S / guess.number
+    doubt = max(1.0, CERTAIN / max(1, guess.let_through))
+    doublings = min(quiet_s, 10 * GROWTH_DOUBLES_S) / GROWTH_DOUBLES_S
+    return min(0.1, doubt * GROWTH_PER_S * math.pow(2.0, doublings))
 
 
 def _guess(learned: LearnedRate, now_s: float) -> Guess:
@@ -125,4 +141,5 @@ def _guess(learned: LearnedRate, now_s: float) -> Guess:
         return Guess(let_through, span_s, RATE_MIN_PER_S, math.inf)
     before = learned.bucket.rate_per_s
     slowest = max(RATE_MIN_PER_S, SLOWEST_AFTER_REFUSAL * before)
-    return Guess(let_through, span_s, slowest, max(slowest, FASTEST_AFTER_REFUSAL * before))
+    fastest = max(slowest, FASTEST_AFTER_REFUSAL * before)
+    return Guess(let_through, span_s, slowest, fastest, learned.guess.number + 1)

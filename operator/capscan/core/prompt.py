@@ -6,8 +6,10 @@ last. How a prompt becomes a request is the business of `inference`, reading wha
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from capscan.model import Analysis
@@ -154,8 +156,10 @@ def estimated_tokens(prompt: Prompt) -> int:
     return -(-(len(text.encode()) + _SCHEMA_BYTES) // 4)
 
 
-def answer_schema() -> dict[str, Any]:
+@cache
+def answer_schema() -> Mapping[str, Any]:
     """JSON Schema of the answer, derived from Analysis: every field required, bounds in words.
+    Derived once: it is part of every request, and deriving it costs more than the request.
 
     Nothing but the keywords that OpenAI's strict mode takes (Structured Outputs, "Supported
     schemas"); what those cannot say is said by the descriptions.

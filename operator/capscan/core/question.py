@@ -25,7 +25,7 @@ class Question:
 
     digest: Digest
     flow: str
-    """Questions of one flow wait in one line: the UID of the scan."""
+    """Questions of one flow wait in one line: the name of the scan."""
     weight: int
     """The flow's share of a contended provider, against the weights of the others."""
     flight: Callable[[], AbstractContextManager[Flight]]

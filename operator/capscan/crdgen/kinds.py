@@ -253,6 +253,11 @@ PROVIDER = Kind(
         ),
         Rule("spec.proxyURL", _HTTP_URL, "write the whole address, such as http://proxy.corp:3128"),
         Rule(
+            "spec.proxyURL",
+            "!self.matches('^[a-zA-Z]+://[^/?#]*@')",
+            "leave user and password out of the address: everybody who may read it would see them",
+        ),
+        Rule(
             "spec.requestTimeout",
             _between("1s", "1h"),
             "write a duration from 1s to 1h, such as 60s",

@@ -17,7 +17,7 @@ from capscan.core.question import Pace, Question
 from capscan.inference.api.protocol import Reply
 from capscan.inference.asking import analyse
 from capscan.inference.connection import Connection, Connections
-from capscan.inference.gate import GateStatistics, Turn
+from capscan.inference.gate import Gate, GateStatistics, Turn
 from capscan.model import Completion, ProviderSpec, SecretKeyRef, Usage
 from capscan.model.duration import format_duration
 
@@ -41,6 +41,8 @@ class Account:
         self._connections = connections
         self._read_key = read_key
         self._connection: Connection | None = None
+        self._last_gate: Gate | None = None
+        """Kept so that what it learnt is there for a connection to the same place."""
         self._connecting = anyio.Lock()
         self._key_read_s = float("-inf")
 
@@ -140,6 +142,7 @@ class Account:
     async def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection:
+            self._last_gate = connection.gate
             await connection.retire()
 
     @contextmanager

@@ -16,6 +16,7 @@ from capscan.core.capability import shorten
 from capscan.core.digest import Digest
 from capscan.core.errors import (
     InferenceError,
+    KubeError,
     MissingPermission,
     ObjectGone,
     ProviderUnusable,
@@ -68,7 +69,10 @@ class StatusSink(Protocol):
 
 
 class AccountKeeper:
-    """Owns one InferenceProvider for as long as it exists."""
+    """Owns one InferenceProvider for as long as it exists.
+
+    `look_around` raises ProviderUnusable where it does not go with the other providers.
+    """
 
     def __init__(
         self,
@@ -78,6 +82,7 @@ class AccountKeeper:
         *,
         on_change: Callable[[str], None],
         tell: Callable[[ObjectMeta, Notice], None],
+        look_around: Callable[[], None],
         now: Callable[[], datetime],
     ) -> None:
         self._seen = seen
@@ -86,15 +91,20 @@ class AccountKeeper:
         self._on_change = on_change
         self._tell = tell
         self._told = CHECKING
+        self._look_around = look_around
         self._now = now
         self._obeyed = seen
         self._verdict = CHECKING
         self._fault: ProviderUnusable | None = None
         self._check_at_s = float("-inf")
         self._checks_in_vain = 0
+        self._on_trial = False
         self._mending = anyio.Lock()
-        self._known = anyio.Event()
-        """Set while there is a verdict on the newest spec."""
+        self._judged: int | None = None
+        """The generation that the verdict is on."""
+        self._news = anyio.Event()
+        """Set, and replaced, with each verdict and with the end."""
+        self._ended = False
         self._changed = anyio.Event()
         self._asking = 0
         self._rate_limit: tuple[RateLimitSeen, LastRateLimit] | None = None
@@ -126,12 +136,17 @@ class AccountKeeper:
             return
         before, self._seen = self._seen, seen
         if before.metadata.generation != seen.metadata.generation:
-            self._known = anyio.Event()
             self.look_again()
+
+    @property
+    def looks_around(self) -> bool:
+        """Whether another provider may be what it is stuck on."""
+        return self._verdict.reason == "FallbackLoop"
 
     def look_again(self) -> None:
         """Somebody may have mended it."""
         self._check_at_s, self._checks_in_vain = float("-inf"), 0
+        self._on_trial = False
         self._changed.set()
 
     async def run(self) -> None:
@@ -147,12 +162,19 @@ class AccountKeeper:
         except ObjectGone:
             logger.info("%s: deleted", self.name, extra={"provider": self.name})
         finally:
+            self._ended = True
+            self._announce()
             with anyio.CancelScope(shield=True):
                 await self._account.aclose()
 
     async def ready(self) -> None:
         """Wait for a verdict on the newest spec. Raises ProviderUnusable."""
-        await self._known.wait()
+        while self._judged != self._seen.metadata.generation and not self._ended:
+            await self._news.wait()
+        if self._ended:
+            raise ProviderUnusable(
+                "ProviderNotFound", f"The InferenceProvider {self.name} was deleted."
+            )
         self._raise_fault()
 
     async def complete(self, question: Question, *, wait_while_open: bool = True) -> Completion:
@@ -167,6 +189,8 @@ class AccountKeeper:
                     self._raise_fault()
                 completion = await self._account.complete(question, wait_while_open=wait_while_open)
         self._checks_in_vain = 0
+        if self._verdict.status == "False":
+            self._judge(None)  # an answer is the best proof
         return completion
 
     @property
@@ -190,6 +214,10 @@ class AccountKeeper:
         if self._fault:
             raise ProviderUnusable(self._fault.reason, self._verdict.message)
 
+    def _announce(self) -> None:
+        news, self._news = self._news, anyio.Event()
+        news.set()
+
     async def _mended(self, fault: ProviderUnusable, before: Connection | None) -> bool:
         """Whether a key that was rotated puts it right at once; else it is unusable from now on."""
         async with self._mending:
@@ -201,6 +229,7 @@ class AccountKeeper:
             mended = self._account.connection not in (before, None)
             if not mended:
                 self._judge(fault)
+                self._on_trial = True
                 self._changed.set()
             return mended
 
@@ -210,20 +239,35 @@ class AccountKeeper:
             await self._account.configure(seen.spec)
         self._obeyed = seen
         try:
+            self._look_around()
             await self._account.verify()
         except ProviderUnusable as fault:
             self._judge(fault)
+        except KubeError as error:
+            self._judge(ProviderUnusable("ApiServerError", f"Its key cannot be read: {error}"))
         except InferenceError as error:
             self._away(error)
         else:
+            self._pass()
+        self._judged = seen.metadata.generation
+        self._announce()
+
+    def _pass(self) -> None:
+        """Nothing speaks against it. Where a question found a fault that only questions can find,
+        the fault is shown until one is answered.
+        """
+        if self._on_trial:
+            self._fault, self._on_trial = None, False
+            self._check_at_s = float("inf")
+            self._on_change(self.name)
+        else:
             self._judge(None)
-        if seen.metadata.generation == self._seen.metadata.generation:
-            self._known.set()
 
     def _judge(self, fault: ProviderUnusable | None) -> None:
         self._fault = fault
         if fault is None:
             self._verdict, self._check_at_s = USABLE, float("inf")
+            self._on_trial = False
         else:
             self._verdict = verdict_on(fault)
             self._check_later()
@@ -231,11 +275,10 @@ class AccountKeeper:
 
     def _away(self, error: InferenceError) -> None:
         """It does not answer now: nothing is wrong with the account, as far as is known."""
-        was, self._fault = self._fault, None
+        self._fault = None
         self._check_later()
         self._verdict = Verdict("False", error.reason, f"It does not answer now: {error.message}")
-        if was:
-            self._on_change(self.name)
+        self._on_change(self.name)
 
     def _check_later(self) -> None:
         pause_s = RECHECK_S[min(self._checks_in_vain, len(RECHECK_S) - 1)]

@@ -50,10 +50,10 @@ class Accounts(Keepers[InferenceProvider, AccountKeeper]):
 
     def observe(self, seen: InferenceProvider) -> None:
         """A provider was seen: others may have waited for it."""
-        known = self.of(seen.metadata.uid)
         super().observe(seen)
-        if known is None:
-            self.on_change(seen.metadata.name)
+        for keeper in self:
+            if keeper.looks_around:
+                keeper.look_again()
 
     def _chain(self, name: str) -> list[AccountKeeper]:
         """The provider and those that stand in for it, as they are now. Raises ProviderUnusable."""
@@ -67,6 +67,9 @@ class Accounts(Keepers[InferenceProvider, AccountKeeper]):
             )
         return [by_name[one] for one in names]
 
+    def _refuse_loops(self, name: str) -> None:
+        chain(name, {keeper.name: keeper.fallback for keeper in self})
+
     def _changed(self, name: str) -> None:
         self.on_change(name)
 
@@ -79,5 +82,6 @@ class Accounts(Keepers[InferenceProvider, AccountKeeper]):
             self._sink(seen),
             on_change=self._changed,
             tell=self._tell,
+            look_around=lambda: self._refuse_loops(name),
             now=self._now,
         )

@@ -2,7 +2,7 @@
 
 Calls are patient: while the API server is away they wait and try again, for as long as the caller
 lets them. That is safe because each of them may be repeated: reads, server-side applies, deletes
-by UID, and merge patches that carry a resourceVersion.
+by UID, merge patches that carry a resourceVersion, and JSON patches that name a UID.
 """
 
 import json
@@ -143,6 +143,14 @@ class KubeClient:
         """
         return await self._patiently(
             Request("PATCH", path, body=body, content_type="application/merge-patch+json")
+        )
+
+    async def json_patch(self, path: str, operations: list[Json]) -> Json:
+        """JSON Patch (RFC 6902), of operations that may be repeated. Raises NotFound, Forbidden,
+        Invalid, also where a `test` among them fails.
+        """
+        return await self._patiently(
+            Request("PATCH", path, body=operations, content_type="application/json-patch+json")
         )
 
     async def delete(self, path: str, uid: str) -> None:

@@ -53,7 +53,7 @@ class Request:
     method: str
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
-    body: Json | str | None = None
+    body: Json | list[Json] | str | None = None
     accept: str = "application/json"
     content_type: str = "application/json"
 

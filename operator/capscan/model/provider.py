@@ -64,7 +64,9 @@ class Limits(Wire):
         default=None, description="Answer tokens a minute, where they are limited apart."
     )
     headroom_percent: Annotated[int, Field(ge=0, le=90)] = Field(
-        default=0, description="The share of every limit that is left to others."
+        default=0,
+        description="The share of the configured limits that is left to others, maxInFlight "
+        "included.",
     )
 
 
@@ -132,7 +134,7 @@ class ProviderSpec(Wire):
     adaptive: bool = Field(
         default=True,
         description="Find out how many requests at once the provider takes, up to "
-        "limits.maxInFlight; false keeps exactly that many.",
+        "limits.maxInFlight; false tries no more and no fewer than that, once it answers.",
     )
     request_timeout: Duration = Field(
         default=timedelta(seconds=60), description="How long one request may take."

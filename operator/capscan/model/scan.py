@@ -102,8 +102,8 @@ class ScanSpec(Wire):
     )
     item_timeout: Duration = Field(
         default=timedelta(minutes=2),
-        description="How long one CRD may take, all its attempts and the pauses between them "
-        "included, such as 90s or 2m.",
+        description="How long one CRD may take, all its requests and the pauses after failed ones, "
+        "but not the waiting for a turn at the provider, such as 90s or 2m.",
     )
     max_failed_percent: Annotated[int, Field(ge=0, le=100)] = Field(
         default=100,

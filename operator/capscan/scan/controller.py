@@ -13,7 +13,7 @@ import anyio
 
 from capscan.core import lifecycle
 from capscan.core.budget import used_up
-from capscan.core.conditions import Stall
+from capscan.core.conditions import Stall, beside
 from capscan.core.errors import KubeError, MissingPermission, ObjectGone, ScanError, StatusRejected
 from capscan.core.lifecycle import Continue, Handled, Hold, Intent, Rest, Start
 from capscan.core.notice import Notice
@@ -85,8 +85,11 @@ class ScanController:
         self._reporter.touch()
 
     def provider_changed(self, name: str) -> None:
-        """Do not wait any longer with a stall that this provider may have caused."""
-        if self._at.stall and self._scan.spec.provider_ref.name == name:
+        """Do not wait any longer with a stall that a provider may have caused: this one, or one
+        whose fallback it is.
+        """
+        if self._at.stall:
+            logger.debug("%s: the provider %s changed, trying again", self.name, name)
             self._changed.set()
 
     def close(self, grace_s: float) -> None:
@@ -310,8 +313,10 @@ class ScanController:
             timetable, now = self._at.handled.timetable, self._ports.now()
             self._shown = restate(self._shown, self._at.obeyed, timetable, now)
         else:
-            self._shown = project(self._snapshot(), previous, self._ports.now())
-        return self._shown
+            # By what was shown last: of what others wrote over it, nothing is ours.
+            self._shown = project(self._snapshot(), self._shown, self._ports.now())
+        held = beside(self._shown.conditions or (), previous.conditions or ())
+        return self._shown.model_copy(update={"conditions": held or None})
 
     def _yield_to(self, previous: ScanStatus) -> None:
         """Two operators at rest would undo each other's last word for ever: the later run stays."""

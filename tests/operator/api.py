@@ -1,0 +1,233 @@
+"""The API server without kubectl: for what must happen many times a second, or be timed.
+
+An `Api` is one connection and belongs to one thread. `Watch` records what a watcher sees, and when;
+`Storm` is other controllers that write a scan's status and have no business there.
+"""
+
+import base64
+import contextlib
+import http.client
+import itertools
+import json
+import socket
+import ssl
+import threading
+import time
+import urllib.parse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import yaml
+
+Json = dict[str, Any]
+
+SCANS = "/apis/capscan.dev/v1alpha1/capabilityscans"
+TIMEOUT_S = 30.0
+
+
+class Refused(Exception):
+    """The API server said no."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+
+
+class Api:
+    """One connection, with the rights of a kubeconfig."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        config = yaml.safe_load(kubeconfig.read_text())
+        cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+        trust = base64.b64decode(cluster["certificate-authority-data"]).decode()
+        self._headers = {"Authorization": f"Bearer {user['token']}"}
+        self._host = urllib.parse.urlsplit(cluster["server"]).netloc
+        self._context = ssl.create_default_context(cadata=trust)
+        self._connection = self._connect()
+
+    def __enter__(self) -> "Api":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._connection.close()
+
+    def get(self, path: str) -> Json:
+        """One object, or a list."""
+        return self.send("GET", path)
+
+    def edit(self, name: str, **spec: Any) -> int:
+        """A user changes that much of a scan's spec; the resourceVersion that it makes."""
+        body = self.patch(f"{SCANS}/{name}", {"spec": spec})
+        return int(body["metadata"]["resourceVersion"])
+
+    def patch(self, path: str, body: Json) -> Json:
+        """A merge patch; the object as it then is."""
+        return self.send("PATCH", path, body, "application/merge-patch+json")
+
+    def send(
+        self, method: str, path: str, body: object = None, content: str = "application/json"
+    ) -> Json:
+        """What the API server answers. Raises Refused."""
+        data = None if body is None else json.dumps(body)
+        self._connection.request(method, path, data, {**self._headers, "Content-Type": content})
+        response = self._connection.getresponse()
+        found: Json = json.loads(response.read())
+        if response.status >= 300:
+            raise Refused(response.status, found.get("message", ""))
+        return found
+
+    def stream(self, path: str) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+        """An answer that goes on, and its own connection to end it by."""
+        connection = self._connect()
+        connection.request("GET", path, headers=self._headers)
+        response = connection.getresponse()
+        assert response.status == 200, response.read()
+        return connection, response
+
+    def _connect(self) -> http.client.HTTPSConnection:
+        return http.client.HTTPSConnection(self._host, context=self._context, timeout=TIMEOUT_S)
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of an object, as a watcher saw it."""
+
+    at_s: float
+    """By `time.time`, as a ledger has it."""
+    type: str
+    body: Json
+
+    @property
+    def number(self) -> int:
+        """Its resourceVersion."""
+        return int(self.body["metadata"]["resourceVersion"])
+
+
+class Watch:
+    """Every version of one scan from now on, while the `with` block lasts."""
+
+    def __init__(self, kubeconfig: Path, name: str) -> None:
+        self.versions: list[Version] = []
+        with Api(kubeconfig) as api:
+            since = api.get(SCANS)["metadata"]["resourceVersion"]
+            query = {
+                "watch": "true",
+                "resourceVersion": since,
+                "fieldSelector": f"metadata.name={name}",
+            }
+            path = f"{SCANS}?{urllib.parse.urlencode(query)}"
+            self._connection, self._response = api.stream(path)
+        self._closed = False
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> "Watch":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._closed = True
+        with contextlib.suppress(OSError):
+            self._connection.sock.shutdown(socket.SHUT_RDWR)
+        self._thread.join(TIMEOUT_S)
+
+    @property
+    def bodies(self) -> list[Json]:
+        """What was seen, deletions left out."""
+        return [version.body for version in self.versions if version.type != "DELETED"]
+
+    def catch_up(self, number: int) -> None:
+        """Wait until that version, or a later one, was seen."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while not any(v.number >= number for v in self.versions):
+            assert time.monotonic() < deadline, f"version {number} was never seen"
+            time.sleep(0.01)
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
+            while not self._closed and (line := self._response.readline()):
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    raise AssertionError(event)
+                self.versions.append(Version(time.time(), event["type"], event["object"]))
+        self._response.close()
+        self._connection.close()
+
+
+Write = Callable[[Api, str, str], Json]
+"""One act of another controller on the scan of that name, with a text that no other act has; the
+object as it then is."""
+
+
+def says(text: str = "", **status: Any) -> Write:
+    """Another message, and what else there is to say: a merge patch under no lock."""
+
+    def write(api: Api, name: str, mark: str) -> Json:
+        body = {"status": {"message": f"{mark}{text}", **status}}
+        return api.patch(f"{SCANS}/{name}/status", body)
+
+    return write
+
+
+def removes_status(api: Api, name: str, _: str) -> Json:
+    """The status as `kubectl edit --subresource=status` can leave it: none at all."""
+    operation = [{"op": "remove", "path": "/status"}]
+    return api.send("PATCH", f"{SCANS}/{name}/status", operation, "application/json-patch+json")
+
+
+@dataclass
+class Storm:
+    """So many other controllers, each acting so often, while the `with` block lasts."""
+
+    kubeconfig: Path
+    name: str
+    acts: Sequence[Write]
+    writers: int = 1
+    per_s: float = 20.0
+    versions: set[int] = field(default_factory=set)
+    """resourceVersions that they made: nobody of ours said that."""
+    _over: threading.Event = field(default_factory=threading.Event)
+    _threads: list[threading.Thread] = field(default_factory=list)
+
+    def __enter__(self) -> "Storm":
+        for n in range(self.writers):
+            thread = threading.Thread(target=self._write, args=(n,), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join(TIMEOUT_S)
+
+    def _write(self, first: int) -> None:
+        with Api(self.kubeconfig) as api:
+            # Not all at the same act at the same moment.
+            self._over.wait(first / self.writers / self.per_s)
+            due_s = time.monotonic()
+            for n in itertools.count(first):
+                if self._over.is_set():
+                    return
+                with contextlib.suppress(Refused):  # deleted, or too many at once
+                    body = self.acts[n % len(self.acts)](api, self.name, f"{first}/{n} ")
+                    self.versions.add(int(body["metadata"]["resourceVersion"]))
+                due_s += 1 / self.per_s
+                self._over.wait(max(0.0, due_s - time.monotonic()))
