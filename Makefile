@@ -3,7 +3,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help doctor demo capture test test-gitops check format render bench lock clean
+.PHONY: help doctor demo demo-gate capture test test-gitops check format render bench lock clean
 
 BIN = .venv/bin
 READY = .venv/.installed
@@ -39,6 +39,9 @@ doctor: ## what is there, what is missing and what to do; installs nothing
 
 demo: $(READY) ## the main job on a real API server; KEEP=1 leaves it running
 	$(BIN)/capscan demo
+
+demo-gate: $(READY) ## the adaptive gate against a fake model server; KEEP=1 leaves it running
+	$(BIN)/python -m demos.gate
 
 capture: $(READY) ## record the demo into docs/demo.cast and docs/demo.svg
 	$(BIN)/python docs/capture.py
