@@ -32,6 +32,7 @@ from capscan.inference.connection import Connections
 from capscan.model import Circuit, InferenceProvider, ProviderStatus, SecretKeyRef, Usage
 from tests.builders import crd
 from tests.fakes import FreeSlot
+from tests.inference.spent import spent
 from tests.modelserver.answers import WRONG
 from tests.modelserver.behaviour import Behaviour
 from tests.modelserver.faults import Fault
@@ -184,7 +185,7 @@ async def test_an_answer_that_stays_wrong_fails_and_what_it_cost_is_counted(prot
         with pytest.raises(InvalidAnswer) as invalid:
             await one.ask()
 
-        assert one.sent == invalid.value.usage.requests == 2
+        assert one.sent == spent(invalid.value).requests == 2
         assert [flight.usage.requests for flight in one.slot.flights] == [1, 1]
 
 

@@ -41,7 +41,10 @@ an absent API server lives in `kube/client.py`.
 
 from __future__ import annotations
 
-from capscan.model.completion import NO_USAGE, ObservedLimits, Usage
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the command line raises some of these, and has no time for the models
+    from capscan.model.completion import ObservedLimits, Usage
 
 
 class CapscanError(Exception):
@@ -68,14 +71,14 @@ class InferenceError(ItemError):
         message: str = "",
         *,
         retry_after_s: float | None = None,
-        usage: Usage = NO_USAGE,
+        usage: Usage | None = None,
         observed: ObservedLimits | None = None,
     ) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
         """Seconds that the provider asked to wait, where it said so."""
         self.usage = usage
-        """What the request cost all the same."""
+        """What the request cost all the same, where that is known."""
         self.observed = observed
         """What the response said about the account's limits."""
 

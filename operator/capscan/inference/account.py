@@ -19,6 +19,7 @@ from capscan.inference.asking import analyse
 from capscan.inference.connection import Connection, Connections
 from capscan.inference.gate import Gate, GateStatistics, Turn
 from capscan.model import Completion, ProviderSpec, SecretKeyRef, Usage
+from capscan.model.completion import NO_USAGE
 from capscan.model.duration import format_duration
 
 ReadKey = Callable[[SecretKeyRef], Awaitable[str]]
@@ -94,7 +95,7 @@ class Account:
                                 prompt, max_output_tokens=tokens_max
                             )
                     except InferenceError as error:
-                        flight.usage = _priced(error.usage, spec)
+                        flight.usage = _priced(error.usage or NO_USAGE, spec)
                         raise
                     flight.usage = _priced(reply.usage, spec)
                     return reply

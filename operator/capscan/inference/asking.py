@@ -85,7 +85,7 @@ class _Asking:
         try:
             reply = await self.send(prompt, tokens_max)
         except InferenceError as error:
-            self.usage += error.usage
+            self.usage += error.usage or NO_USAGE
             raise
         self.usage += reply.usage
         return reply

@@ -30,7 +30,7 @@ from capscan.core.errors import (
 from capscan.core.fair import FairQueue
 from capscan.core.question import Pace
 from capscan.model import Usage
-from capscan.model.completion import ObservedLimits
+from capscan.model.completion import NO_USAGE, ObservedLimits
 from capscan.model.provider import ApiProtocol, Circuit, CircuitBreaker, Limits
 
 REFUSALS_MAX = 30
@@ -286,7 +286,7 @@ def _failure(error: InferenceError) -> Sample:
         (outcome for kind, outcome in _OUTCOMES.items() if isinstance(error, kind)),
         Outcome.ANSWERED,
     )
-    return Sample(outcome, error.usage, error.observed, error.retry_after_s)
+    return Sample(outcome, error.usage or NO_USAGE, error.observed, error.retry_after_s)
 
 
 def _success(answer: Answered) -> Sample:

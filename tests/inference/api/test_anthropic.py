@@ -18,6 +18,7 @@ from capscan.inference.api.protocol import Renegotiated, Reply
 from capscan.model import Usage
 from capscan.model.completion import ObservedLimit, ObservedLimits
 from tests.inference.api.wire import ANSWER, KEY, PROMPT, Wire, read_limits, reply, spec
+from tests.inference.spent import spent
 
 pytestmark = pytest.mark.anyio
 
@@ -135,7 +136,7 @@ async def test_a_refusal_is_told_with_its_cost() -> None:
     with pytest.raises(AnswerRefused) as refused:
         await sent(stop="refusal")
 
-    assert refused.value.usage.input_tokens == 3120
+    assert spent(refused.value).input_tokens == 3120
 
 
 @pytest.mark.parametrize("usage", [None, {}, [], {"input_tokens": "many"}, {"output_tokens": -1}])

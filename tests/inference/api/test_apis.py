@@ -18,6 +18,7 @@ from capscan.inference.api.refusal import Refusals
 from capscan.model import Analysis
 from capscan.model.provider import ApiProtocol
 from tests.inference.api.wire import KEY, PROMPT, Wire, read_limits, reply, spec
+from tests.inference.spent import spent
 
 every_api = pytest.mark.parametrize("protocol", [p.value for p in ApiProtocol])
 
@@ -99,10 +100,10 @@ def test_any_object_is_a_reply_or_an_error(body: dict[str, Any]) -> None:
         try:
             found = read(body)
         except InferenceError as error:
-            spent = error.usage
+            cost = spent(error)
         else:
-            spent = found.usage
-        assert spent.requests == 1
+            cost = found.usage
+        assert cost.requests == 1
 
 
 @settings(max_examples=300, deadline=None)

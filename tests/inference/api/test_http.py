@@ -27,6 +27,7 @@ from capscan.inference.api.http import REPLY_BYTES_MAX, HttpClient, open_http
 from capscan.inference.api.transport import ProviderTransport
 from capscan.model.provider import ProviderSpec
 from tests.inference.api.loopback import Connection, Serve, answer_all, response, serving
+from tests.inference.spent import spent
 
 pytestmark = pytest.mark.anyio
 
@@ -171,7 +172,7 @@ async def test_a_reply_without_end_is_cut_at_the_limit() -> None:
 
     assert isinstance(error, InvalidAnswer)
     assert str(REPLY_BYTES_MAX) in error.message
-    assert error.usage.requests == 1
+    assert spent(error).requests == 1
     assert sent < 20 * REPLY_BYTES_MAX
 
 

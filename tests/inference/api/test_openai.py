@@ -14,6 +14,7 @@ from capscan.inference.api.openai import Dialect, Form, OpenAIApi
 from capscan.inference.api.protocol import Renegotiated, Reply
 from capscan.model import Usage
 from tests.inference.api.wire import KEY, PROMPT, Wire, read_limits, reply, spec
+from tests.inference.spent import spent
 
 pytestmark = pytest.mark.anyio
 
@@ -119,7 +120,7 @@ async def test_refusals_are_told_with_their_cost(body: Any) -> None:
     found = await raised(200, body)
 
     assert isinstance(found, AnswerRefused)
-    assert found.usage.input_tokens == 900
+    assert spent(found).input_tokens == 900
 
 
 @pytest.mark.parametrize(
@@ -130,7 +131,7 @@ async def test_a_reply_that_is_no_completion_is_an_invalid_answer(body: Any) -> 
     found = await raised(200, body)
 
     assert isinstance(found, InvalidAnswer)
-    assert found.usage.requests == 1
+    assert spent(found).requests == 1
 
 
 REFUSED_FORMS = [
