@@ -229,7 +229,7 @@ def test_two_operators_at_rest_leave_the_status_alone(
     second.start(latency=1.0)
     try:
         for one in (operator, second):
-            one.until_logged("watching CapabilityScans")
+            one.until_logged("watching capabilityscans")
         scan = cluster.apply_scan()
         cluster.until_phase(scan, "Completed")
         until(lambda: operator.log + second.log, lambda log: "another operator" in log, "a word")
