@@ -84,7 +84,7 @@ def run(id: str = "r1", **changes: Any) -> Run:  # noqa: A002
 
 def completion(answer: Analysis | None = None) -> Completion:
     """What the fake provider answers."""
-    return Completion(answer or analysis(), FakeProvider.name, FakeProvider.model)
+    return Completion(answer or analysis(), FakeProvider.name, FakeProvider.model, "fake/1")
 
 
 def failed_item(name: str = "widgets.example.com", reason: str = "Timeout") -> FailedItem:
@@ -277,7 +277,7 @@ class FakeProvider:
                     raise error
         finally:
             self.in_flight -= 1
-        return Completion(analysis(name), self.name, self.model)
+        return Completion(analysis(name), self.name, self.model, self.identity)
 
     def estimate(self, digest: Digest) -> Usage:  # noqa: ARG002
         return ESTIMATED

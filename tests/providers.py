@@ -66,7 +66,7 @@ class ScriptedProvider:
             await anyio.sleep(self.delay_s)
             if error := next(self.script, None):
                 raise error
-        return Completion(analysis(name), self.name, self.model)
+        return Completion(analysis(name), self.name, self.model, self.identity)
 
     def estimate(self, digest: Digest) -> Usage:  # noqa: ARG002
         return ESTIMATED
@@ -112,7 +112,7 @@ class LedgerProvider:
         if self.ends:
             with self.ends.open("a") as ends:
                 ends.write(f"{time.time()}\n")
-        return Completion(analysis(name), self.name, self.model)
+        return Completion(analysis(name), self.name, self.model, self.identity)
 
     def estimate(self, digest: Digest) -> Usage:  # noqa: ARG002
         return ESTIMATED

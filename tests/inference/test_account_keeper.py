@@ -132,7 +132,7 @@ async def case(behaviour: Behaviour | None = None, **spec: Any) -> AsyncIterator
             sink,
             on_change=lambda _: None,
             tell=lambda _, notice: notices.append(notice),
-            look_around=lambda: None,
+            look_around=str,
             now=lambda: datetime.now(UTC),
         )
         deleted = anyio.Event()

@@ -45,7 +45,7 @@ class Stand:
             raise CircuitOpen("away", retry_in_s=left_s)
         await anyio.sleep(max(0.0, left_s))
         self.asked_at_s.append(anyio.current_time())
-        return Completion(analysis(), self.name, self.model)
+        return Completion(analysis(), self.name, self.model, self.identity)
 
     def pace(self, *_: object) -> Pace:
         left_s = self.closed_at_s - anyio.current_time()
@@ -101,8 +101,9 @@ async def test_a_fault_of_the_one_that_is_named_is_told_and_not_covered_up() -> 
 async def test_it_goes_by_the_name_of_the_one_that_was_asked_for() -> None:
     """So that an answer of another one is still what the scan wanted."""
     way = route(Stand("first", 60), Stand("second"))
-    await way.complete(QUESTION)
+    answer = await way.complete(QUESTION)
 
+    assert (answer.provider, answer.identity) == ("second", "first")
     assert (way.name, way.model, way.identity) == ("first", "first/1", "first")
 
 

@@ -273,3 +273,44 @@ def test_the_status_of_a_provider_costs_nothing_at_rest(
 
     assert table.split()[:5] == ["NAME", "READY", "MODEL", "CIRCUIT", "INFLIGHTLIMIT"]
     assert table.split()[6:10] == [provider, "True", "claude-haiku-4-5", "Closed"]
+
+
+def test_a_fallback_that_does_not_exist_is_told_before_it_is_needed(
+    cluster: Cluster, operator: Operator, model: ModelServerProcess
+) -> None:
+    key = cluster.set_key(KEY)
+    provider = cluster.apply_provider(
+        baseURL=model.url, apiKeySecretRef=key, fallbackRef={"name": "nosuch"}
+    )
+    operator.start()
+
+    said = cluster.ready(provider, "Usable")["message"]
+    assert said.endswith("Its fallback nosuch does not exist.")
+
+
+def test_an_answer_is_kept_as_that_of_the_model_that_gave_it(
+    cluster: Cluster, operator: Operator, model: ModelServerProcess
+) -> None:
+    """Though the provider was edited in mid-run, and back: the next run asks those again."""
+    model.change(latency={"mean_s": 0.5}, models=["one", "two"])
+    names = cluster.create_crds(24)
+    key = cluster.set_key(KEY)
+    provider = cluster.apply_provider(model="one", baseURL=model.url, apiKeySecretRef=key)
+    operator.start()
+    scan = cluster.apply_scan(providerRef={"name": provider}, parallelism=2)
+    cluster.until_settled(scan, 4)
+    cluster.apply_provider(model="two", baseURL=model.url, apiKeySecretRef=key)
+    cluster.until_settled(scan, 12)
+    cluster.apply_provider(model="one", baseURL=model.url, apiKeySecretRef=key)
+    cluster.until_phase(scan, "Completed")
+    capabilities = cluster.capabilities().values()
+    by_two = sum(one["provenance"]["model"] == "two" for one in capabilities)
+    assert 0 < by_two < len(names)
+
+    cluster.patch(scan, {"rescan": "2"})
+    cluster.until(scan, lambda s: s.get("lastHandledRescan") == "2", "a rescan")
+    status = cluster.until_phase(scan, "Completed")
+
+    assert status["progress"]["completed"] >= by_two
+    models = {one["provenance"]["model"] for one in cluster.capabilities().values()}
+    assert models == {"one"}

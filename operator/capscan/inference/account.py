@@ -43,7 +43,9 @@ class Account:
         self._read_key = read_key
         self._connection: Connection | None = None
         self._last_gate: Gate | None = None
-        """Kept so that what it learnt is there for a connection to the same place."""
+        """Never read: `Connections` holds gates weakly, and what this one learnt must outlive an
+        edit, for a connection to the same place.
+        """
         self._connecting = anyio.Lock()
         self._key_read_s = float("-inf")
 
@@ -60,7 +62,7 @@ class Account:
     @property
     def identity(self) -> str:
         """Another model, or other words, give other answers; another address of it does not."""
-        return f"{self.name}/{self.model}/{PROMPT_VERSION}"
+        return _identity(self.name, self._spec)
 
     async def configure(self, spec: ProviderSpec) -> None:
         """Obey another spec; questions that were sent are answered as they were."""
@@ -101,7 +103,10 @@ class Account:
                     return reply
 
             analysis, usage = await analyse(question.digest.text, send)
-        return Completion(analysis, self.name, spec.model, _priced(usage, spec), PROMPT_VERSION)
+        identity = _identity(self.name, spec)
+        return Completion(
+            analysis, self.name, spec.model, identity, _priced(usage, spec), PROMPT_VERSION
+        )
 
     @property
     def is_priced(self) -> bool:
@@ -155,6 +160,10 @@ class Account:
             raise InferenceTimeout(
                 f"no answer within {format_duration(limit)}, the provider's requestTimeout"
             )
+
+
+def _identity(name: str, spec: ProviderSpec) -> str:
+    return f"{name}/{spec.model}/{PROMPT_VERSION}"
 
 
 def _priced(usage: Usage, spec: ProviderSpec) -> Usage:

@@ -7,6 +7,7 @@ That is noticed without a restart, and those who wait are told.
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -71,7 +72,8 @@ class StatusSink(Protocol):
 class AccountKeeper:
     """Owns one InferenceProvider for as long as it exists.
 
-    `look_around` raises ProviderUnusable where it does not go with the other providers.
+    `look_around` says what to know about the other providers, or raises ProviderUnusable where it
+    does not go with them.
     """
 
     def __init__(
@@ -82,7 +84,7 @@ class AccountKeeper:
         *,
         on_change: Callable[[str], None],
         tell: Callable[[ObjectMeta, Notice], None],
-        look_around: Callable[[], None],
+        look_around: Callable[[], str],
         now: Callable[[], datetime],
     ) -> None:
         self._seen = seen
@@ -92,6 +94,7 @@ class AccountKeeper:
         self._tell = tell
         self._told = CHECKING
         self._look_around = look_around
+        self._aside = ""
         self._now = now
         self._obeyed = seen
         self._verdict = CHECKING
@@ -141,7 +144,7 @@ class AccountKeeper:
     @property
     def looks_around(self) -> bool:
         """Whether another provider may be what it is stuck on."""
-        return self._verdict.reason == "FallbackLoop"
+        return bool(self._aside) or self._verdict.reason == "FallbackLoop"
 
     def look_again(self) -> None:
         """Somebody may have mended it."""
@@ -239,7 +242,7 @@ class AccountKeeper:
             await self._account.configure(seen.spec)
         self._obeyed = seen
         try:
-            self._look_around()
+            self._aside = self._look_around()
             await self._account.verify()
         except ProviderUnusable as fault:
             self._judge(fault)
@@ -266,7 +269,8 @@ class AccountKeeper:
     def _judge(self, fault: ProviderUnusable | None) -> None:
         self._fault = fault
         if fault is None:
-            self._verdict, self._check_at_s = USABLE, float("inf")
+            message = f"{USABLE.message} {self._aside}".strip()
+            self._verdict, self._check_at_s = replace(USABLE, message=message), float("inf")
             self._on_trial = False
         else:
             self._verdict = verdict_on(fault)
@@ -296,7 +300,9 @@ class AccountKeeper:
         """A line in the log and an Event where it can no longer be asked, or can be again."""
         verdict = shown_verdict(self._state())
         was, self._told = self._told, verdict
-        if verdict.reason == was.reason or "False" not in (verdict.status, was.status):
+        # An open circuit has a new message with every error.
+        same = verdict == was or verdict.reason == was.reason == "CircuitOpen"
+        if same or "False" not in (verdict.status, was.status):
             return
         fails = verdict.status == "False"
         logger.log(

@@ -67,8 +67,12 @@ class Accounts(Keepers[InferenceProvider, AccountKeeper]):
             )
         return [by_name[one] for one in names]
 
-    def _refuse_loops(self, name: str) -> None:
-        chain(name, {keeper.name: keeper.fallback for keeper in self})
+    def _fallbacks_of(self, name: str) -> str:
+        """What to know of them. Raises ProviderUnusable where they go in a circle."""
+        fallbacks = {keeper.name: keeper.fallback for keeper in self}
+        names = chain(name, fallbacks)
+        last = fallbacks[names[-1]] if names else ""
+        return f"Its fallback {last} does not exist." if last else ""
 
     def _changed(self, name: str) -> None:
         self.on_change(name)
@@ -82,6 +86,6 @@ class Accounts(Keepers[InferenceProvider, AccountKeeper]):
             self._sink(seen),
             on_change=self._changed,
             tell=self._tell,
-            look_around=lambda: self._refuse_loops(name),
+            look_around=lambda: self._fallbacks_of(name),
             now=self._now,
         )

@@ -91,7 +91,7 @@ class RateLimitSeen:
 
 @dataclass(frozen=True, slots=True)
 class GateStatistics:
-    """What status and metrics show."""
+    """What status shows."""
 
     circuit: Circuit
     in_flight: int

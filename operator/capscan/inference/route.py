@@ -5,6 +5,7 @@ them lets somebody try.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import anyio
 
@@ -50,12 +51,16 @@ class Route:
             retry_in_s = []
             for keeper in (self._first, *others):
                 try:
-                    return await keeper.complete(question, wait_while_open=False)
+                    completion = await keeper.complete(question, wait_while_open=False)
                 except CircuitOpen as error:
                     retry_in_s.append(error.retry_in_s)
                 except ProviderUnusable:
                     if keeper is self._first:
                         raise
+                else:
+                    if keeper is self._first:
+                        return completion
+                    return replace(completion, identity=self._first.identity)
             await anyio.sleep(min(retry_in_s))
 
     @property

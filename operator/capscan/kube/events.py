@@ -1,7 +1,7 @@
 """Kubernetes Events about capscan's objects: `kubectl describe` shows them.
 
 Telling never waits and never fails: what does not fit the queue is dropped, and so is what the API
-server does not take. The same reason about the same object within six minutes is one Event with a
+server does not take. The same note about the same object within six minutes is one Event with a
 count, as client-go's recorder has it.
 """
 
@@ -60,7 +60,7 @@ class EventRecorder:
         self._now = now
         self._queue, self._told = anyio.create_memory_object_stream[_Told](QUEUE_MAX)
         self._limiter = AsyncLimiter(EVENTS_PER_MINUTE, 60)
-        self._posted: dict[tuple[str, str], _Posted] = {}
+        self._posted: dict[tuple[str, str, str], _Posted] = {}
         self._forbidden = False
 
     def tell(self, kind: str, about: ObjectMeta, notice: Notice) -> None:
@@ -95,7 +95,7 @@ class EventRecorder:
 
     async def _extended(self, told: _Told) -> bool:
         """Whether it only adds to a series."""
-        key = (told.about.uid, told.notice.reason)
+        key = _key(told)
         posted = self._posted.get(key)
         if posted is None or (told.at - posted.last).total_seconds() > SERIES_S:
             return False
@@ -119,7 +119,7 @@ class EventRecorder:
             for key, posted in self._posted.items()
             if (told.at - posted.last).total_seconds() <= SERIES_S
         }
-        self._posted = recent | {(told.about.uid, told.notice.reason): _Posted(name, 1, told.at)}
+        self._posted = recent | {_key(told): _Posted(name, 1, told.at)}
 
     def _event(self, name: str, told: _Told) -> Json:
         return {
@@ -140,6 +140,11 @@ class EventRecorder:
                 "uid": told.about.uid,
             },
         }
+
+
+def _key(told: _Told) -> tuple[str, str, str]:
+    """What is one series: a note cannot be changed, so that another one is another Event."""
+    return told.about.uid, told.notice.reason, told.notice.note
 
 
 def _micro_time(moment: datetime) -> str:

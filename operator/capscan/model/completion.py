@@ -66,6 +66,8 @@ class Completion:
     provider: str
     """Who answered: another one than was asked where that one's circuit is open."""
     model: str
+    identity: str
+    """Of whom was asked at that moment: an InferenceProvider may be edited in mid-run."""
     usage: Usage = NO_USAGE
     """Of this answer, repairs included."""
     prompt_version: int | None = None

@@ -7,7 +7,7 @@ are in `core/lifecycle.py`, the work in `scan/session.py`.
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import anyio
 
@@ -21,6 +21,7 @@ from capscan.core.standing import Standing
 from capscan.core.status import Snapshot, finished_run, project, restate
 from capscan.model import CapabilityScan, Phase, Run, ScanStatus, Trigger
 from capscan.model.completion import NO_USAGE
+from capscan.model.duration import format_duration
 from capscan.scan.following import Lookout
 from capscan.scan.ports import Ports, StatusSink
 from capscan.scan.report import Reporter
@@ -88,7 +89,7 @@ class ScanController:
         """Do not wait any longer with a stall that a provider may have caused: this one, or one
         whose fallback it is.
         """
-        if self._at.stall:
+        if self._at.stall or (self._at.resting and self._lookout.has_news):
             logger.debug("%s: the provider %s changed, trying again", self.name, name)
             self._changed.set()
 
@@ -258,13 +259,15 @@ class ScanController:
         run = self._at.run
         self._at = self._at.ended(session.outcome, self._ports.now(), session.estimate)
         phase, took = self._at.phase, self._at.run.duration
-        self._log(f"run {run.id} is {phase} after {took}", phase=str(phase))
+        lasted = format_duration(took or timedelta(0))
+        self._log(f"run {run.id} is {phase} after {lasted}", phase=str(phase))
 
     async def _stalled(self, stall: Stall) -> None:
-        logger.error(
-            "%s: stalled: %s: %s", self.name, stall.reason, stall.message,
-            extra=self._fields(reason=stall.reason),
-        )  # fmt: skip
+        if stall != self._at.stall:
+            logger.error(
+                "%s: stalled: %s: %s", self.name, stall.reason, stall.message,
+                extra=self._fields(reason=stall.reason),
+            )  # fmt: skip
         if self._at.stall is None or self._at.stall.reason != stall.reason:
             self._tell(stall.reason, stall.message, warning=True)
         pause_s = _pause_s(self._at.stalls)

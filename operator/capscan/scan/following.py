@@ -2,15 +2,19 @@
 scan does. What a change means to a scan is for the scan to find out.
 """
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import anyio
 
 from capscan.core.burst import Burst, grown
+from capscan.core.errors import ProviderUnusable
 from capscan.core.plan import plan
 from capscan.model import CapabilityScan, Run, ScanSpec
 from capscan.scan.ports import Ports
+
+logger = logging.getLogger(__name__)
 
 
 class CrdNews(Protocol):
@@ -118,18 +122,23 @@ class Lookout:
         self._wake()
 
 
-async def _is_behind(ports: Ports, spec: ScanSpec, run: Run) -> bool:
-    """Whether a run would find anything to do: two listings. Raises ScanError, KubeError.
+async def _is_behind(ports: Ports, spec: ScanSpec, run: Run) -> bool | None:
+    """Whether a run would find anything to do: two listings. None where that cannot be said before
+    somebody mends the provider. Raises ScanError, KubeError.
 
     `run` is the last one: what it settled, under `refresh: Always` too, is not done again.
     """
-    provider = await ports.providers.find(spec.provider_ref.name)
+    try:
+        provider = await ports.providers.find(spec.provider_ref.name)
+    except ProviderUnusable as error:
+        logger.warning("CRDs have changed, and nobody can be asked about them: %s", error)
+        return None
     stored = await ports.store.list_refs()
     todo = plan(await ports.crds.list_refs(), stored, spec, run, provider.identity)
     return bool(todo.pending or todo.orphaned)
 
 
-async def unless(changed: anyio.Event, check: Callable[[], Awaitable[bool]]) -> bool | None:
+async def unless(changed: anyio.Event, check: Callable[[], Awaitable[bool | None]]) -> bool | None:
     """The answer of `check`; None where `changed` came first, and it no longer matters."""
     found: bool | None = None
 

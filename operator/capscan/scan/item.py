@@ -122,10 +122,11 @@ class Settler:
             scan=self._scan,
             run_id=self._run.id,
             completion=completion,
-            fingerprint=mark,
+            fingerprint=fingerprint(digest, completion.identity),
             attempts=turn.attempts.made,
             at=self._ports.now(),
         )
+        key = plan_key(capability.ref_of(crd), completion.identity)
         await self._store.write(capability.analysed(crd, answered, key))
         return CrdScanned(name, turn.attempts.made)
 

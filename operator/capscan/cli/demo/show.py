@@ -69,7 +69,7 @@ class Demo:
         kubectl = self._stage.up()
 
         # First: a new kind waits in line while the API server is busy with a hundred CRDs.
-        screen.heading("capscan: its two kinds, and the operator")
+        screen.heading("capscan: its kinds, and the operator")
         self._stage.shown(kubectl, "apply", "-k", _own_crds())
         kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
         self._start_operator(kubectl.kubeconfig)
