@@ -12,6 +12,11 @@ from tests.store.harness import Case, connected, in_memory, on_the_cluster
 ROOT = Path(__file__).parents[2]
 
 
+COLLECTION = "/apis/capscan.dev/v1alpha1/capabilities"
+"""Deleted in one request: `kubectl delete --all` has one for each of the thousands that other tests
+leave."""
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
@@ -28,9 +33,9 @@ def installed(kubectl: Kubectl) -> Kubectl:
 @pytest.fixture
 def emptied(installed: Kubectl) -> Iterator[Kubectl]:
     """The same without any Capability, before the test and after it."""
-    installed("delete", "cap", "--all")
+    installed("delete", "--raw", COLLECTION)
     yield installed
-    installed("delete", "cap", "--all")
+    installed("delete", "--raw", COLLECTION)
 
 
 @pytest.fixture
