@@ -5,31 +5,27 @@ machine takes of one object, or a little more. In a flood each of them alone tri
 what etcd takes is the bound: it has no target but that nothing is lost or wrong.
 """
 
-import io
 import json
 import statistics
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.fakes import failed_item, run
-from tests.kubectl import Kubectl
 from tests.operator.api import SCANS, Api, Json, Storm, Watch, says
 from tests.operator.cluster import Cluster, settled
-from tests.operator.conftest import account_kubeconfig, install
+from tests.operator.conftest import account_kubeconfig
 from tests.operator.process import Operator
 from tests.versions import flaws
 from tests.virtual import EPOCH
 
+from benchmarks.bench_engine import cluster_in
 from benchmarks.figures import Figure
 from capscan.core.lifecycle import Handled
 from capscan.core.progress import Tally
 from capscan.core.status import Snapshot, project
-from capscan.localplane.console import Console
-from capscan.localplane.plane import Plane
 from capscan.model import Phase, ScanStatus
 from capscan.model.scan_status import FAILED_ITEMS_MAX
 
@@ -64,7 +60,7 @@ class Measured:
 
 def measure() -> Iterator[Figure]:
     """All of it, on one control plane."""
-    with tempfile.TemporaryDirectory() as name, _cluster(Path(name)) as cluster:
+    with tempfile.TemporaryDirectory() as name, cluster_in(Path(name)) as cluster:
         folder = Path(name)
         cluster.create_crds(ITEMS)
         yield from _storms(cluster, folder)
@@ -218,15 +214,3 @@ def _satisfies_wait(body: Json) -> bool:
         and c["observedGeneration"] >= body["metadata"]["generation"]
         for c in body["status"].get("conditions") or ()
     )
-
-
-@contextmanager
-def _cluster(folder: Path) -> Iterator[Cluster]:
-    plane = Plane(folder / "plane", Console(io.StringIO()))
-    try:
-        info = plane.up()
-        kubectl = Kubectl(info.kubectl, info.kubeconfig)
-        install(kubectl)
-        yield Cluster(kubectl, "bench.example.com", validate=False)
-    finally:
-        plane.down()

@@ -81,7 +81,7 @@ class CountingProxy:
         cluster = yaml.safe_load(self.kubeconfig.read_text())["clusters"][0]["cluster"]
         async with aiohttp.ClientSession(
             base_url=cluster["server"],
-            connector=aiohttp.TCPConnector(ssl=_trust(cluster), limit=0),
+            connector=aiohttp.TCPConnector(ssl=trusting(cluster), limit=0),
             timeout=aiohttp.ClientTimeout(total=None),
             auto_decompress=False,
         ) as upstream:
@@ -131,6 +131,7 @@ def _template(path: str) -> str:
     return re.sub(r"^([^/]+)/[^/]+", r"\1/{name}", rest)
 
 
-def _trust(cluster: dict[str, Any]) -> ssl.SSLContext:
+def trusting(cluster: dict[str, Any]) -> ssl.SSLContext:
+    """The CA that a kubeconfig carries for its cluster."""
     data = base64.b64decode(cluster["certificate-authority-data"]).decode()
     return ssl.create_default_context(cadata=data)

@@ -15,6 +15,7 @@ import anyio
 from pydantic import ValidationError
 
 from capscan.core.errors import Forbidden, KubeError, NotFound
+from capscan.core.retry import stepped_s
 from capscan.kube.client import KubeClient
 from capscan.kube.config import Credentials
 from capscan.kube.kinds import list_kind
@@ -176,7 +177,7 @@ class Watching:
 
 def restart_pause_s(failures: int) -> float:
     """The pause before the watch is started again; `failures` counts those that ended early."""
-    return WATCH_RESTART_S[min(failures, len(WATCH_RESTART_S) - 1)]
+    return stepped_s(WATCH_RESTART_S, failures)
 
 
 def _parse(kind: Watched, body: Json) -> Any | None:  # noqa: ANN401

@@ -13,7 +13,7 @@ from capscan.core.errors import (
     RequestRejected,
     StoreRejected,
 )
-from capscan.core.retry import BACKOFF_CAP_S, backoff_s, worth_retrying
+from capscan.core.retry import BACKOFF_CAP_S, backoff_s, stepped_s, worth_retrying
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,10 @@ def test_a_wait_that_was_asked_for_is_never_shortened(asked_s: float, jitter: fl
     error = ProviderUnavailable("later", retry_after_s=asked_s)
 
     assert backoff_s(error, 1, jitter) >= asked_s
+
+
+@given(st.lists(st.floats(0, 60), min_size=1), st.integers(0, 99))
+def test_steps_are_taken_in_order_and_the_last_one_repeats(
+    pauses_s: list[float], before: int
+) -> None:
+    assert stepped_s(pauses_s, before) == [*pauses_s, *[pauses_s[-1]] * 100][before]

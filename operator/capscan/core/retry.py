@@ -6,6 +6,8 @@ Blog): the pause is uniform between nothing and the cap, so that items which fai
 not come back together.
 """
 
+from collections.abc import Sequence
+
 from capscan.core.errors import InferenceError, ItemError
 
 BACKOFF_BASE_S = 1.0
@@ -24,3 +26,8 @@ def backoff_s(error: ItemError, attempts: int, jitter: float) -> float:
     delay_s = jitter * min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2.0 ** (attempts - 1))
     asked_s = error.retry_after_s if isinstance(error, InferenceError) else None
     return max(delay_s, asked_s or 0.0)
+
+
+def stepped_s(pauses_s: Sequence[float], times_before: int) -> float:
+    """The pause after that many before it; the last one repeats."""
+    return pauses_s[min(times_before, len(pauses_s) - 1)]

@@ -33,6 +33,7 @@ from capscan.core.provider_status import (
     verdict_on,
 )
 from capscan.core.question import Pace, Question
+from capscan.core.retry import stepped_s
 from capscan.inference.account import Account
 from capscan.inference.connection import Connection
 from capscan.inference.gate import GateStatistics, RateLimitSeen
@@ -285,8 +286,7 @@ class AccountKeeper:
         self._on_change(self.name)
 
     def _check_later(self) -> None:
-        pause_s = RECHECK_S[min(self._checks_in_vain, len(RECHECK_S) - 1)]
-        self._check_at_s = anyio.current_time() + pause_s
+        self._check_at_s = anyio.current_time() + stepped_s(RECHECK_S, self._checks_in_vain)
         self._checks_in_vain += 1
 
     async def _report(self) -> None:
@@ -324,7 +324,7 @@ class AccountKeeper:
             circuit=statistics.circuit if statistics else Circuit.CLOSED,
             in_flight_limit=statistics.permits if statistics else None,
             last_rate_limit=self._last_rate_limit(statistics),
-            obstacle=self._account.pace("", 1).obstacle,
+            obstacle=statistics.obstacle if statistics else "",
         )
 
     def _last_rate_limit(self, statistics: GateStatistics | None) -> LastRateLimit | None:

@@ -107,6 +107,8 @@ class GateStatistics:
     rate_limited: int
     """Those of them that were answered 429."""
     last_rate_limit: RateLimitSeen | None
+    obstacle: str = ""
+    """Why nothing is let through now, in a sentence for a person; empty where it is."""
 
 
 class _Waiter:
@@ -214,6 +216,7 @@ class Gate:
             requests=self._counts["requests"],
             rate_limited=self._counts["rate_limited"],
             last_rate_limit=self._last_rate_limit,
+            obstacle=self._obstacle(anyio.current_time()),
         )
 
     async def _admitted(self, waiter: _Waiter) -> Permit:

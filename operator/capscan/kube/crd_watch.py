@@ -12,6 +12,7 @@ from typing import NoReturn
 import anyio
 
 from capscan.core.errors import Expired, Forbidden, KubeError, Unavailable
+from capscan.core.retry import stepped_s
 from capscan.kube.client import KubeClient
 from capscan.kube.crds import PATH, ref_of
 from capscan.kube.transport import Json
@@ -83,7 +84,7 @@ class CrdWatch:
             )
         if self._failures == 1:
             logger.warning("the watch of CRDs broke (%s)%s; trying on", error, hint)
-        pause_s = PAUSE_S[min(self._failures, len(PAUSE_S) - 1)]
+        pause_s = stepped_s(PAUSE_S, self._failures)
         self._failures += 1
         await anyio.sleep(pause_s)
 

@@ -17,6 +17,7 @@ from capscan.core.conditions import Stall, beside
 from capscan.core.errors import KubeError, MissingPermission, ObjectGone, ScanError, StatusRejected
 from capscan.core.lifecycle import Continue, Handled, Hold, Intent, Rest, Start
 from capscan.core.notice import Notice
+from capscan.core.retry import stepped_s
 from capscan.core.standing import Standing
 from capscan.core.status import Snapshot, finished_run, project, restate
 from capscan.model import CapabilityScan, Phase, Run, ScanStatus, Trigger
@@ -270,7 +271,7 @@ class ScanController:
             )  # fmt: skip
         if self._at.stall is None or self._at.stall.reason != stall.reason:
             self._tell(stall.reason, stall.message, warning=True)
-        pause_s = _pause_s(self._at.stalls)
+        pause_s = stepped_s(STALL_RETRY_S, self._at.stalls)
         planned = self._session is None or self._session.planned
         self._at = self._at.stalled(stall, planned=planned)
         await self._reporter.flush()
@@ -354,14 +355,10 @@ class ScanController:
                     "%s: %s", self.name, error,
                     extra=self._fields(reason=error.reason),
                 )  # fmt: skip
-                await anyio.sleep(_pause_s(refusals))
+                await anyio.sleep(stepped_s(STALL_RETRY_S, refusals))
                 refusals += 1
 
 
 def _seniority(run: Run) -> tuple[datetime, int, str]:
     """Of two operators' runs the greater one stays; times as both of them read them."""
     return run.start_time.replace(microsecond=0), run.resumed, run.owner
-
-
-def _pause_s(times_before: int) -> float:
-    return STALL_RETRY_S[min(times_before, len(STALL_RETRY_S) - 1)]
