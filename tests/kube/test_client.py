@@ -28,6 +28,10 @@ Api = tuple[ApiServer, KubeClient]
 PATH = "/apis/example.com/v1/widgets"
 
 
+def name_of(metadata: dict[str, Any]) -> str:
+    return str(metadata["name"])
+
+
 def page(*names: str, more: str = "") -> web.Response:
     items = [{"metadata": {"name": name}} for name in names]
     return ok({"metadata": {"continue": more} if more else {}, "items": items})
@@ -143,7 +147,7 @@ async def test_what_may_pass_is_tried_again(api: Api, status: int) -> None:
     "call",
     [
         lambda client: client.get(PATH),
-        lambda client: client.list_metadata(PATH),
+        lambda client: client.list_metadata(PATH, dict),
         lambda client: client.list_objects(PATH),
         lambda client: client.apply(PATH, {"a": 1}),
         lambda client: client.merge_patch(PATH, {"a": 1}),
@@ -191,7 +195,7 @@ async def test_an_answer_that_is_no_object_is_no_answer(api: Api, odd: str) -> N
     server, client = api
     server.script = [web.Response(text=odd), page("a")]
 
-    assert await client.list_metadata(PATH) == [{"name": "a"}]
+    assert await client.list_metadata(PATH, name_of) == ["a"]
 
 
 async def test_an_absent_server_is_waited_for(api: Api) -> None:
@@ -335,18 +339,28 @@ async def test_a_listing_is_read_in_pages_of_metadata(api: Api) -> None:
     server, client = api
     server.script = [page("a", "b", more="token"), page("c")]
 
-    assert [item["name"] for item in await client.list_metadata(PATH)] == ["a", "b", "c"]
+    assert await client.list_metadata(PATH, name_of) == ["a", "b", "c"]
     first, second = server.seen
     assert first.query == {"limit": str(PAGE_ITEMS_MAX)}
     assert second.query == {"limit": str(PAGE_ITEMS_MAX), "continue": "token"}
     assert "as=PartialObjectMetadataList" in first.headers["Accept"]
 
 
+async def test_of_a_listing_one_page_is_held_at_a_time(api: Api) -> None:
+    """What is wanted of it was taken before the next one is asked for."""
+    server, client = api
+    server.script = [page("a", "b", more="token"), page("c")]
+
+    taken = await client.list_metadata(PATH, lambda item: (item["name"], len(server.seen)))
+
+    assert taken == [("a", 1), ("b", 1), ("c", 2)]
+
+
 async def test_a_listing_that_outlived_its_token_starts_over(api: Api) -> None:
     server, client = api
     server.script = [page("a", more="old"), refusal(410), page("b", more="new"), page("c")]
 
-    assert [item["name"] for item in await client.list_metadata(PATH)] == ["b", "c"]
+    assert await client.list_metadata(PATH, name_of) == ["b", "c"]
     assert "continue" not in server.seen[2].query
 
 
@@ -354,7 +368,7 @@ async def test_no_items_may_come_as_null(api: Api) -> None:
     server, client = api
     server.script = [ok({"metadata": {}, "items": None}) for _ in range(2)]
 
-    assert await client.list_metadata(PATH) == []
+    assert await client.list_metadata(PATH, name_of) == []
     assert await client.list_objects(PATH) == []
 
 

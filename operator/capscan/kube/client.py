@@ -8,8 +8,9 @@ by UID, merge patches that carry a resourceVersion, and JSON patches that name a
 import json
 import logging
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from typing import TypeVar
 
 import anyio
 import tenacity
@@ -50,6 +51,8 @@ _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
+T = TypeVar("T")
+
 
 class KubeClient:
     """One cluster, as one user."""
@@ -75,16 +78,20 @@ class KubeClient:
         """One object. Raises NotFound, Forbidden."""
         return await self._patiently(Request("GET", path))
 
-    async def list_metadata(self, path: str) -> list[Json]:
-        """Every object's metadata, read in pages; starts over when a continue token expires."""
-        items, _ = await self.list_metadata_at(path)
+    async def list_metadata(self, path: str, take: Callable[[Json], T]) -> list[T]:
+        """What `take` takes of every object's metadata.
+
+        In pages, of which one at a time is held: managedFields alone are kilobytes an object.
+        Starts over when a continue token expires.
+        """
+        items, _ = await self.list_metadata_at(path, take)
         return items
 
-    async def list_metadata_at(self, path: str) -> tuple[list[Json], str]:
+    async def list_metadata_at(self, path: str, take: Callable[[Json], T]) -> tuple[list[T], str]:
         """The same, and the version from which a watch goes on."""
         while True:
             try:
-                return await self._list_pages(path)
+                return await self._list_pages(path, take)
             except Expired:
                 logger.info("The listing of %s outlived its continue token; starting over.", path)
 
@@ -106,13 +113,13 @@ class KubeClient:
                     raise told(line["object"])
                 yield line["type"], line["object"]["metadata"]
 
-    async def _list_pages(self, path: str) -> tuple[list[Json], str]:
-        items: list[Json] = []
+    async def _list_pages(self, path: str, take: Callable[[Json], T]) -> tuple[list[T], str]:
+        items: list[T] = []
         token = ""
         while True:
             query = {"limit": str(PAGE_ITEMS_MAX)} | ({"continue": token} if token else {})
             page = await self._patiently(Request("GET", path, query, accept=_METADATA_LIST))
-            items += (item["metadata"] for item in page["items"] or ())  # null where empty
+            items += (take(item["metadata"]) for item in page["items"] or ())  # null where empty
             token = page["metadata"].get("continue", "")
             if not token:
                 return items, page["metadata"].get("resourceVersion", "")

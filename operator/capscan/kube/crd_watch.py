@@ -52,8 +52,8 @@ class CrdWatch:
                 await self._pause(error)
 
     async def _list(self, on_change: Callable[[], None]) -> None:
-        listing, version = await self._client.list_metadata_at(PATH)
-        found = {ref.name: ref for ref in map(ref_of, listing) if _counts(ref.name)}
+        listing, version = await self._client.list_metadata_at(PATH, ref_of)
+        found = {ref.name: ref for ref in listing if _counts(ref.name)}
         before, self._known, self._version = self._known, found, version
         if before != found:
             on_change()

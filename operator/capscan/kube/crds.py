@@ -25,7 +25,7 @@ class CrdSource:
     async def list_refs(self) -> list[CrdRef]:
         """Every CRD of the cluster, by metadata alone. Raises MissingPermission."""
         try:
-            return [ref_of(metadata) for metadata in await self._client.list_metadata(PATH)]
+            return await self._client.list_metadata(PATH, ref_of)
         except Forbidden as error:
             raise _missing("list", error) from error
 

@@ -54,7 +54,7 @@ class CapabilityStore:
     async def list_refs(self) -> list[StoredRef]:
         """Every Capability by metadata alone. Raises MissingKind, MissingPermission."""
         try:
-            return [_ref(metadata) for metadata in await self._client.list_metadata(PATH)]
+            return await self._client.list_metadata(PATH, _ref)
         except NotFound as error:
             raise _missing_kind() from error
         except Forbidden as error:
