@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.fakes import failed_item, run
-from tests.operator.api import SCANS, Api, Json, Storm, Watch, says
+from tests.operator.api import SCANS, Api, Json, Storm, Watch, ended, says
 from tests.operator.cluster import Cluster, settled
 from tests.operator.conftest import account_kubeconfig
 from tests.operator.process import Operator
@@ -112,7 +112,12 @@ def _run(cluster: Cluster, folder: Path, writers: int = 0, per_s: float = 1.0) -
             with Storm(kubeconfig, scan, acts, writers, per_s) as storm:
                 began_s = time.time()
                 storm.versions.add(api.edit(scan, suspend=False))
-                ended_s = _until_ended(watch, storm)
+                end = watch.until(
+                    # The operator's own word of it.
+                    lambda v: ended(v) and v.number not in storm.versions,
+                    "the end of the run",
+                    RUN_TIMEOUT_S,
+                )
             foreign = len(storm.versions)
             done = cluster.until(
                 scan, lambda s: s.get("message", "").startswith(f"{ITEMS} "), "end"
@@ -124,7 +129,7 @@ def _run(cluster: Cluster, folder: Path, writers: int = 0, per_s: float = 1.0) -
         ]
         answered_s = sorted(float(line) for line in ends.read_text().split())
         return Measured(
-            took_s=ended_s - began_s,
+            took_s=end.at_s - began_s,
             lost=len(answered_s) - settled(done),
             wrong=len(flaws(watch.bodies, storm.versions)),
             lags_s=[
@@ -136,18 +141,6 @@ def _run(cluster: Cluster, folder: Path, writers: int = 0, per_s: float = 1.0) -
     finally:
         operator.close()
         cluster.remove()
-
-
-def _until_ended(watch: Watch, storm: Storm) -> float:
-    """When the operator's own word of the end was seen."""
-    deadline_s = time.time() + RUN_TIMEOUT_S
-    while time.time() < deadline_s:
-        for version in list(watch.versions):
-            run = (version.body.get("status") or {}).get("run", {})
-            if "completionTime" in run and version.number not in storm.versions:
-                return version.at_s
-        time.sleep(0.01)
-    raise TimeoutError("the run never ended")
 
 
 def _size(cluster: Cluster) -> Iterator[Figure]:

@@ -110,6 +110,11 @@ class Version:
         return int(self.body["metadata"]["resourceVersion"])
 
 
+def ended(version: Version) -> bool:
+    """Whether it tells of a run that is over."""
+    return "completionTime" in (version.body.get("status") or {}).get("run", {})
+
+
 class Watch:
     """Every version of one scan from now on, while the `with` block lasts."""
 
@@ -149,10 +154,20 @@ class Watch:
 
     def catch_up(self, number: int) -> None:
         """Wait until that version, or a later one, was seen."""
-        deadline = time.monotonic() + TIMEOUT_S
-        while not any(v.number >= number for v in self.versions):
-            assert time.monotonic() < deadline, f"version {number} was never seen"
+        self.until(lambda version: version.number >= number, f"version {number}")
+
+    def until(
+        self, wanted: Callable[[Version], bool], what: str, timeout_s: float = TIMEOUT_S
+    ) -> Version:
+        """The first version that is wanted. Raises TimeoutError."""
+        deadline_s, looked_at = time.monotonic() + timeout_s, 0
+        while time.monotonic() < deadline_s:
+            for version in itertools.islice(self.versions, looked_at, None):
+                looked_at += 1
+                if wanted(version):
+                    return version
             time.sleep(0.01)
+        raise TimeoutError(f"{what} was never seen")
 
     def _read(self) -> None:
         with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
