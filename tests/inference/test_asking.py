@@ -19,6 +19,7 @@ from capscan.inference.asking import (
     ANSWER_TOKENS_MAX,
     RENEGOTIATIONS_MAX,
     THINKING_TOKENS_MAX,
+    AnswerRoom,
     analyse,
 )
 from capscan.model import Analysis, Usage
@@ -59,7 +60,10 @@ async def test_a_good_answer_takes_one_request() -> None:
     """As text, or as the object of a tool call."""
     for reply in (GOOD, Reply(ANSWER, COST)):
         asked = model(reply)
-        assert await analyse(DIGEST, asked.send) == (Analysis.model_validate(ANSWER), COST)
+        assert await analyse(DIGEST, asked.send, AnswerRoom()) == (
+            Analysis.model_validate(ANSWER),
+            COST,
+        )
         assert asked.prompts == [first_prompt(DIGEST)]
         assert asked.limits == [ANSWER_TOKENS_MAX]
 
@@ -68,7 +72,7 @@ async def test_a_good_answer_takes_one_request() -> None:
 async def test_a_bad_answer_is_shown_to_its_model_once(bad: Reply) -> None:
     """With what is wrong with it."""
     asked = model(bad, GOOD)
-    analysis, usage = await analyse(DIGEST, asked.send)
+    analysis, usage = await analyse(DIGEST, asked.send, AnswerRoom())
 
     assert analysis.description == "A widget."
     assert usage == COST + COST
@@ -81,7 +85,7 @@ async def test_a_repair_that_fails_is_told_with_all_it_cost() -> None:
     """And with what the last response said of the limits."""
     asked = model(BAD, BAD)
     with pytest.raises(InvalidAnswer) as raised:
-        await analyse(DIGEST, asked.send)
+        await analyse(DIGEST, asked.send, AnswerRoom())
 
     assert raised.value.message == PROBLEM
     assert raised.value.usage == COST + COST
@@ -92,36 +96,47 @@ async def test_an_answer_cut_off_gets_more_room() -> None:
     """A model that thinks has nothing to correct; the same question goes out again."""
     cut = Reply("", COST, truncated=True)
     asked = model(cut, GOOD)
-    await analyse(DIGEST, asked.send)
+    await analyse(DIGEST, asked.send, AnswerRoom())
 
     assert asked.prompts == [first_prompt(DIGEST)] * 2
     assert asked.limits == [ANSWER_TOKENS_MAX, THINKING_TOKENS_MAX]
     with pytest.raises(InvalidAnswer, match=r"is empty \(cut off at 8192 tokens\)"):
-        await analyse(DIGEST, model(cut, cut).send)
+        await analyse(DIGEST, model(cut, cut).send, AnswerRoom())
+
+
+async def test_a_model_that_thinks_long_is_given_the_room_at_once() -> None:
+    """After two answers in a row that were cut off, and for good: one was a freak."""
+    cut, room = Reply("", COST, truncated=True), AnswerRoom()
+    asked = model(cut, GOOD, GOOD, cut, GOOD, cut, GOOD, GOOD)
+    for _ in range(5):
+        await analyse(DIGEST, asked.send, room)
+
+    small, large = ANSWER_TOKENS_MAX, THINKING_TOKENS_MAX
+    assert asked.limits == [small, large, small, small, large, small, large, large]
 
 
 async def test_an_answer_cut_off_late_is_good() -> None:
     """If everything was said."""
     late = Reply(json.dumps(ANSWER)[:-1], COST, truncated=True)
 
-    assert (await analyse(DIGEST, model(late).send))[1] == COST
+    assert (await analyse(DIGEST, model(late).send, AnswerRoom()))[1] == COST
 
 
 async def test_a_question_too_long_is_shortened_once() -> None:
     """Then it is too long."""
     asked = model(ContextTooLong("x", usage=Usage(requests=1)), GOOD)
-    _, usage = await analyse(DIGEST, asked.send)
+    _, usage = await analyse(DIGEST, asked.send, AnswerRoom())
 
     assert asked.prompts == [first_prompt(DIGEST), first_prompt(shrunken(DIGEST))]
     assert usage == Usage(requests=2, input_tokens=100, output_tokens=10)
     with pytest.raises(ContextTooLong):
-        await analyse(DIGEST, model(ContextTooLong(), ContextTooLong()).send)
+        await analyse(DIGEST, model(ContextTooLong(), ContextTooLong()).send, AnswerRoom())
 
 
 async def test_a_shortened_question_can_be_repaired() -> None:
     """The repair keeps to the short one."""
     asked = model(ContextTooLong(), BAD, GOOD)
-    await analyse(DIGEST, asked.send)
+    await analyse(DIGEST, asked.send, AnswerRoom())
 
     assert asked.prompts[2].messages[0] == first_prompt(shrunken(DIGEST)).messages[0]
 
@@ -129,18 +144,18 @@ async def test_a_shortened_question_can_be_repaired() -> None:
 async def test_a_renegotiated_request_is_sent_again_at_once() -> None:
     """As often as there is something to negotiate, and not for ever."""
     steps = [Renegotiated("x", usage=Usage(requests=1))] * RENEGOTIATIONS_MAX
-    _, usage = await analyse(DIGEST, model(*steps, GOOD).send)
+    _, usage = await analyse(DIGEST, model(*steps, GOOD).send, AnswerRoom())
 
     assert usage.requests == RENEGOTIATIONS_MAX + 1
     with pytest.raises(Renegotiated):
-        await analyse(DIGEST, model(*steps, Renegotiated("x")).send)
+        await analyse(DIGEST, model(*steps, Renegotiated("x")).send, AnswerRoom())
 
 
 @pytest.mark.parametrize("error", [RateLimited("x", retry_after_s=3.0), InferenceError("x")])
 async def test_other_errors_pass_with_what_was_spent_before(error: InferenceError) -> None:
     """Whether they are worth another attempt is not decided here."""
     with pytest.raises(InferenceError) as raised:
-        await analyse(DIGEST, model(BAD, error).send)
+        await analyse(DIGEST, model(BAD, error).send, AnswerRoom())
 
     assert raised.value is error
     assert error.usage == COST
@@ -150,4 +165,4 @@ async def test_an_unusable_account_passes() -> None:
     """It is not about this question."""
     error = ProviderUnusable("InvalidCredentials", "x")
     with pytest.raises(ProviderUnusable):
-        await analyse(DIGEST, model(error).send)
+        await analyse(DIGEST, model(error).send, AnswerRoom())

@@ -102,7 +102,7 @@ class Account:
                     flight.usage = _priced(reply.usage, spec)
                     return reply
 
-            analysis, usage = await analyse(question.digest.text, send)
+            analysis, usage = await analyse(question.digest.text, send, connection.room)
         identity = _identity(self.name, spec)
         return Completion(
             analysis, self.name, spec.model, identity, _priced(usage, spec), PROMPT_VERSION

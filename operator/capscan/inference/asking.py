@@ -17,7 +17,9 @@ from capscan.model.completion import NO_USAGE
 ANSWER_TOKENS_MAX = 2_048
 """Some providers charge limits with it in advance; a whole analysis takes some 300."""
 THINKING_TOKENS_MAX = 4 * ANSWER_TOKENS_MAX
-"""For a second try, where a model thought so long that nothing of its answer was left."""
+"""Where a model thought so long that nothing of its answer was left."""
+CUT_OFF_MAX = 2
+"""In a row; then the model is one that thinks, and the next question is not sent in vain."""
 
 RENEGOTIATIONS_MAX = 4
 
@@ -25,12 +27,26 @@ Send = Callable[[Prompt, int], Awaitable[Reply]]
 """Sends one request, with a limit on the answer's tokens: where the gate stands."""
 
 
-async def analyse(digest_text: str, send: Send) -> tuple[Analysis, Usage]:
+@dataclass(slots=True)
+class AnswerRoom:
+    """How long a model's answers may be, as far as it was asked yet."""
+
+    tokens_max: int = ANSWER_TOKENS_MAX
+    _cut_off: int = 0
+
+    def learn(self, *, cut_off: bool) -> None:
+        """From a first try: whether the room was too small for it."""
+        self._cut_off = self._cut_off + 1 if cut_off else 0
+        if self._cut_off >= CUT_OFF_MAX:
+            self.tokens_max = THINKING_TOKENS_MAX
+
+
+async def analyse(digest_text: str, send: Send, room: AnswerRoom) -> tuple[Analysis, Usage]:
     """The usage is that of all requests, as is that of the InferenceError it may raise.
 
     Raises InferenceError, ProviderUnusable.
     """
-    return await _Asking(send).analysis(digest_text)
+    return await _Asking(send, room).analysis(digest_text)
 
 
 @dataclass(slots=True)
@@ -38,6 +54,7 @@ class _Asking:
     """One question's way through its requests."""
 
     send: Send
+    room: AnswerRoom
     usage: Usage = field(default=NO_USAGE)
 
     async def analysis(self, digest_text: str) -> tuple[Analysis, Usage]:
@@ -50,17 +67,20 @@ class _Asking:
     async def _answered(self, digest_text: str) -> Analysis:
         prompt = first_prompt(digest_text)
         try:
-            reply = await self._send(prompt, ANSWER_TOKENS_MAX)
+            reply = await self._send(prompt, self.room.tokens_max)
         except ContextTooLong:
             prompt = first_prompt(shrunken(digest_text))
-            reply = await self._send(prompt, ANSWER_TOKENS_MAX)
+            reply = await self._send(prompt, self.room.tokens_max)
         try:
-            return read_answer(reply.answer)
+            analysis = read_answer(reply.answer)
         except InvalidAnswer as error:
+            self.room.learn(cut_off=reply.truncated)
             return await self._repaired(prompt, reply, error.message)
+        self.room.learn(cut_off=False)
+        return analysis
 
     async def _repaired(self, prompt: Prompt, reply: Reply, problem: str) -> Analysis:
-        tokens_max = ANSWER_TOKENS_MAX
+        tokens_max = self.room.tokens_max
         if reply.truncated:
             # There is nothing to correct in an answer that was cut off: it needs more room.
             tokens_max = THINKING_TOKENS_MAX

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from capscan.core.ratelimit_headers import http_date, observed_limits, retry_after_s
 from capscan.inference.api.apis import open_api
 from capscan.inference.api.protocol import ModelApi
+from capscan.inference.asking import AnswerRoom
 from capscan.inference.gate import Gate
 from capscan.model import ObservedLimits, ProviderSpec
 
@@ -25,6 +26,7 @@ class Connection:
     def __init__(self, client: ModelApi, gate: Gate, key: str | None) -> None:
         self.client = client
         self.gate = gate
+        self.room = AnswerRoom()
         self._key = key
         self._users = 0
         self._retired = False
