@@ -90,6 +90,13 @@ def test_what_only_a_question_finds_is_shown_until_one_is_answered() -> None:
     assert shown(tried.answered()) == ("True", "Usable")
 
 
+def test_what_a_question_finds_during_a_look_is_shown_after_it_too() -> None:
+    at = looked(Diagnosis()).looking("").doubted(NO_MONEY, 99.0).looked(1, None, 100.0)
+
+    assert shown(at) == ("False", "InsufficientQuota")
+    assert at.due_s == NEVER
+
+
 def test_questions_in_vain_make_the_looks_between_them_rarer() -> None:
     at = looked(Diagnosis()).doubted(NO_MONEY, 100.0)
     again = looked(at).doubted(NO_MONEY, 100.0)

@@ -52,8 +52,10 @@ class Diagnosis:
     ) -> "Diagnosis":
         """It ended, with what speaks against the provider."""
         at = replace(self, judged=generation)
+        if found is None and self.on_trial:
+            return replace(at, fault=None, due_s=self._unless_wanted(NEVER), on_trial=False)
         if found is None:
-            return replace(at, fault=None, on_trial=False) if self.on_trial else at._usable()
+            return at._usable()
         if isinstance(found, ProviderUnusable):
             return at._faulty(found, now_s)
         # Nothing is wrong with the account, as far as is known.
