@@ -25,8 +25,12 @@ def state(verdict: Verdict = USABLE, circuit: Circuit = Circuit.CLOSED) -> Accou
 
 def ready(status: ProviderStatus) -> Condition:
     assert status.conditions is not None
-    (condition,) = status.conditions
-    return condition
+    return status.conditions[0]
+
+
+def holding(status: ProviderStatus) -> list[str]:
+    """The conditions that are True."""
+    return [one.type for one in status.conditions or () if one.status == "True"]
 
 
 def test_it_is_ready_as_far_as_is_known() -> None:
@@ -57,6 +61,25 @@ def test_what_is_wrong_for_good_speaks_before_an_open_circuit() -> None:
     found = ready(project(state(wrong, Circuit.OPEN), ProviderStatus(), EPOCH))
 
     assert found.reason == "ModelNotFound"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "circuit", "held"),
+    [
+        (CHECKING, Circuit.CLOSED, ["Reconciling"]),
+        (USABLE, Circuit.CLOSED, ["Ready"]),
+        (USABLE, Circuit.OPEN, ["Reconciling"]),
+        (Verdict("False", "ProviderUnavailable", "away"), Circuit.CLOSED, ["Reconciling"]),
+        (verdict_on(ProviderUnusable("InvalidCredentials", "no")), Circuit.CLOSED, ["Stalled"]),
+        (verdict_on(ProviderUnusable("InvalidCredentials", "no")), Circuit.OPEN, ["Stalled"]),
+    ],
+    ids=["checking", "usable", "circuit open", "away", "wrong key", "wrong key, circuit open"],
+)
+def test_it_is_ready_or_heals_by_itself_or_waits_for_somebody(
+    verdict: Verdict, circuit: Circuit, held: list[str]
+) -> None:
+    """One of the three, always; the last is what GitOps tools need to give up waiting."""
+    assert holding(project(state(verdict, circuit), ProviderStatus(), EPOCH)) == held
 
 
 def test_a_transition_time_moves_with_the_status_alone() -> None:

@@ -1,4 +1,4 @@
-"""Writes captured/*.yaml: a CapabilityScan of a real run for every state there is to be judged.
+"""Writes captured/*.yaml: an object of a real run for every state there is to be judged.
 
     python -m tests.gitops.capture
 
@@ -8,73 +8,16 @@ phase Pending alone is not here: nobody sees it but with a stall.
 """
 
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 import yaml
 
-from capscan.localplane.plane import Plane
-from tests.kubectl import Kubectl
+from tests.gitops.capture_providers import capture_providers
+from tests.gitops.recording import FIXED, FOLDER, Accept, first, running, save
 from tests.operator.cluster import Cluster, Json, condition, settled
-from tests.operator.conftest import account_kubeconfig, install
 from tests.operator.process import Operator
 
-FOLDER = Path(__file__).parent / "captured"
 LATENCY_S = 1.2
 """Of one answer: several writes of the status, and looks at it, fit in between."""
-
-FIXED = {
-    "creationTimestamp": "2026-01-01T00:00:00Z",
-    "startTime": "2026-01-01T00:00:01Z",
-    "lastTransitionTime": "2026-01-01T00:00:02Z",
-    "time": "2026-01-01T00:00:03Z",
-    "completionTime": "2026-01-01T00:00:04Z",
-    "estimatedCompletionTime": "2026-01-01T00:00:05Z",
-    "duration": "3s",
-    "eta": "1s",
-    "throughputPerMinute": 60,
-    "owner": "operator",
-}
-"""What a field is set to where it is present."""
-
-DROPPED = {"uid", "resourceVersion", "managedFields"}
-
-Accept = Callable[[Json], bool]
-
-
-def normalised(scan: Json) -> Json:
-    """The scan without what chance or the clock put into it."""
-    ids: dict[str, str] = {}
-
-    def walk(value: Any) -> Any:
-        if isinstance(value, list):
-            return [walk(item) for item in value]
-        if not isinstance(value, dict):
-            return value
-        kept = {key: walk(inner) for key, inner in value.items() if key not in DROPPED}
-        if "id" in kept:
-            kept["id"] = ids.setdefault(kept["id"], f"run{len(ids) + 1}")
-        return kept | {key: FIXED[key] for key in kept.keys() & FIXED.keys()}
-
-    found: Json = walk(scan)
-    if "inFlight" in found["status"]:
-        found["status"]["inFlight"] = ["thing000s.example.com"]  # CRDs come in no fixed order
-    return found
-
-
-def save(name: str, scan: Json) -> None:
-    """Write one capture."""
-    text = yaml.safe_dump(normalised(scan), sort_keys=True, width=100, allow_unicode=True)
-    (FOLDER / f"{name}.yaml").write_text(text, encoding="utf-8")
-    print(f"{name}: {scan['status'].get('message', 'no message')}")  # noqa: T201
-
-
-def first(versions: list[Json], accept: Accept) -> Json:
-    """The first version that is as wanted."""
-    return next(version for version in versions if accept(version))
 
 
 def shows(phase: str, done: int | None = None) -> Accept:
@@ -95,25 +38,6 @@ def is_ahead(scan: Json) -> bool:
     """Edited, and the edit was not seen yet."""
     ahead: bool = scan["metadata"]["generation"] > scan["status"]["observedGeneration"] > 0
     return ahead
-
-
-@contextmanager
-def running() -> Iterator[tuple[Cluster, Operator]]:
-    """A control plane of its own with capscan installed; the operator is not started."""
-    with tempfile.TemporaryDirectory(prefix="capscan-capture-") as name:
-        folder = Path(name)
-        plane = Plane(folder / "plane")
-        info = plane.up()
-        try:
-            kubectl = Kubectl(info.kubectl, info.kubeconfig)
-            install(kubectl)
-            operator = Operator(account_kubeconfig(kubectl, folder), folder)
-            try:
-                yield Cluster(kubectl, "example.com"), operator
-            finally:
-                operator.close()
-        finally:
-            plane.down()
 
 
 def first_run(cluster: Cluster, operator: Operator) -> str:
@@ -158,6 +82,29 @@ def requested(cluster: Cluster, scan: str) -> None:
     cluster.until_phase(scan, "Completed")
 
 
+def dry_runs(cluster: Cluster, scan: str) -> None:
+    """Of a scan without answers, and of one that has them; and what follows."""
+    dry = cluster.apply_scan("dry", dryRun=True)
+    cluster.until_phase(dry, "Completed")
+    save("dry-run", cluster.scan(dry))
+    watch = cluster.watch(scan)
+    cluster.patch(scan, {"dryRun": True})
+    watch.until(is_dry, "end of the dry run")
+    cluster.patch(scan, {"dryRun": False})
+    watch.until(shows("Scanning", 1), "the first item")
+    versions = watch.stop()
+    done = versions.index(first(versions, is_dry))
+    save("dry-run-over-answers", versions[done])
+    save("dry-run-edited", first(versions[done:], is_ahead))
+    save("dry-run-scanning", first(versions[done:], shows("Scanning", 1)))
+    cluster.until_phase(scan, "Completed")
+
+
+def is_dry(scan: Json) -> bool:
+    """A dry run is done, and the newest spec asks for no more."""
+    return shows("Completed")(scan) and condition(scan["status"], "Complete")["reason"] == "DryRun"
+
+
 def ends(cluster: Cluster) -> None:
     """The other ends of a run, and one that does not begin."""
     some = cluster.apply_scan("some", selector={"include": ["*.example.com", "*.example.org"]})
@@ -199,10 +146,13 @@ def main() -> int:
         scan = first_run(cluster, operator)
         rescan(cluster, scan)
         requested(cluster, scan)
+        dry_runs(cluster, scan)
         broken = Cluster(cluster.kubectl, "example.org")
         broken.create_crds(1, prefix="broken")
         ends(cluster)
         stalls(cluster, scan)
+    with running() as (cluster, operator):
+        capture_providers(cluster, operator)
     return 0
 
 

@@ -99,17 +99,25 @@ func judge(
 	}, nil
 }
 
-// fluxReader is what kustomize-controller makes of the checks in a Kustomization.
+// fluxReader is what kustomize-controller makes of the checks in the Kustomizations of a file.
 func fluxReader(file string) (engine.StatusReader, error) {
-	var kustomization struct {
-		Spec struct {
-			HealthCheckExprs []kustomize.CustomHealthCheck `json:"healthCheckExprs"`
-		} `json:"spec"`
-	}
-	if err := decode(file, &kustomization); err != nil {
+	text, err := os.ReadFile(file)
+	if err != nil {
 		return nil, err
 	}
-	reader, err := cel.NewStatusReader(kustomization.Spec.HealthCheckExprs)
+	var checks []kustomize.CustomHealthCheck
+	for _, document := range strings.Split(string(text), "\n---\n") {
+		var kustomization struct {
+			Spec struct {
+				HealthCheckExprs []kustomize.CustomHealthCheck `json:"healthCheckExprs"`
+			} `json:"spec"`
+		}
+		if err := yaml.Unmarshal([]byte(document), &kustomization); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		checks = append(checks, kustomization.Spec.HealthCheckExprs...)
+	}
+	reader, err := cel.NewStatusReader(checks)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
@@ -121,8 +129,12 @@ func argoOverrides(file string) (lua.ResourceHealthOverrides, error) {
 	var configMap struct {
 		Data map[string]string `json:"data"`
 	}
-	if err := decode(file, &configMap); err != nil {
+	text, err := os.ReadFile(file)
+	if err != nil {
 		return nil, err
+	}
+	if err := yaml.Unmarshal(text, &configMap); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	overrides := lua.ResourceHealthOverrides{}
 	for key, script := range configMap.Data {
@@ -144,15 +156,4 @@ func read(file string) (*unstructured.Unstructured, error) {
 	}
 	object := &unstructured.Unstructured{}
 	return object, object.UnmarshalJSON(text) // integers stay integers, as from an API server
-}
-
-func decode(file string, into any) error {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	if err := yaml.Unmarshal(text, into); err != nil {
-		return fmt.Errorf("%s: %w", file, err)
-	}
-	return nil
 }

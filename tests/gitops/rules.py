@@ -27,13 +27,13 @@ LUA_STEPS_MAX = 1_000_000
 """Argo CD ends a script after a second; a count is the same on every machine."""
 
 
-def kstatus(scan: Json) -> str:
+def kstatus(body: Json) -> str:
     """`status.Compute` of a kind that kstatus has no rules of its own for."""
-    if scan["metadata"].get("deletionTimestamp"):
+    if body["metadata"].get("deletionTimestamp"):
         return "Terminating"
-    if _is_ahead(scan):
+    if _is_ahead(body):
         return "InProgress"
-    conditions = _status(scan).get("conditions") or []
+    conditions = _status(body).get("conditions") or []
     for condition in conditions:  # the first that is True decides
         if condition["status"] == "True" and condition["type"] == "Reconciling":
             return "InProgress"
@@ -46,28 +46,29 @@ def kstatus(scan: Json) -> str:
 
 
 def flux_checks(file: Path = FLUX) -> Json:
-    """The expressions of a Kustomization by apiVersion and kind."""
-    checks = yaml.safe_load(file.read_text(encoding="utf-8"))["spec"]["healthCheckExprs"]
-    return {f"{check['apiVersion']}/{check['kind']}": check for check in checks}
+    """The expressions of all Kustomizations by apiVersion and kind."""
+    return {
+        f"{check['apiVersion']}/{check['kind']}": check
+        for document in yaml.safe_load_all(file.read_text(encoding="utf-8"))
+        for check in document["spec"]["healthCheckExprs"]
+    }
 
 
-def flux(scan: Json, check: Json) -> str:
+def flux(body: Json, check: Json) -> str:
     """Flux's `StatusEvaluator` with one entry of healthCheckExprs; an error is Unknown."""
-    if scan["metadata"].get("deletionTimestamp"):
-        return "Terminating"
-    if _is_ahead(scan):
+    if _is_ahead(body):
         return "InProgress"
     try:
         for key, verdict in (("inProgress", "InProgress"), ("failed", "Failed")):
-            if key in check and _holds(check[key], scan):
+            if key in check and _holds(check[key], body):
                 return verdict
-        return "Current" if _holds(check["current"], scan) else "InProgress"
+        return "Current" if _holds(check["current"], body) else "InProgress"
     except CELEvalError:
         return "Unknown"
 
 
-def _holds(expression: str, scan: Json) -> bool:
-    found = _program(expression).evaluate({key: json_to_cel(value) for key, value in scan.items()})
+def _holds(expression: str, body: Json) -> bool:
+    found = _program(expression).evaluate({key: json_to_cel(value) for key, value in body.items()})
     return bool(found)
 
 
@@ -87,12 +88,12 @@ def argo_script(kind: str, file: Path = ARGO) -> str:
     return str(data[f"{ARGO_KEY}capscan.dev_{kind}"])
 
 
-def argo(scan: Json, script: str) -> str:
+def argo(body: Json, script: str) -> str:
     """Argo CD's health of an object with a script; "" where the script says nothing."""
-    if scan["metadata"].get("deletionTimestamp"):
+    if body["metadata"].get("deletionTimestamp"):
         return "Progressing"
     lua = _sandbox()
-    lua.globals().obj = _to_lua(lua, scan)
+    lua.globals().obj = _to_lua(lua, body)
     try:
         found = lua.execute(script)
     except lua51.LuaError:
@@ -129,12 +130,12 @@ def _to_lua(lua: lua51.LuaRuntime, value: Any) -> Any:
     return value
 
 
-def _is_ahead(scan: Json) -> bool:
+def _is_ahead(body: Json) -> bool:
     """Both say so: an observedGeneration that is there and another one than the object's."""
-    observed = _status(scan).get("observedGeneration")
-    return observed is not None and observed != scan["metadata"]["generation"]
+    observed = _status(body).get("observedGeneration")
+    return observed is not None and observed != body["metadata"]["generation"]
 
 
-def _status(scan: Json) -> Json:
-    status: Json = scan.get("status") or {}
+def _status(body: Json) -> Json:
+    status: Json = body.get("status") or {}
     return status

@@ -1,6 +1,7 @@
 """docs/gitops.md says what the tools said, and shows what the tools were given."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from tests.gitops import rules, tools
 
 PAGE = (rules.ROOT / "docs" / "gitops.md").read_text(encoding="utf-8")
 
-STATES = {
+SCANS = {
     "created": "just created, not seen yet",
     "discovering": "the CRDs are being listed",
     "scanning": "the first run is at work",
@@ -27,31 +28,73 @@ STATES = {
     "requested-scanning": "a rescan by annotation is at work",
     "rescan-stalled": "a rescan cannot go on",
     "rescan-completed": "a rescan is done",
+    "dry-run": "a dry run is done",
+    "dry-run-over-answers": "a dry run is done, of a scan that has answers",
+    "dry-run-edited": "`dryRun` was set to false, and the edit was not seen yet",
+    "dry-run-scanning": "the run after a dry run is at work",
 }
-"""In the order of the page."""
+PROVIDERS = {
+    "provider-created": "just created, not seen yet",
+    "provider-checking": "the first look takes long",
+    "provider-usable": "it works",
+    "provider-fallback-missing": "it works, and its fallback does not exist",
+    "provider-edited": "edited, and the edit was not seen yet",
+    "provider-wrong-key": "its key is wrong",
+    "provider-secret-missing": "its Secret is missing",
+    "provider-model-unknown": "its model is unknown there",
+    "provider-address-wrong": "there is something else at its address",
+    "provider-loops": "its fallbacks go in a circle",
+    "provider-healed": "its key was wrong, and was mended",
+    "provider-away": "nobody answers at its address",
+    "provider-circuit-open": "its circuit is open",
+    "provider-deleted": "it is being deleted, and somebody's finalizer holds it",
+}
+"""Both in the order of the page."""
 
 
-def table() -> str:
-    """The table of the page, made of the captured objects and the recorded verdicts."""
+def scan_table() -> str:
+    """The tables of the page are made of the captured objects and the recorded verdicts."""
     rows = ["| The scan | `status.phase` | kstatus | Flux | Argo CD |", "|---|---|---|---|---|"]
-    for name, state in STATES.items():
-        scan = yaml.safe_load((tools.CAPTURED / f"{name}.yaml").read_text(encoding="utf-8"))
-        phase = f"`{scan['status']['phase']}`" if "phase" in scan["status"] else ""
-        said = tools.recorded().verdicts[name]
-        rows.append(f"| {state} | {phase} | {said['kstatus']} | {said['flux']} | {said['argo']} |")
+    for name, state in SCANS.items():
+        rows.append(row(name, state, captured(name).get("phase", "")))
     return "\n".join(rows)
+
+
+def provider_table() -> str:
+    head = "| The InferenceProvider | Reason of Ready | kstatus | Flux | Argo CD |"
+    rows = [head, "|---|---|---|---|---|"]
+    for name, state in PROVIDERS.items():
+        conditions = captured(name).get("conditions", [])
+        reasons = [one["reason"] for one in conditions if one["type"] == "Ready"]
+        rows.append(row(name, state, "".join(reasons)))
+    return "\n".join(rows)
+
+
+def captured(name: str) -> rules.Json:
+    """Its status."""
+    found = yaml.safe_load((tools.CAPTURED / f"{name}.yaml").read_text(encoding="utf-8"))
+    return dict(found["status"])
+
+
+def row(name: str, state: str, word: str) -> str:
+    said = tools.recorded().verdicts[name]
+    quoted = f"`{word}`" if word else ""
+    return f"| {state} | {quoted} | {said['kstatus']} | {said['flux']} | {said['argo']} |"
 
 
 def between(begin: str, end: str) -> str:
     return PAGE.partition(begin)[2].partition(end)[0].strip()
 
 
-def test_the_table_is_what_the_tools_said() -> None:
-    assert between("<!-- verdicts: begin -->", "<!-- verdicts: end -->") == table()
+@pytest.mark.parametrize(("kind", "table"), [("scans", scan_table), ("providers", provider_table)])
+def test_the_tables_are_what_the_tools_said(kind: str, table: Callable[[], str]) -> None:
+    shown = between(f"<!-- verdicts on {kind}: begin -->", f"<!-- verdicts on {kind}: end -->")
+
+    assert shown == table()
 
 
 def test_every_captured_state_has_a_row() -> None:
-    assert STATES.keys() == {file.stem for file in tools.captured()}
+    assert SCANS.keys() | PROVIDERS.keys() == {file.stem for file in tools.captured()}
 
 
 @pytest.mark.parametrize("file", [rules.FLUX, rules.ARGO], ids=lambda file: file.name)

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -322,7 +322,55 @@ async def test_a_rotated_key_is_noticed_by_the_first_question_that_it_fails() ->
                 group.start_soon(one.ask)
 
         assert {condition.status for version in one.sink.versions
-                for condition in version.conditions or ()} <= {"Unknown", "True"}  # fmt: skip
+                for condition in version.conditions or ()
+                if condition.type == "Ready"} == {"Unknown", "True"}  # fmt: skip
+
+
+async def test_a_key_that_is_rotated_to_a_wrong_one_says_what_mends_it() -> None:
+    """To the question that was under way as to all that follow."""
+    async with case() as one:
+        await one.ask()
+        one.keys.append("sk-wrong")
+        await one.server.change(keys=["sk-new"])
+        for _ in range(2):
+            with pytest.raises(ProviderUnusable, match="Put a valid key into the Secret"):
+                await one.ask()
+        await anyio.sleep(0.1)
+
+        assert one.sink.ready == ("False", "InvalidCredentials")
+
+
+async def test_a_look_that_takes_long_is_announced() -> None:
+    """Nobody wonders whether the operator has seen the provider at all."""
+    async with case(Behaviour(faults=(Fault(kind="hang", on="models"),))) as one:
+        await anyio.sleep(0.2)
+
+        assert one.sink.ready == ("Unknown", "Checking")
+        assert one.sink.versions[-1].observed_generation == 1
+
+
+async def test_an_edit_during_a_look_is_looked_at_as_soon_as_that_ends() -> None:
+    async with case() as one:
+        await anyio.sleep(0.02)
+        one.keeper.observe(provider(one.server.url, generation=2))
+        with anyio.fail_after(2):
+            await one.ask()
+        await anyio.sleep(0.1)
+
+        assert one.sink.versions[-1].observed_generation == 2
+        assert one.sink.ready == ("True", "Usable")
+
+
+async def test_what_the_gate_has_learnt_outlives_an_edit() -> None:
+    async with case() as one:
+        await one.ask()
+        edited = provider(one.server.url, generation=2, limits={"maxInFlight": 3})
+        one.keeper.observe(edited)
+        await one.ask()
+
+        statistics = one.keeper.statistics()
+        assert statistics is not None
+        assert (statistics.requests, statistics.permits) == (2, 3)
 
 
 async def test_a_fault_that_only_questions_find_is_shown_until_one_is_answered() -> None:
@@ -330,7 +378,7 @@ async def test_a_fault_that_only_questions_find_is_shown_until_one_is_answered()
     async with case(faulty("no_quota", times=1)) as one:
         with pytest.raises(ProviderUnusable):
             await one.ask()
-        one.keeper._check_at_s = 0.0  # as if the pause were over
+        one.keeper._at = replace(one.keeper._at, due_s=0.0)  # as if the pause were over
         one.keeper._changed.set()
         await anyio.sleep(0.2)
         assert one.sink.ready == ("False", "InsufficientQuota")

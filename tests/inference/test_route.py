@@ -1,5 +1,6 @@
 """Who is asked while a circuit is open."""
 
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -7,7 +8,7 @@ import pytest
 
 from capscan.core.crd import parse_crd
 from capscan.core.digest import digest_crd
-from capscan.core.errors import CircuitOpen, ProviderUnusable
+from capscan.core.errors import CircuitOpen, ProviderUnusable, RateLimited
 from capscan.core.question import Pace, Question
 from capscan.inference.route import Route
 from capscan.model import Completion
@@ -111,3 +112,109 @@ async def test_nothing_is_in_the_way_while_somebody_stands_in() -> None:
     assert route(Stand("first", 60), Stand("second")).pace("all", 1).obstacle == ""
     away = route(Stand("first", 60), Stand("second", 90)).pace("all", 1)
     assert (away.obstacle, away.wait_s) == ("first is away", 60)
+
+
+class Busy(Stand):
+    """Each question waits for its turn, and is then under way, so long."""
+
+    def __init__(self, name: str, turn_in_s: float = 0.0, answers_in_s: float = 0.0) -> None:
+        super().__init__(name)
+        self.turn_in_s = turn_in_s
+        self.answers_in_s = answers_in_s
+        self.sent = 0
+
+    async def complete(self, question: Question, *, wait_while_open: bool = True) -> Completion:
+        await anyio.sleep(self.turn_in_s)
+        with question.flight():
+            self.sent += 1
+            await anyio.sleep(self.answers_in_s)
+        return await super().complete(question, wait_while_open=wait_while_open)
+
+
+class Way:
+    """A route whose stands come and go while one question is on it."""
+
+    def __init__(self, *stands: Stand) -> None:
+        self.stands = list(stands)
+        self.route = Route(stands[0], self._chain)  # type: ignore[arg-type]
+
+    def _chain(self) -> list[Any]:
+        if not self.stands:
+            raise ProviderUnusable("ProviderNotFound", "There is none.")
+        return self.stands
+
+    async def answered_by(self, *then: Stand, after_s: float) -> str:
+        """Who answers, where these are the stands from that moment on."""
+        async with anyio.create_task_group() as group:
+
+            async def change() -> None:
+                await anyio.sleep(after_s)
+                self.stands = list(then)
+                self.route.look_again()
+
+            group.start_soon(change)
+            return (await self.route.complete(QUESTION)).provider
+        raise AssertionError
+
+
+async def test_who_waits_for_one_that_stands_in_no_longer_goes_back_at_once() -> None:
+    first, removed = Stand("first", 60), Busy("second", turn_in_s=3600)
+
+    assert await Way(first, removed).answered_by(first, after_s=5) == "first"
+    assert anyio.current_time() == pytest.approx(60)
+    assert removed.sent == 0
+
+
+async def test_who_waits_turns_to_one_that_stands_in_from_now_on() -> None:
+    first, added = Stand("first", 3600), Stand("second")
+
+    assert await Way(first).answered_by(first, added, after_s=5) == "second"
+    assert anyio.current_time() == pytest.approx(5)
+
+
+async def test_who_waits_for_all_turns_to_one_more() -> None:
+    first, second, added = Stand("first", 3600), Stand("second", 3600), Stand("third")
+
+    assert await Way(first, second).answered_by(first, second, added, after_s=5) == "third"
+    assert anyio.current_time() == pytest.approx(5)
+
+
+async def test_nobody_waits_for_one_that_was_deleted() -> None:
+    way = Way(Stand("first", 3600))
+
+    with pytest.raises(ExceptionGroup) as raised:
+        await way.answered_by(after_s=5)
+    assert raised.group_contains(ProviderUnusable, match="There is none")
+    assert anyio.current_time() == pytest.approx(5)
+
+
+async def test_what_was_sent_is_waited_for() -> None:
+    """It is paid for, whoever is named now."""
+    first, removed = Stand("first", 60), Busy("second", answers_in_s=10)
+
+    assert await Way(first, removed).answered_by(first, after_s=5) == "second"
+    assert anyio.current_time() == pytest.approx(10)
+
+
+async def test_what_was_refused_is_not_sent_again_to_one_that_stands_in_no_longer() -> None:
+    class Refusing(Busy):
+        async def complete(self, question: Question, *, wait_while_open: bool = True) -> Completion:  # noqa: ARG002
+            for _ in range(2):
+                with suppress(RateLimited), question.flight():
+                    self.sent += 1
+                    await anyio.sleep(self.answers_in_s)
+                    raise RateLimited
+                await anyio.sleep(600)  # as the gate does
+            raise AssertionError
+
+    first, removed = Stand("first", 60), Refusing("second", answers_in_s=10)
+
+    assert await Way(first, removed).answered_by(first, after_s=5) == "first"
+    assert removed.sent == 1
+
+
+async def test_a_change_that_concerns_others_disturbs_nobody() -> None:
+    first = Busy("first", turn_in_s=60)
+
+    assert await Way(first).answered_by(first, after_s=5) == "first"
+    assert anyio.current_time() == pytest.approx(60)

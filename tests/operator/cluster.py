@@ -164,9 +164,10 @@ class Watch:
     """`kubectl get -w` into a file: every version that a watcher sees, in order."""
 
     def __init__(self, kubectl: Kubectl, name: str) -> None:
-        # No pipe: kubectl would come to a halt once nobody has read the first 64 KiB. It appends,
-        # because the place that is read from is the one that it would write to.
-        self._file = tempfile.TemporaryFile("a+", encoding="utf-8")  # noqa: SIM115
+        # No pipe: kubectl would come to a halt once nobody has read the first 64 KiB. And its file
+        # is opened anew by who reads: with one descriptor for both, each write moves the place that
+        # is read from.
+        self._file = tempfile.NamedTemporaryFile("w")  # noqa: SIM115
         self._process = subprocess.Popen(
             [
                 str(kubectl.program),
@@ -189,8 +190,7 @@ class Watch:
         return versions
 
     def _versions(self) -> list[Json]:
-        self._file.seek(0)
-        text = self._file.read()
+        text = Path(self._file.name).read_text(encoding="utf-8", errors="replace")
         decoder, versions, at = json.JSONDecoder(), [], 0
         while at < len(text):
             try:

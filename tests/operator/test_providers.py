@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.modelserver.behaviour import Behaviour, Latency
+from tests.modelserver.faults import Fault
 from tests.modelserver.process import ModelServerProcess, running
 from tests.operator.cluster import Cluster, Json, condition, until
 from tests.operator.process import Operator
@@ -221,6 +222,32 @@ def test_another_provider_stands_in_while_the_circuit_is_open_and_gives_back(
     assert status["provider"] == provider
     by = {one["provenance"]["provider"] for one in cluster.capabilities().values()}
     assert by == {provider, spare}
+
+
+def test_a_fallback_that_is_named_no_longer_is_left_at_once(
+    cluster: Cluster, operator: Operator, model: ModelServerProcess
+) -> None:
+    """Though it asked to wait for a day."""
+    cluster.create_crds(20)
+    key = cluster.set_key(KEY)
+    day = Fault(kind="status", status=429, retry_after="86400")
+    with running(Behaviour(faults=(day,))) as second:
+        spare = cluster.apply_provider(
+            "spare", protocol="OpenAI", model="qwen3:8b", baseURL=second.url
+        )
+        named = {"name": spare}
+        provider = cluster.apply_provider(baseURL=model.url, apiKeySecretRef=key, fallbackRef=named)
+        operator.start()
+        cluster.ready(provider, "Usable")
+        model.change(outages=[{"at_s": 0, "for_s": 1e9}])
+        scan = cluster.apply_scan(providerRef={"name": provider}, parallelism=5)
+        until(second.calls, lambda calls: any(c["status"] == 429 for c in calls), "a day to wait")
+
+        cluster.apply_provider(baseURL=model.url, apiKeySecretRef=key)
+        model.change(outages=[])
+        status = cluster.until_phase(scan, "Completed")
+
+    assert status["progress"]["completed"] == 20
 
 
 def test_fallbacks_that_go_in_a_circle_are_refused(

@@ -6,7 +6,7 @@ from datetime import datetime
 from capscan.core.capability import shorten
 from capscan.core.conditions import condition
 from capscan.core.errors import ProviderUnusable
-from capscan.model import Circuit, LastRateLimit, ProviderStatus
+from capscan.model import Circuit, Condition, LastRateLimit, ProviderStatus
 
 MESSAGE_CHARS_MAX = 1024
 
@@ -18,6 +18,8 @@ class Verdict:
     status: str
     reason: str
     message: str
+    stalled: bool = False
+    """It stays so until somebody mends it: what scans that name it are stalled by."""
 
 
 CHECKING = Verdict("Unknown", "Checking", "The key and the model are being checked.")
@@ -50,7 +52,7 @@ def verdict_on(fault: ProviderUnusable) -> Verdict:
     message = str(fault)
     if remedy := REMEDIES.get(fault.reason):
         message = f"{message.rstrip('.')}. {remedy}"
-    return Verdict("False", fault.reason, message[:1].upper() + message[1:])
+    return Verdict("False", fault.reason, message[:1].upper() + message[1:], stalled=True)
 
 
 def shown_verdict(state: AccountState) -> Verdict:
@@ -61,22 +63,38 @@ def shown_verdict(state: AccountState) -> Verdict:
 
 
 def project(state: AccountState, previous: ProviderStatus, now: datetime) -> ProviderStatus:
-    """Render the status; `previous` only lends the transition time."""
-    verdict = shown_verdict(state)
-    before = {one.type: one for one in previous.conditions or ()}
-    ready = condition(
-        "Ready",
-        verdict.status,
-        verdict.reason,
-        shorten(verdict.message, MESSAGE_CHARS_MAX),
-        generation=state.generation,
-        before=before.get("Ready"),
-        now=now,
-    )
+    """Render the status; `previous` only lends the transition times."""
     return ProviderStatus(
         observed_generation=state.generation,
         circuit=state.circuit,
         in_flight_limit=state.in_flight_limit,
         last_rate_limit=state.last_rate_limit or previous.last_rate_limit,
-        conditions=[ready],
+        conditions=_conditions(shown_verdict(state), state.generation, previous, now),
     )
+
+
+def _conditions(
+    verdict: Verdict, generation: int, previous: ProviderStatus, now: datetime
+) -> list[Condition]:
+    """Ready, and to kstatus' rules which of two it is that keeps it from being so: Stalled waits
+    for somebody, Reconciling heals by itself. Ready=False alone would be waited for, for ever.
+    """
+    healing = verdict.status != "True" and not verdict.stalled
+    message = shorten(verdict.message, MESSAGE_CHARS_MAX)
+    before = {one.type: one for one in previous.conditions or ()}
+    return [
+        condition(
+            type_,
+            status,
+            verdict.reason,
+            said,
+            generation=generation,
+            before=before.get(type_),
+            now=now,
+        )
+        for type_, status, said in (
+            ("Ready", verdict.status, message),
+            ("Reconciling", str(healing), message if healing else ""),
+            ("Stalled", str(verdict.stalled), message if verdict.stalled else ""),
+        )
+    ]

@@ -17,7 +17,7 @@ from capscan.core.question import Pace, Question
 from capscan.inference.api.protocol import Reply
 from capscan.inference.asking import analyse
 from capscan.inference.connection import Connection, Connections
-from capscan.inference.gate import Gate, GateStatistics, Turn
+from capscan.inference.gate import GateStatistics, Turn
 from capscan.model import Completion, ProviderSpec, SecretKeyRef, Usage
 from capscan.model.completion import NO_USAGE
 from capscan.model.duration import format_duration
@@ -42,10 +42,6 @@ class Account:
         self._connections = connections
         self._read_key = read_key
         self._connection: Connection | None = None
-        self._last_gate: Gate | None = None
-        """Never read: `Connections` holds gates weakly, and what this one learnt must outlive an
-        edit, for a connection to the same place.
-        """
         self._connecting = anyio.Lock()
         self._key_read_s = float("-inf")
 
@@ -67,8 +63,9 @@ class Account:
     async def configure(self, spec: ProviderSpec) -> None:
         """Obey another spec; questions that were sent are answered as they were."""
         async with self._connecting:
-            self._spec = spec
-            await self._drop()
+            if spec != self._spec:
+                self._spec = spec
+                self._key_read_s = float("-inf")
 
     async def verify(self) -> None:
         """Look at key, address and model, free of charge. Raises ProviderUnusable where questions
@@ -128,7 +125,9 @@ class Account:
 
     async def aclose(self) -> None:
         """Close the connection."""
-        await self._drop()
+        connection, self._connection = self._connection, None
+        if connection:
+            await connection.retire()
 
     async def _connected(self) -> Connection:
         """The connection, with a key that is not too old. Raises ProviderUnusable."""
@@ -138,18 +137,15 @@ class Account:
                 return self._connection
             ref = self._spec.api_key_secret_ref
             key = await self._read_key(ref) if ref else None
-            if self._connection and not self._connection.has_key(key):
-                await self._drop()
-            if self._connection is None:
-                self._connection = self._connections.open(self._spec, key)
+            if not (self._connection and self._connection.serves(self._spec, key)):
+                # Opened before the old one goes: to the same place both have one gate, which
+                # nobody else may hold, and with it all that was learnt.
+                opened = self._connections.open(self._spec, key)
+                before, self._connection = self._connection, opened
+                if before:
+                    await before.retire()
             self._key_read_s = now_s
             return self._connection
-
-    async def _drop(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection:
-            self._last_gate = connection.gate
-            await connection.retire()
 
     @contextmanager
     def _in_time(self) -> Iterator[None]:

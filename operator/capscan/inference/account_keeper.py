@@ -7,13 +7,13 @@ That is noticed without a restart, and those who wait are told.
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 import anyio
 
 from capscan.core.capability import shorten
+from capscan.core.diagnosis import Diagnosis
 from capscan.core.digest import Digest
 from capscan.core.errors import (
     InferenceError,
@@ -24,16 +24,8 @@ from capscan.core.errors import (
     StatusRejected,
 )
 from capscan.core.notice import Notice
-from capscan.core.provider_status import (
-    CHECKING,
-    AccountState,
-    Verdict,
-    project,
-    shown_verdict,
-    verdict_on,
-)
+from capscan.core.provider_status import CHECKING, AccountState, project, shown_verdict
 from capscan.core.question import Pace, Question
-from capscan.core.retry import stepped_s
 from capscan.inference.account import Account
 from capscan.inference.connection import Connection
 from capscan.inference.gate import GateStatistics, RateLimitSeen
@@ -43,19 +35,15 @@ from capscan.model import (
     InferenceProvider,
     LastRateLimit,
     ObjectMeta,
+    ProviderSpec,
     ProviderStatus,
     Usage,
 )
 
 logger = logging.getLogger(__name__)
 
-RECHECK_S = (5.0, 10.0, 30.0, 60.0)
-"""Pauses before a provider that cannot be asked is looked at again; the last one repeats."""
-
 REPORT_S = 2.0
 """How often the status of a provider that is being asked is brought up to date."""
-
-USABLE = Verdict("True", "Usable", "Nothing speaks against it.")
 
 
 class StatusSink(Protocol):
@@ -95,17 +83,9 @@ class AccountKeeper:
         self._tell = tell
         self._told = CHECKING
         self._look_around = look_around
-        self._aside = ""
         self._now = now
-        self._obeyed = seen
-        self._verdict = CHECKING
-        self._fault: ProviderUnusable | None = None
-        self._check_at_s = float("-inf")
-        self._checks_in_vain = 0
-        self._on_trial = False
+        self._at = Diagnosis()
         self._mending = anyio.Lock()
-        self._judged: int | None = None
-        """The generation that the verdict is on."""
         self._news = anyio.Event()
         """Set, and replaced, with each verdict and with the end."""
         self._ended = False
@@ -142,24 +122,25 @@ class AccountKeeper:
         if before.metadata.generation != seen.metadata.generation:
             self.look_again()
 
-    @property
-    def looks_around(self) -> bool:
-        """Whether another provider may be what it is stuck on."""
-        return bool(self._aside) or self._verdict.reason == "FallbackLoop"
+    def look_around(self) -> None:
+        """Others came or went: what was found out of them may no longer hold."""
+        if str(self._around()) != str(self._at.around):
+            self.look_again()
 
     def look_again(self) -> None:
         """Somebody may have mended it."""
-        self._check_at_s, self._checks_in_vain = float("-inf"), 0
-        self._on_trial = False
+        self._at = self._at.wanted_again()
         self._changed.set()
 
     async def run(self) -> None:
         """Until cancelled, or until the object is gone."""
         try:
+            if self._seen.status.observed_generation < 0:
+                await self._report()  # a new one: it may take long to answer
             while True:
                 self._changed = anyio.Event()
-                if self._check_at_s <= anyio.current_time():
-                    await self._check()
+                if self._at.due_s <= anyio.current_time():
+                    await self._look()
                 await self._report()
                 with anyio.move_on_after(self._pause_s()):
                     await self._changed.wait()
@@ -173,7 +154,7 @@ class AccountKeeper:
 
     async def ready(self) -> None:
         """Wait for a verdict on the newest spec. Raises ProviderUnusable."""
-        while self._judged != self._seen.metadata.generation and not self._ended:
+        while self._at.judged != self._seen.metadata.generation and not self._ended:
             await self._news.wait()
         if self._ended:
             raise ProviderUnusable(
@@ -185,16 +166,10 @@ class AccountKeeper:
         """Raises InferenceError, ProviderUnusable; CircuitOpen only where told not to wait."""
         await self.ready()
         with self._in_use():
-            before = self._account.connection
-            try:
-                completion = await self._account.complete(question, wait_while_open=wait_while_open)
-            except ProviderUnusable as fault:
-                if not await self._mended(fault, before):
-                    self._raise_fault()
-                completion = await self._account.complete(question, wait_while_open=wait_while_open)
-        self._checks_in_vain = 0
-        if self._verdict.status == "False":
-            self._judge(None)  # an answer is the best proof
+            completion = await self._answer(question, wait_while_open=wait_while_open)
+        before, self._at = self._at, self._at.answered()
+        if self._at.verdict != before.verdict:
+            self._on_change(self.name)
         return completion
 
     @property
@@ -214,80 +189,63 @@ class AccountKeeper:
         """Of the gate; None before there is one."""
         return self._account.statistics()
 
+    async def _answer(self, question: Question, *, wait_while_open: bool) -> Completion:
+        while True:
+            before = self._account.connection
+            try:
+                return await self._account.complete(question, wait_while_open=wait_while_open)
+            except ProviderUnusable as fault:
+                await self._mend(fault, before)
+
+    async def _mend(self, fault: ProviderUnusable, before: Connection | None) -> None:
+        """A key that was rotated puts it right at once; else it is unusable from now on. Raises
+        ProviderUnusable.
+        """
+        async with self._mending:
+            self._raise_fault()  # another question was quicker
+            if self._account.connection is before:
+                with suppress(InferenceError, ProviderUnusable):
+                    await self._account.verify()
+            if self._account.connection in (before, None):
+                self._at = self._at.doubted(fault, anyio.current_time())
+                self._on_change(self.name)
+                self._changed.set()
+                self._raise_fault()
+
     def _raise_fault(self) -> None:
-        if self._fault:
-            raise ProviderUnusable(self._fault.reason, self._verdict.message)
+        if self._at.fault:
+            raise ProviderUnusable(self._at.fault.reason, self._at.verdict.message)
 
     def _announce(self) -> None:
         news, self._news = self._news, anyio.Event()
         news.set()
 
-    async def _mended(self, fault: ProviderUnusable, before: Connection | None) -> bool:
-        """Whether a key that was rotated puts it right at once; else it is unusable from now on."""
-        async with self._mending:
-            if self._fault:  # another question was quicker
-                return False
-            if self._account.connection is before:
-                with suppress(InferenceError, ProviderUnusable):
-                    await self._account.verify()
-            mended = self._account.connection not in (before, None)
-            if not mended:
-                self._judge(fault)
-                self._on_trial = True
-                self._changed.set()
-            return mended
-
-    async def _check(self) -> None:
+    async def _look(self) -> None:
         seen = self._seen
-        if self._obeyed.spec != seen.spec:
-            await self._account.configure(seen.spec)
-        self._obeyed = seen
-        try:
-            self._aside = self._look_around()
-            await self._account.verify()
-        except ProviderUnusable as fault:
-            self._judge(fault)
-        except KubeError as error:
-            self._judge(ProviderUnusable("ApiServerError", f"Its key cannot be read: {error}"))
-        except InferenceError as error:
-            self._away(error)
-        else:
-            self._pass()
-        self._judged = seen.metadata.generation
+        self._at = self._at.looking(self._around())
+        found = await self._found(seen.spec)
+        self._at = self._at.looked(seen.metadata.generation, found, anyio.current_time())
+        self._on_change(self.name)
         self._announce()
 
-    def _pass(self) -> None:
-        """Nothing speaks against it. Where a question found a fault that only questions can find,
-        the fault is shown until one is answered.
-        """
-        if self._on_trial:
-            self._fault, self._on_trial = None, False
-            self._check_at_s = float("inf")
-            self._on_change(self.name)
-        else:
-            self._judge(None)
+    async def _found(self, spec: ProviderSpec) -> ProviderUnusable | InferenceError | None:
+        """What speaks against it, as far as that is free of charge."""
+        await self._account.configure(spec)
+        if isinstance(self._at.around, ProviderUnusable):
+            return self._at.around
+        try:
+            await self._account.verify()
+        except (ProviderUnusable, InferenceError) as error:
+            return error
+        except KubeError as error:
+            return ProviderUnusable("ApiServerError", f"Its key cannot be read: {error}")
+        return None
 
-    def _judge(self, fault: ProviderUnusable | None) -> None:
-        self._fault = fault
-        if fault is None:
-            message = f"{USABLE.message} {self._aside}".strip()
-            self._verdict, self._check_at_s = replace(USABLE, message=message), float("inf")
-            self._on_trial = False
-        else:
-            self._verdict = verdict_on(fault)
-            self._check_later()
-        self._on_change(self.name)
-
-    def _away(self, error: InferenceError) -> None:
-        """It does not answer now: nothing is wrong with the account, as far as is known."""
-        self._fault = None
-        self._check_later()
-        self._verdict = Verdict("False", error.reason, f"It does not answer now: {error.message}")
-        self._on_change(self.name)
-
-    def _check_later(self) -> None:
-        self._check_at_s = anyio.current_time() + stepped_s(RECHECK_S, self._checks_in_vain)
-        self._checks_in_vain += 1
+    def _around(self) -> str | ProviderUnusable:
+        try:
+            return self._look_around()
+        except ProviderUnusable as fault:
+            return fault
 
     async def _report(self) -> None:
         try:
@@ -318,9 +276,10 @@ class AccountKeeper:
 
     def _state(self) -> AccountState:
         statistics = self._account.statistics()
+        judged, seen = self._at.judged, self._seen.metadata.generation
         return AccountState(
-            generation=self._obeyed.metadata.generation,
-            verdict=self._verdict,
+            generation=seen if judged is None else judged,
+            verdict=self._at.verdict,
             circuit=statistics.circuit if statistics else Circuit.CLOSED,
             in_flight_limit=statistics.permits if statistics else None,
             last_rate_limit=self._last_rate_limit(statistics),
@@ -338,8 +297,8 @@ class AccountKeeper:
 
     def _pause_s(self) -> float:
         """Until there is something to look at, or to tell."""
-        check_in_s = max(0.0, self._check_at_s - anyio.current_time())
-        return min(check_in_s, REPORT_S) if self._asking else check_in_s
+        look_in_s = max(0.0, self._at.due_s - anyio.current_time())
+        return min(look_in_s, REPORT_S) if self._asking else look_in_s
 
     @contextmanager
     def _in_use(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from weakref import WeakSet
 
 import anyio.abc
 
@@ -37,6 +38,7 @@ class Accounts(Keepers[InferenceProvider, AccountKeeper]):
         super().__init__(group, self._keeper)
         self.on_change: Callable[[str], None] = lambda _: None
         self._connections = Connections()
+        self._routes: WeakSet[Route] = WeakSet()
         self._read_key = read_key
         self._sink = sink
         self._tell = tell
@@ -46,14 +48,25 @@ class Accounts(Keepers[InferenceProvider, AccountKeeper]):
         """The way to that provider and to those that stand in for it. Raises ProviderUnusable."""
         first = self._chain(name)[0]
         await first.ready()
-        return Route(first, lambda: self._chain(name))
+        route = Route(first, lambda: self._chain(name))
+        self._routes.add(route)
+        return route
 
     def observe(self, seen: InferenceProvider) -> None:
-        """A provider was seen: others may have waited for it."""
+        """A provider was seen: others may have waited for it, or wait for it no longer."""
         super().observe(seen)
+        self._look_around()
+
+    def ended(self, keeper: AccountKeeper) -> None:  # noqa: ARG002
+        """A provider was deleted: others may have named it."""
+        self._look_around()
+
+    def _look_around(self) -> None:
+        """Who there is, and who stands in for whom, may have changed."""
         for keeper in self:
-            if keeper.looks_around:
-                keeper.look_again()
+            keeper.look_around()
+        for route in list(self._routes):
+            route.look_again()
 
     def _chain(self, name: str) -> list[AccountKeeper]:
         """The provider and those that stand in for it, as they are now. Raises ProviderUnusable."""

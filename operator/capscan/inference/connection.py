@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from weakref import WeakValueDictionary
 
+import anyio
 from pydantic import SecretStr
 
 from capscan.core.ratelimit_headers import http_date, observed_limits, retry_after_s
@@ -19,21 +20,24 @@ from capscan.inference.asking import AnswerRoom
 from capscan.inference.gate import Gate
 from capscan.model import ObservedLimits, ProviderSpec
 
+CLOSE_TIMEOUT_S = 2.0
+
 
 class Connection:
     """One key at one endpoint, for one model. Entered by each question that uses it."""
 
-    def __init__(self, client: ModelApi, gate: Gate, key: str | None) -> None:
+    def __init__(self, client: ModelApi, gate: Gate, spec: ProviderSpec, key: str | None) -> None:
         self.client = client
         self.gate = gate
         self.room = AnswerRoom()
+        self._spec = spec
         self._key = key
         self._users = 0
         self._retired = False
 
-    def has_key(self, key: str | None) -> bool:
-        """Whether it was opened with this one."""
-        return self._key == key
+    def serves(self, spec: ProviderSpec, key: str | None) -> bool:
+        """Whether it was opened for these."""
+        return self._spec == spec and self._key == key
 
     async def __aenter__(self) -> "Connection":
         self._users += 1
@@ -55,7 +59,8 @@ class Connection:
 
     async def _close_if_done(self) -> None:
         if self._retired and not self._users:
-            await self.client.aclose()
+            with anyio.move_on_after(CLOSE_TIMEOUT_S, shield=True):  # who asked may be cancelled
+                await self.client.aclose()
 
 
 class Connections:
@@ -76,7 +81,7 @@ class Connections:
         else:
             gate.configure(spec.limits, adaptive=spec.adaptive, breaker=spec.circuit_breaker)
         api_key = None if key is None else SecretStr(key)
-        return Connection(open_api(spec, api_key, read_limits), gate, key)
+        return Connection(open_api(spec, api_key, read_limits), gate, spec, key)
 
 
 def read_limits(headers: Mapping[str, str]) -> tuple[ObservedLimits | None, float | None]:

@@ -4,14 +4,15 @@ Another one is asked only while a circuit is open. When all are, questions wait 
 them lets somebody try.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import anyio
 
 from capscan.core.digest import Digest
-from capscan.core.errors import CircuitOpen, ProviderUnusable
-from capscan.core.question import Pace, Question
+from capscan.core.errors import CircuitOpen, InferenceError, ProviderUnusable
+from capscan.core.question import Flight, Pace, Question
 from capscan.inference.account_keeper import AccountKeeper
 from capscan.model import Completion, Usage
 
@@ -26,6 +27,7 @@ class Route:
     def __init__(self, first: AccountKeeper, chain: Callable[[], Sequence[AccountKeeper]]) -> None:
         self._first = first
         self._chain = chain
+        self._trips: set[_Trip] = set()
 
     @property
     def name(self) -> str:
@@ -45,23 +47,55 @@ class Route:
     async def complete(self, question: Question) -> Completion:
         """Raises InferenceError, ProviderUnusable."""
         while True:
-            self._first, *others = self._chain()
-            if not others:
-                return await self._first.complete(question)
+            keepers = tuple(self._chain())
+            self._first = keepers[0]
+            with self._under_way(question, keepers) as trip:
+                return await self._ask(trip.question, keepers)
+            # It was turned back, and takes the way that there is now.
+
+    def look_again(self) -> None:
+        """Others may stand in from now on. What was sent is waited for; what was not goes to
+        nobody who is no longer asked.
+        """
+        try:
+            keepers = tuple(self._chain())
+        except ProviderUnusable:
+            keepers = ()
+        for trip in self._trips:
+            if trip.keepers != keepers:
+                trip.turn_back()
+
+    async def _ask(self, question: Question, keepers: tuple[AccountKeeper, ...]) -> Completion:
+        first, *others = keepers
+        if not others:
+            return await first.complete(question)
+        while True:
             retry_in_s = []
-            for keeper in (self._first, *others):
+            for keeper in keepers:
                 try:
                     completion = await keeper.complete(question, wait_while_open=False)
                 except CircuitOpen as error:
                     retry_in_s.append(error.retry_in_s)
                 except ProviderUnusable:
-                    if keeper is self._first:
+                    if keeper is first:
                         raise
                 else:
-                    if keeper is self._first:
+                    if keeper is first:
                         return completion
-                    return replace(completion, identity=self._first.identity)
+                    return replace(completion, identity=first.identity)
             await anyio.sleep(min(retry_in_s))
+
+    @contextmanager
+    def _under_way(
+        self, question: Question, keepers: tuple[AccountKeeper, ...]
+    ) -> Iterator["_Trip"]:
+        trip = _Trip(question, keepers)
+        self._trips.add(trip)
+        try:
+            with trip.scope:
+                yield trip
+        finally:
+            self._trips.discard(trip)
 
     @property
     def is_priced(self) -> bool:
@@ -80,3 +114,34 @@ class Route:
             return Pace(obstacle=str(error))
         paces = [keeper.pace(flow, weight) for keeper in keepers]
         return next((pace for pace in paces if not pace.obstacle), paces[0])
+
+
+class _Trip:
+    """One question on its way to `keepers`, which can be turned back while nothing is sent."""
+
+    def __init__(self, question: Question, keepers: tuple[AccountKeeper, ...]) -> None:
+        self.keepers = keepers
+        self.question = replace(question, flight=self._flight)
+        self.scope = anyio.CancelScope()
+        self._open_flight = question.flight
+        self._in_flight = False
+        self._turned_back = False
+
+    def turn_back(self) -> None:
+        """At once, or when the request that is under way has failed."""
+        self._turned_back = True
+        if not self._in_flight:
+            self.scope.cancel()
+
+    @contextmanager
+    def _flight(self) -> Iterator[Flight]:
+        self._in_flight = True
+        try:
+            with self._open_flight() as flight:
+                yield flight
+        except InferenceError:
+            if self._turned_back:
+                self.scope.cancel()
+            raise
+        finally:
+            self._in_flight = False

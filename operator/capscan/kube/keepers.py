@@ -98,6 +98,9 @@ class Keepers(Generic[O, K]):
         for uid in self._by_uid.keys() - set(uids):
             self.remove(uid)
 
+    def ended(self, keeper: K) -> None:
+        """That one looks after nothing any more, and is found no longer."""
+
     async def until_done(self) -> None:
         """Wait for every keeper that runs now to end."""
         for running in list(self._by_uid.values()):
@@ -122,6 +125,7 @@ class Keepers(Generic[O, K]):
             if self._by_uid.get(uid) is running:
                 del self._by_uid[uid]
             running.done.set()
+            self.ended(running.keeper)
 
 
 def _version(seen: HasMeta) -> int:

@@ -178,7 +178,8 @@ class ProviderStatus(Wire):
     )
     conditions: list[Condition] | None = Field(
         default=None,
-        description="Ready, and why not.",
+        description="Ready, and why not: Stalled waits for somebody to mend it, Reconciling "
+        "heals by itself.",
         json_schema_extra={
             "x-kubernetes-list-type": "map",
             "x-kubernetes-list-map-keys": ["type"],

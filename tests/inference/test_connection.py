@@ -1,0 +1,66 @@
+"""When a connection is closed."""
+
+from typing import Any
+
+import anyio
+import pytest
+
+from capscan.inference.connection import Connection
+from capscan.inference.gate import Gate
+from capscan.model import ProviderSpec
+from capscan.model.provider import ApiProtocol, Limits
+from tests import virtual
+
+pytestmark = pytest.mark.anyio
+
+SPEC = ProviderSpec(protocol=ApiProtocol.ANTHROPIC, model="claude-haiku-4-5")
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return virtual.BACKEND
+
+
+class Client:
+    """Takes a moment to close."""
+
+    closed = False
+
+    async def aclose(self) -> None:
+        await anyio.sleep(0.1)
+        self.closed = True
+
+
+def connection(client: Client) -> Connection:
+    gate = Gate(SPEC.protocol, Limits())
+    return Connection(client, gate, SPEC, "sk-right")  # type: ignore[arg-type]
+
+
+async def test_it_closes_when_the_last_question_that_uses_it_has_ended() -> None:
+    client = Client()
+    retired = connection(client)
+    async with retired:
+        async with retired:
+            await retired.retire()
+        assert not client.closed
+
+    assert client.closed
+
+
+async def test_it_closes_though_the_last_question_was_given_up() -> None:
+    client = Client()
+    retired = connection(client)
+    with anyio.move_on_after(1):
+        async with retired:
+            await retired.retire()
+            await anyio.sleep(60)
+
+    assert client.closed
+
+
+async def test_it_serves_what_it_was_opened_for() -> None:
+    opened = connection(Client())
+
+    assert opened.serves(SPEC, "sk-right")
+    assert not opened.serves(SPEC, "sk-other")
+    assert not opened.serves(SPEC.model_copy(update={"base_url": "http://elsewhere"}), "sk-right")
