@@ -16,7 +16,7 @@ import anyio.lowlevel
 
 from capscan.core.capability import Entry
 from capscan.core.digest import Digest
-from capscan.core.errors import NotFound, ScanError, StoreRejected
+from capscan.core.errors import InvalidAnswer, NotFound, ScanError, StoreRejected
 from capscan.core.notice import Notice
 from capscan.core.question import Flight, Pace, Question
 from capscan.core.status import merge_patch
@@ -255,9 +255,12 @@ class FakeProvider:
         self.identity = "fake/1"
         self.is_priced = True
         self.usage = NO_USAGE
+        self.estimated = ESTIMATED
         self.replies = replies or {}
         self.delay_s = delay_s
         self.busy_s = 0.0
+        self.unreadable = 0
+        """So many of the next answers are no analyses."""
         self.asked: Counter[str] = Counter()
         self.in_flight = 0
         self.in_flight_max = 0
@@ -277,10 +280,13 @@ class FakeProvider:
                     raise error
         finally:
             self.in_flight -= 1
+        if self.unreadable:
+            self.unreadable -= 1
+            raise InvalidAnswer("no analysis")
         return Completion(analysis(name), self.name, self.model, self.identity)
 
     def estimate(self, digest: Digest) -> Usage:  # noqa: ARG002
-        return ESTIMATED
+        return self.estimated
 
     def pace(self, flow: str, weight: int) -> Pace:  # noqa: ARG002
         return Pace()
@@ -340,6 +346,9 @@ class FreeSlot:
     def flight(self) -> Iterator[Flight]:
         self.flights.append(Flight())
         yield self.flights[-1]
+
+    def wait(self) -> None:
+        pass
 
     def commit(self) -> None:
         pass

@@ -5,11 +5,12 @@ that somebody removed is answered the same way: read again, render again, send t
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from capscan.core import estimate, pricing
+from capscan.core.budget import overrun
 from capscan.core.capability import shorten
 from capscan.core.conditions import DONE, Stall, conditions, with_flaw
 from capscan.core.latency import Latencies
@@ -17,6 +18,7 @@ from capscan.core.lifecycle import Handled
 from capscan.core.progress import Tally, progress, rate_per_s
 from capscan.core.timetable import Timetable
 from capscan.model import (
+    Budget,
     Estimate,
     FinishedRun,
     Phase,
@@ -26,6 +28,7 @@ from capscan.model import (
     ScanStatus,
     Usage,
 )
+from capscan.model.completion import NO_USAGE
 from capscan.model.duration import format_duration, format_latency
 from capscan.model.scan_status import IN_FLIGHT_NAMES_MAX
 
@@ -53,6 +56,7 @@ class Snapshot:
     stall: Stall | None = None
     last_run: FinishedRun | None = None
     estimate: Estimate | None = None
+    budget: Budget = field(default_factory=Budget)
 
 
 def project(snapshot: Snapshot, previous: ScanStatus, now: datetime) -> ScanStatus:
@@ -206,7 +210,8 @@ def _message(snapshot: Snapshot, counts: Progress | None) -> str:
         case Phase.SCANNING:
             return f"Analysing CRDs: {counts.settled} of {counts.total} settled."
         case _:
-            return _outcome(snapshot, counts)
+            usage = snapshot.tally.usage if snapshot.tally else NO_USAGE
+            return f"{_outcome(snapshot, counts)} {overrun(snapshot.budget, usage)}".rstrip()
 
 
 def _dry_message(snapshot: Snapshot, counts: Progress | None) -> str:

@@ -31,7 +31,7 @@ from capscan.model import (
 )
 from capscan.scan.attempts import Attempts
 from capscan.scan.engine import Slot
-from capscan.scan.ports import Ports, Provider
+from capscan.scan.ports import Answers, Ports
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class Settler:
     def __init__(
         self,
         ports: Ports,
-        provider: Provider,
+        provider: Answers,
         *,
         scan: str,
         run: Run,

@@ -33,10 +33,23 @@ READS_MAX = 4
 interpreter anyway: more at once would cost memory and gain nothing."""
 
 
-class Provider(Protocol):
-    """Who answers, within the limits of its account. What fails is not tried again inside, but for
-    what was not looked at: questions wait for their turn as long as it takes.
+class Answers(Protocol):
+    """Where questions go. What fails is not tried again inside, but for what was not looked at:
+    they wait for their turn as long as it takes.
     """
+
+    @property
+    def identity(self) -> str:
+        """Part of every plan key: a changed identity makes stored answers stale."""
+        ...
+
+    async def complete(self, question: Question) -> Completion:
+        """Analyse one CRD. Raises InferenceError, ProviderUnusable."""
+        ...
+
+
+class Provider(Answers, Protocol):
+    """Who answers, within the limits of its account."""
 
     @property
     def name(self) -> str:
@@ -49,17 +62,8 @@ class Provider(Protocol):
         ...
 
     @property
-    def identity(self) -> str:
-        """Part of every plan key: a changed identity makes stored answers stale."""
-        ...
-
-    @property
     def is_priced(self) -> bool:
         """Whether the cost in a Usage says what a request cost."""
-        ...
-
-    async def complete(self, question: Question) -> Completion:
-        """Analyse one CRD. Raises InferenceError, ProviderUnusable."""
         ...
 
     def estimate(self, digest: Digest) -> Usage:
