@@ -15,6 +15,7 @@ import anyio
 import anyio.lowlevel
 
 from capscan.core.capability import Entry
+from capscan.core.conditions import Stall
 from capscan.core.digest import Digest
 from capscan.core.errors import InvalidAnswer, NotFound, ScanError, StoreRejected
 from capscan.core.notice import Notice
@@ -370,11 +371,14 @@ class FakeNews:
 
     def __init__(self) -> None:
         self.tell: Callable[[], None] | None = None
+        self.hinder: Callable[[Stall | None], None] = lambda _: None
         self.watches = 0
 
-    async def run(self, on_change: Callable[[], None]) -> None:
+    async def run(
+        self, on_change: Callable[[], None], on_hindrance: Callable[[Stall | None], None]
+    ) -> None:
         self.watches += 1
-        self.tell = on_change
+        self.tell, self.hinder = on_change, on_hindrance
         try:
             on_change()
             await anyio.sleep_forever()

@@ -162,6 +162,43 @@ def test_a_missing_permission_is_named_and_heals(cluster: Cluster, operator: Ope
     assert condition(status, "Stalled")["status"] == "False"
 
 
+@pytest.mark.parametrize("resource", ["customresourcedefinitions", "capabilityscans"])
+def test_the_right_to_watch_is_missed_in_the_status_and_heals(
+    resource: str, cluster: Cluster, operator: Operator
+) -> None:
+    """Taken away before the operator starts. What it may list it sees all the same, only later."""
+    cluster.create_crds(2)
+    role = json.loads(cluster.kubectl("get", "clusterrole", "capscan", "-o", "json"))
+    less = [
+        rule | {"verbs": [verb for verb in rule["verbs"] if verb != "watch"]}
+        if resource in rule["resources"]
+        else rule
+        for rule in role["rules"]
+    ]
+    _set_rules(cluster, less)
+    try:
+        operator.start()
+        scan = cluster.apply_scan(follow=True)
+        stalled = cluster.until(
+            scan,
+            lambda s: s["phase"] == "Completed" and condition(s, "Stalled")["status"] == "True",
+            "a stall at rest",
+        )
+    finally:
+        _set_rules(cluster, role["rules"])
+    healed = cluster.until(
+        scan, lambda s: condition(s, "Stalled")["status"] == "False", "a healed scan"
+    )
+    cluster.create_crds(1, prefix="added")
+    cluster.until(scan, lambda s: s["progress"]["summary"] == "3/3", "a run that follows")
+
+    assert condition(stalled, "Stalled")["reason"] == "MissingPermission"
+    assert f"resources [{resource}]" in stalled["message"]
+    assert "may not watch" in stalled["message"]
+    assert condition(stalled, "Ready")["status"] == "True"
+    assert healed["message"] == condition(healed, "Ready")["message"] == "2 CRDs: 2 analysed."
+
+
 def _set_rules(cluster: Cluster, rules: list[object]) -> None:
     patch = json.dumps({"rules": rules})
     cluster.kubectl("patch", "clusterrole", "capscan", "--type=merge", "-p", patch)

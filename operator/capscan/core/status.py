@@ -12,7 +12,7 @@ from typing import Any
 from capscan.core import estimate, pricing
 from capscan.core.budget import overrun
 from capscan.core.capability import shorten
-from capscan.core.conditions import DONE, Stall, conditions, with_flaw
+from capscan.core.conditions import DONE, Stall, at_rest, conditions
 from capscan.core.latency import Latencies
 from capscan.core.lifecycle import Handled
 from capscan.core.progress import Tally, progress, rate_per_s
@@ -112,8 +112,16 @@ def project(snapshot: Snapshot, previous: ScanStatus, now: datetime) -> ScanStat
     )
 
 
-def restate(status: ScanStatus, generation: int, timetable: Timetable, now: datetime) -> ScanStatus:
-    """What was reported of a finished run, for a spec that changes nothing about that."""
+def restate(
+    status: ScanStatus,
+    generation: int,
+    timetable: Timetable,
+    now: datetime,
+    hindrance: Stall | None = None,
+) -> ScanStatus:
+    """What was reported of a finished run, for a spec that changes nothing about that. A
+    `hindrance` is what keeps the operator from seeing in time that another run is due.
+    """
     before = status.conditions or ()
     # Of what a dry run left as it was, no newer generation can be said to hold.
     old = {"Ready"} if status.run and status.run.dry_run else set()
@@ -124,8 +132,12 @@ def restate(status: ScanStatus, generation: int, timetable: Timetable, now: date
     message = status.message
     if before and status.phase in DONE:
         outcome = next(c.message for c in before if c.type == "Complete")
-        message = timetable.flaw.message if timetable.flaw else outcome
-        held = with_flaw(held, status.phase, timetable.flaw, generation=generation, now=now)
+        trouble = timetable.flaw or hindrance
+        message = trouble.message if trouble else outcome
+        message = shorten(message, MESSAGE_CHARS_MAX)
+        held = at_rest(
+            held, status.phase, timetable.flaw, hindrance, generation=generation, now=now
+        )
     return status.model_copy(
         update={
             "observed_generation": generation,

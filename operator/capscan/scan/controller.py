@@ -95,6 +95,10 @@ class ScanController:
             self._at = replace(self._at, wanted=NOTHING)  # its prices may be others
             self._changed.set()
 
+    def hindrance_changed(self) -> None:
+        """Say so in the status."""
+        self._reporter.touch()
+
     def close(self, grace_s: float) -> None:
         """End soon: items in flight have `grace_s` seconds, then the last status is written."""
         self._closing = True
@@ -317,8 +321,13 @@ class ScanController:
             self._at = replace(self._at, obeyed=self._scan.metadata.generation)
         if self._at.resting:
             self._yield_to(previous)
-            timetable, now = self._at.handled.timetable, self._ports.now()
-            self._shown = restate(self._shown, self._at.obeyed, timetable, now)
+            self._shown = restate(
+                self._shown,
+                self._at.obeyed,
+                self._at.handled.timetable,
+                self._ports.now(),
+                hindrance=self._ports.hindrance() or self._lookout.hindrance,
+            )
         else:
             # By what was shown last: of what others wrote over it, nothing is ours.
             self._shown = project(self._snapshot(), self._shown, self._ports.now())

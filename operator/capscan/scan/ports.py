@@ -13,6 +13,7 @@ from typing import Protocol
 import anyio
 
 from capscan.core.capability import Entry
+from capscan.core.conditions import Stall
 from capscan.core.digest import Digest
 from capscan.core.notice import Notice
 from capscan.core.question import Pace, Question
@@ -122,6 +123,11 @@ class Store(Protocol):
 class Follow(Protocol):
     """Tells scans of changes to the cluster's CRDs, once those have come to rest."""
 
+    @property
+    def hindrance(self) -> Stall | None:
+        """What keeps it from doing so in time; those that follow are told when that changes."""
+        ...
+
     def join(self, follower: str, tell: Callable[[], None]) -> None:
         """Tell of changes from now on, and once by way of greeting."""
         ...
@@ -133,6 +139,8 @@ class Follow(Protocol):
 
 class Unmoved:
     """A cluster in which nothing changes: for what looks at it once."""
+
+    hindrance: Stall | None = None
 
     def join(self, follower: str, tell: Callable[[], None]) -> None:
         """Nothing will come."""
@@ -190,3 +198,5 @@ class Ports:
     """CRDs being read and digested at once, by all runs together."""
     follow: Follow = field(default_factory=Unmoved)
     events: Events = field(default_factory=Silence)
+    hindrance: Callable[[], Stall | None] = lambda: None
+    """What keeps this process from seeing capscan's own objects change."""
