@@ -21,7 +21,8 @@ async def check_watch(client: KubeClient, plural: str) -> None:
     try:
         await client.check_watch(f"/apis/{GROUP}/{VERSION}/{plural}")
     except Forbidden as error:
-        raise missing_permission(plural, "watch", error) from error
+        effect = ", so that it sees them change late, by listing them again and again"
+        raise missing_permission(plural, "watch", error, effect) from error
 
 
 def scan_status(client: KubeClient, scan: CapabilityScan) -> StatusWriter[ScanStatus]:

@@ -149,9 +149,11 @@ def _version(seen: HasStatus[S]) -> int:
     return int(seen.metadata.resource_version)
 
 
-def missing_permission(resource: str, verbs: str, error: Forbidden) -> MissingPermission:
-    """Rights to a resource of ours."""
+def missing_permission(
+    resource: str, verbs: str, error: Forbidden, effect: str = ""
+) -> MissingPermission:
+    """Rights to a resource of ours, and what comes of their lack."""
     return MissingPermission(
-        f"The operator may not {verbs} {resource}. Add to its ClusterRole: apiGroups [{GROUP}], "
+        f"The operator may not {verbs} {resource}{effect}. Add to its ClusterRole: apiGroups [{GROUP}], "
         f"resources [{resource}], verbs [{verbs}]. The API server said: {error}"
     )
