@@ -154,9 +154,11 @@ def test_a_missing_permission_is_named_and_heals(cluster: Cluster, operator: Ope
     stalled = cluster.until(
         scan, lambda s: any(c["reason"] == "MissingPermission" for c in s["conditions"]), "a stall"
     )
+    shown = cluster.kubectl("get", "capscan", scan, "-o", "wide").splitlines()
     _set_rules(cluster, role["rules"])
     status = cluster.until_phase(scan, "Completed")
 
+    assert shown[1][shown[0].index("MESSAGE") :].startswith("The operator may not list CustomRes")
     assert condition(stalled, "Stalled")["status"] == "True"
     assert condition(stalled, "Reconciling")["status"] == "False"
     assert "customresourcedefinitions" in condition(stalled, "Stalled")["message"]

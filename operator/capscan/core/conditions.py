@@ -112,7 +112,7 @@ def _facts(
         "Reconciling": (working, reason, message if working else ""),
         "Stalled": (stuck, reason, message if stuck else ""),
         "Ready": (phase in DONE, reason, message),
-        "Complete": (phase in DONE, reason, message),
+        "Complete": (phase in DONE, reason, message if phase in DONE else ""),
         "Failed": (phase is Phase.FAILED, reason, message if phase is Phase.FAILED else ""),
     }
 

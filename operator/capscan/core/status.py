@@ -11,11 +11,11 @@ from typing import Any
 
 from capscan.core import estimate, pricing
 from capscan.core.budget import overrun
-from capscan.core.capability import shorten
 from capscan.core.conditions import DONE, Stall, at_rest, conditions
 from capscan.core.latency import Latencies
 from capscan.core.lifecycle import Handled
 from capscan.core.progress import Tally, progress, rate_per_s
+from capscan.core.text import counted, shorten
 from capscan.core.timetable import Timetable
 from capscan.model import (
     Budget,
@@ -238,32 +238,33 @@ def _dry_message(snapshot: Snapshot, counts: Progress | None) -> str:
 def _outcome(snapshot: Snapshot, counts: Progress) -> str:
     if snapshot.phase is Phase.FAILED:
         return (
-            f"Stopped: {counts.failed} of {counts.total} CRDs failed ({_reasons(counts)}), more "
-            "than spec.maxFailedPercent allows. Mend the cause, then set a new value in "
-            "spec.rescan."
+            f"Stopped: {counts.failed} of {counted(counts.total, 'CRD')} failed "
+            f"({_reasons(counts)}), more than spec.maxFailedPercent allows. Mend the cause, then "
+            "set a new value in spec.rescan."
         )
     if counts.total == 0:
         return (
-            f"0 of {snapshot.listed} CRDs match the selector; nothing to do. "
+            f"0 of {counted(snapshot.listed, 'CRD')} match the selector; nothing to do. "
             "`kubectl get crds` lists the names that spec.selector.include is matched against; "
             "exclude wins over include."
-        )
-    if counts.failed:
-        return (
-            f"{counts.settled - counts.failed} of {counts.total} CRDs are settled, "
-            f"{counts.failed} failed ({_reasons(counts)}). status.failedItems names them; a new "
-            "value in spec.rescan tries them again."
         )
     parts = (
         (counts.completed, "analysed"),
         (counts.unchanged, "unchanged"),
         (counts.skipped, "deleted meanwhile"),
+        (counts.failed, f"failed ({_reasons(counts)})"),
     )
-    return f"{counts.total} CRDs: {', '.join(f'{n} {what}' for n, what in parts if n)}."
+    ends = f"{counted(counts.total, 'CRD')}: {', '.join(f'{n} {what}' for n, what in parts if n)}."
+    if not counts.failed:
+        return ends
+    names, them = ("names it", "it") if counts.failed == 1 else ("names them", "them")
+    return f"{ends} status.failedItems {names}; a new value in spec.rescan tries {them} again."
 
 
 def _reasons(counts: Progress) -> str:
-    return ", ".join(f"{reason} {n}" for reason, n in sorted(counts.failed_by_reason.items()))
+    """The most frequent first."""
+    by_count = sorted(counts.failed_by_reason.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{reason} {n}" for reason, n in by_count)
 
 
 def merge_patch(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from typing import Protocol
 
 import anyio
 
-from capscan.core.capability import shorten
 from capscan.core.digest import Digest
 from capscan.core.errors import (
     InferenceError,
@@ -34,6 +33,7 @@ from capscan.core.provider_status import (
 )
 from capscan.core.question import Pace, Question
 from capscan.core.retry import stepped_s
+from capscan.core.text import shorten
 from capscan.inference.account import Account
 from capscan.inference.connection import Connection
 from capscan.inference.gate import GateStatistics, RateLimitSeen

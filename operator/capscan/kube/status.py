@@ -154,6 +154,6 @@ def missing_permission(
 ) -> MissingPermission:
     """Rights to a resource of ours, and what comes of their lack."""
     return MissingPermission(
-        f"The operator may not {verbs} {resource}{effect}. Add to its ClusterRole: apiGroups [{GROUP}], "
-        f"resources [{resource}], verbs [{verbs}]. The API server said: {error}"
+        f"The operator may not {verbs} {resource}{effect}. Add to its ClusterRole: apiGroups "
+        f"[{GROUP}], resources [{resource}], verbs [{verbs}]. The API server said: {error}"
     )
