@@ -19,6 +19,7 @@ import aiohttp
 import yaml
 from aiohttp import web
 
+GOODBYE_S = 0.3
 HOP_BY_HOP = {"host", "connection", "transfer-encoding", "content-length"}
 
 
@@ -99,6 +100,8 @@ class CountingProxy:
             self._ready.set()
             await self._stop.wait()
             await runner.cleanup()
+        # TLS says goodbye behind the session's back: watches that were cut off have connections.
+        await asyncio.sleep(GOODBYE_S)
 
     async def _pass_on(
         self, upstream: aiohttp.ClientSession, request: web.Request
