@@ -15,8 +15,9 @@ import anyio
 import anyio.lowlevel
 
 from capscan.core.capability import Entry
+from capscan.core.conditions import Stall
 from capscan.core.digest import Digest
-from capscan.core.errors import NotFound, ScanError, StoreRejected
+from capscan.core.errors import InvalidAnswer, NotFound, ScanError, StoreRejected
 from capscan.core.notice import Notice
 from capscan.core.question import Flight, Pace, Question
 from capscan.core.status import merge_patch
@@ -255,9 +256,12 @@ class FakeProvider:
         self.identity = "fake/1"
         self.is_priced = True
         self.usage = NO_USAGE
+        self.estimated = ESTIMATED
         self.replies = replies or {}
         self.delay_s = delay_s
         self.busy_s = 0.0
+        self.unreadable = 0
+        """So many of the next answers are no analyses."""
         self.asked: Counter[str] = Counter()
         self.in_flight = 0
         self.in_flight_max = 0
@@ -277,10 +281,13 @@ class FakeProvider:
                     raise error
         finally:
             self.in_flight -= 1
+        if self.unreadable:
+            self.unreadable -= 1
+            raise InvalidAnswer("no analysis")
         return Completion(analysis(name), self.name, self.model, self.identity)
 
     def estimate(self, digest: Digest) -> Usage:  # noqa: ARG002
-        return ESTIMATED
+        return self.estimated
 
     def pace(self, flow: str, weight: int) -> Pace:  # noqa: ARG002
         return Pace()
@@ -341,6 +348,9 @@ class FreeSlot:
         self.flights.append(Flight())
         yield self.flights[-1]
 
+    def wait(self) -> None:
+        pass
+
     def commit(self) -> None:
         pass
 
@@ -361,11 +371,14 @@ class FakeNews:
 
     def __init__(self) -> None:
         self.tell: Callable[[], None] | None = None
+        self.hinder: Callable[[Stall | None], None] = lambda _: None
         self.watches = 0
 
-    async def run(self, on_change: Callable[[], None]) -> None:
+    async def run(
+        self, on_change: Callable[[], None], on_hindrance: Callable[[Stall | None], None]
+    ) -> None:
         self.watches += 1
-        self.tell = on_change
+        self.tell, self.hinder = on_change, on_hindrance
         try:
             on_change()
             await anyio.sleep_forever()

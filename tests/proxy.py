@@ -19,6 +19,7 @@ import aiohttp
 import yaml
 from aiohttp import web
 
+GOODBYE_S = 0.3
 HOP_BY_HOP = {"host", "connection", "transfer-encoding", "content-length"}
 
 
@@ -41,6 +42,7 @@ class CountingProxy:
     """Of requests of this kind, the answer of every so many-th never arrives: it was done."""
     lost: int = 0
     port: int = 0
+    """A free one, unless it is said."""
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     _ready: threading.Event = field(default_factory=threading.Event)
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
@@ -93,11 +95,13 @@ class CountingProxy:
             app.router.add_route("*", "/{path:.*}", pass_on)
             runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
             await runner.setup()
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            await web.TCPSite(runner, "127.0.0.1", self.port).start()
             self.port = runner.addresses[0][1]
             self._ready.set()
             await self._stop.wait()
             await runner.cleanup()
+        # TLS says goodbye behind the session's back: watches that were cut off have connections.
+        await asyncio.sleep(GOODBYE_S)
 
     async def _pass_on(
         self, upstream: aiohttp.ClientSession, request: web.Request

@@ -45,6 +45,7 @@ class Application:
         self._offline = offline
         self._client = KubeClient(settings.cluster)
         self._watch = watch
+        self._watching: Watching | None = None
         self._following = Following(CrdWatch(self._client))
         self._identity = Identity(
             owner=f"{os.environ.get('POD_NAME') or socket.gethostname()}/{secrets.token_hex(4)}",
@@ -80,7 +81,10 @@ class Application:
                 controllers = Controllers(group, lambda scan: self._controller(scan, ports))
                 accounts.on_change = controllers.provider_changed
                 kinds = [_providers(accounts), _scans(controllers)]
-                group.start_soon(Watching(self._client, self._watch, kinds, health).run)
+                watching = self._watching = Watching(
+                    self._client, self._watch, kinds, health, controllers.hindrance_changed
+                )
+                group.start_soon(watching.run)
                 await stop.wait()
                 await self._close(controllers)
                 group.cancel_scope.cancel()
@@ -101,6 +105,7 @@ class Application:
             jitter=random.random,
             follow=self._following,
             events=self._events,
+            hindrance=lambda: self._watching.hindrance if self._watching else None,
         )
 
     def _controller(self, scan: CapabilityScan, ports: Ports) -> ScanController:

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain, repeat
 
 import anyio
@@ -72,7 +72,7 @@ class _KopfThread(threading.Thread):
         try:
             await kopf.operator(
                 registry=_registry(self._watcher),
-                settings=_settings(),
+                settings=_settings(self._watcher),
                 clusterwide=True,
                 stop_flag=self._stop,
             )
@@ -116,7 +116,7 @@ def _watch_kind(registry: kopf.OperatorRegistry, watcher: Watcher, plural: str) 
             watcher.seen(plural, dict(event["object"]))
 
 
-def _settings() -> kopf.OperatorSettings:
+def _settings(watcher: Watcher) -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.peering.standalone = True
@@ -126,12 +126,20 @@ def _settings() -> kopf.OperatorSettings:
     settings.watching.connect_timeout = 10
     settings.networking.request_timeout = 30
     # Endless: an API server that is away for an hour ends nothing.
-    settings.networking.error_backoffs = _Backoffs()
+    settings.networking.error_backoffs = _Backoffs(watcher.refused)
     return settings
 
 
 class _Backoffs:
-    """An iterable that can be walked again and again, and never ends."""
+    """An iterable that can be walked again and again, and never ends: kopf walks it once for each
+    request, as long as that fails. It tells no error apart, so who may know why is asked.
+    """
+
+    def __init__(self, refused: Callable[[], None]) -> None:
+        self._refused = refused
 
     def __iter__(self) -> Iterator[float]:
-        return chain((1, 1, 2, 3, 5), repeat(10))
+        yield 1  # taken before the request has failed
+        for pause_s in chain((1, 2, 3, 5), repeat(10)):
+            self._refused()
+            yield pause_s

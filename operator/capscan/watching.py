@@ -14,11 +14,12 @@ from typing import Any, Protocol
 import anyio
 from pydantic import ValidationError
 
-from capscan.core.errors import Forbidden, KubeError, NotFound
+from capscan.core.conditions import Stall
+from capscan.core.errors import Forbidden, KubeError, MissingPermission, NotFound
 from capscan.core.retry import stepped_s
 from capscan.kube.client import KubeClient
 from capscan.kube.config import Credentials
-from capscan.kube.kinds import list_kind
+from capscan.kube.kinds import check_watch, list_kind
 from capscan.kube.transport import Json
 from capscan.serve.probes import Health
 
@@ -59,6 +60,8 @@ class Watcher:
     """Credentials, read anew; from any event loop."""
     beat: Callable[[], None]
     """The watch's event loop turns."""
+    refused: Callable[[], None]
+    """Requests fail again and again: it may be for a right that is missing."""
 
 
 class Watch(Protocol):
@@ -93,13 +96,22 @@ class Watching:
     """Runs the watch for ever."""
 
     def __init__(
-        self, client: KubeClient, watch: Watch, kinds: Sequence[Watched], health: Health
+        self,
+        client: KubeClient,
+        watch: Watch,
+        kinds: Sequence[Watched],
+        health: Health,
+        on_hindrance: Callable[[], None],
     ) -> None:
         self._client = client
         self._watch = watch
         self._kinds = {kind.plural: kind for kind in kinds}
         self._health = health
         self._inbox = Inbox()
+        self._on_hindrance = on_hindrance
+        self._refused = anyio.Event()
+        self.hindrance: Stall | None = None
+        """Why objects are not watched; they are listed again and again instead."""
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -119,18 +131,12 @@ class Watching:
     async def _keep_watching(self) -> None:
         health, failures = self._health, 0
         while True:
-            # A deletion during a gap between two watches brings no event: compare.
-            for kind in self._kinds.values():
-                bodies = await self._until_listed(kind.plural)
-                kind.retain(body["metadata"]["uid"] for body in bodies)
-                # At once and in order: scans need the providers that they name.
-                for body in bodies:
-                    self._inbox.put(kind.plural, body["metadata"]["uid"], body)
-                logger.info("watching %s; there are %d", kind.plural, len(bodies))
+            for plural, count in (await self._until_watchable()).items():
+                logger.info("watching %s; there are %d", plural, count)
             health.ready, health.reason = True, ""
             began_s = anyio.current_time()
             try:
-                await self._watch(self._watcher())
+                await self._watch_until_refused()
             except Exception:
                 logger.exception("the watch ended by a bug")
             health.ready, health.reason = False, "the watch of capscan's objects is being restarted"
@@ -139,6 +145,58 @@ class Watching:
             pause_s = restart_pause_s(failures)
             logger.info("the watch ended; starting it again in %.0f s", pause_s)
             await anyio.sleep(pause_s)
+
+    async def _until_watchable(self) -> dict[str, int]:
+        """List everything until all of it may be watched: so without that right changes come late,
+        but they come. How many objects there are of each kind.
+        """
+        while True:
+            counts = {kind.plural: await self._taken_stock(kind) for kind in self._kinds.values()}
+            refusal = await self._refusal()
+            if refusal:
+                self._health.ready, self._health.reason = False, refusal.message
+            if refusal != self.hindrance:
+                self.hindrance = refusal
+                self._on_hindrance()
+                if refusal:
+                    logger.warning("%s", refusal.message)
+            if refusal is None:
+                return counts
+            await anyio.sleep(KINDS_POLL_S)
+
+    async def _taken_stock(self, kind: Watched) -> int:
+        """A deletion during a gap between two watches brings no event: compare."""
+        bodies = await self._until_listed(kind.plural)
+        kind.retain(body["metadata"]["uid"] for body in bodies)
+        # At once and in order: scans need the providers that they name.
+        for body in bodies:
+            self._inbox.put(kind.plural, body["metadata"]["uid"], body)
+        return len(bodies)
+
+    async def _refusal(self) -> Stall | None:
+        """Why a kind may not be watched. What else is wrong the watch itself will find."""
+        for plural in self._kinds:
+            try:
+                await check_watch(self._client, plural)
+            except MissingPermission as error:
+                return Stall(error.reason, str(error))
+            except KubeError as error:
+                logger.debug("%s cannot be watched now: %s", plural, error)
+        return None
+
+    async def _watch_until_refused(self) -> None:
+        """A watch whose right was taken away would ask for it for ever, and see nothing."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._cancel_if_refused, group.cancel_scope)
+            await self._watch(self._watcher())
+            group.cancel_scope.cancel()
+
+    async def _cancel_if_refused(self, watch: anyio.CancelScope) -> None:
+        while True:
+            self._refused = anyio.Event()
+            await self._refused.wait()
+            if await self._refusal():
+                watch.cancel()
 
     async def _until_listed(self, plural: str) -> list[Json]:
         """All objects of a kind, once they can be listed; what prevents it is said once.
@@ -172,7 +230,10 @@ class Watching:
         def beat() -> None:
             loop.call_soon_threadsafe(self._health.beat)
 
-        return Watcher(tuple(self._kinds), seen, deleted, self._client.login, beat)
+        def refused() -> None:
+            loop.call_soon_threadsafe(self._refused.set)
+
+        return Watcher(tuple(self._kinds), seen, deleted, self._client.login, beat, refused)
 
 
 def restart_pause_s(failures: int) -> float:

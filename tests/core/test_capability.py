@@ -4,8 +4,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from capscan.core.capability import (
     Answered,
@@ -14,7 +12,6 @@ from capscan.core.capability import (
     failed,
     failed_item,
     ref_of,
-    shorten,
     unchanged,
 )
 from capscan.core.digest import DIGEST_VERSION
@@ -149,24 +146,3 @@ def test_a_failure_is_listed_as_it_was_stored() -> None:
     assert attempt is not None
     assert attempt.run_id == "r2"
     assert failed_item(CRD.name, attempt) == ITEM
-
-
-@pytest.mark.parametrize(
-    ("text", "chars", "short"),
-    [
-        ("short", 5, "short"),
-        ("", 5, ""),
-        ("two words", 8, "two…"),
-        ("two words", 9, "two words"),
-        ("unbreakable", 5, "unbr…"),
-        ("Databases, queues", 11, "Databases…"),
-        ("One. Two three.", 6, "One…"),
-    ],
-)
-def test_texts_are_cut_at_a_word(text: str, chars: int, short: str) -> None:
-    assert shorten(text, chars) == short
-
-
-@given(st.text(), st.integers(1, 40))
-def test_no_text_is_longer_than_it_may_be(text: str, chars: int) -> None:
-    assert len(shorten(text, chars)) <= chars

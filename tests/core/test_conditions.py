@@ -75,6 +75,24 @@ def test_a_stall_says_what_would_mend_it() -> None:
     assert (stalled.reason, stalled.message) == ("MissingPermission", "so it is")
 
 
+@pytest.mark.parametrize(
+    ("phase", "stall", "speaking"),
+    [
+        (Phase.SCANNING, None, {"Accepted", "Reconciling", "Ready"}),
+        (Phase.SCANNING, STALL, {"Accepted", "Stalled", "Ready"}),
+        (Phase.COMPLETED, None, {"Accepted", "Ready", "Complete"}),
+        (Phase.FAILED, None, {"Accepted", "Stalled", "Ready", "Failed"}),
+    ],
+)
+def test_what_is_not_so_has_no_message(
+    phase: Phase, stall: Stall | None, speaking: set[str]
+) -> None:
+    """But for Ready, which says why not: who describes a scan reads each message a second time."""
+    found = by_type(phase, stall)
+
+    assert {type_ for type_, condition in found.items() if condition.message} == speaking
+
+
 PHASES = st.sampled_from(Phase)
 STALLS = st.sampled_from([None, STALL])
 

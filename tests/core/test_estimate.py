@@ -46,6 +46,6 @@ def test_what_sends_nothing_takes_no_time_and_costs_nothing() -> None:
 
 def test_large_numbers_are_rounded_for_people() -> None:
     assert message(estimate(bill(412), 1000, Pace(permits=5), 10)) == (
-        "Dry run: 412 of 1000 CRDs would be asked about: about 412 requests, 1.24M prompt and 165k "
+        "Dry run: 412 of 1000 CRDs would be asked about: 412 requests, about 1.24M prompt and 165k "
         "answer tokens, at a cost of 6.18, in 4m7s; set spec.dryRun to false to begin."
     )

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capscan.core.text import fold, lead, paragraphs, sentences, shorten, without_links
+from capscan.core.text import counted, fold, lead, paragraphs, sentences, shorten, without_links
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,31 @@ def test_lead_keeps_whole_sentences() -> None:
     assert lead("One endless sentence without an end", 16) == "One endless…"
 
 
+@pytest.mark.parametrize(
+    ("text", "chars", "short"),
+    [
+        ("short", 5, "short"),
+        ("", 5, ""),
+        ("two words", 9, "two words"),
+        ("four words", 7, "four…"),
+        ("unbreakable", 5, "unbr…"),
+        ("an unbreakable word", 10, "an unbrea…"),
+        ("Databases, queues", 11, "Databases…"),
+        ("One. Two three.", 6, "One…"),
+    ],
+)
+def test_texts_are_cut_at_a_word_unless_that_leaves_little(
+    text: str, chars: int, short: str
+) -> None:
+    assert shorten(text, chars) == short
+
+
 @given(st.text(), st.integers(min_value=1, max_value=50))
 def test_shorten_keeps_its_bound(text: str, chars_max: int) -> None:
     """In characters, with the ellipsis."""
     assert len(shorten(text, chars_max)) <= chars_max
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 CRDs"), (1, "1 CRD"), (2, "2 CRDs")])
+def test_one_is_singular(count: int, text: str) -> None:
+    assert counted(count, "CRD") == text

@@ -9,6 +9,7 @@ import anyio
 import pytest
 from aiohttp import web
 
+from capscan.core.conditions import Stall
 from capscan.core.errors import ServerError, Unavailable
 from capscan.kube import crd_watch
 from capscan.kube.client import KubeClient
@@ -72,6 +73,7 @@ class Told:
 
     def __init__(self) -> None:
         self.times = 0
+        self.hindrances: list[Stall | None] = []
 
     def __call__(self) -> None:
         self.times += 1
@@ -84,7 +86,7 @@ async def watching(client: KubeClient, server: ApiServer | None = None) -> Async
     if server and server.handler is None:
         server.handler = quiet
     async with anyio.create_task_group() as group:
-        group.start_soon(CrdWatch(client).run, told)
+        group.start_soon(CrdWatch(client).run, told, told.hindrances.append)
         yield told
         group.cancel_scope.cancel()
     await quiet.end()
@@ -169,21 +171,55 @@ async def test_a_watch_that_is_cut_goes_on_where_it_was(api: Api) -> None:
     assert [one.query.get("watch") for one in server.seen] == [None, "true", "true", "true"]
 
 
-async def test_a_permission_that_is_missing_is_said_once(
-    api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("verb", ["watch", "list"])
+async def test_a_permission_that_is_missing_is_said_once_and_heals(
+    verb: str, api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """It goes on trying, and by listing it sees what it may not watch."""
     monkeypatch.setattr(crd_watch, "PAUSE_S", (0.01,))
     server, client = api
+    crds, granted = [meta("a.x")], False
 
     async def forbidden(one: Seen) -> web.Response:
-        return refusal(403, "may not") if "watch" in one.query else listing(meta("a.x"))
+        if not granted and (verb == "list" or "watch" in one.query):
+            return refusal(403, "may not")
+        return events() if "watch" in one.query else listing(*crds)
 
     server.handler = forbidden
     async with watching(client, server) as told:
         await until_seen(server, 12)
+        (hindrance,) = told.hindrances
+        crds.append(meta("b.x"))
+        await until_seen(server, len(server.seen) + 12)
+        assert told.times == (2 if verb == "watch" else 0)
+        granted = True
+        with anyio.fail_after(10):
+            while len(told.hindrances) < 2:  # noqa: ASYNC110
+                await anyio.sleep(0.01)
 
-    assert told.times == 1
+    assert hindrance is not None
+    assert hindrance.reason == "MissingPermission"
+    assert f"may not {verb} CustomResourceDefinitions, so that spec.follow" in hindrance.message
+    assert "verbs [get, list, watch]" in hindrance.message
+    assert told.hindrances == [hindrance, None]
     assert caplog.text.count("verbs [get, list, watch]") == 1
+
+
+async def test_a_refusal_by_an_api_server_that_has_just_come_back_is_no_missing_right(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crd_watch, "PAUSE_S", (0.01,))
+    server, client = api
+    server.script = [
+        listing(meta("a.x")),
+        refusal(503, "away"),
+        refusal(403, "not yet"),
+        listing(meta("a.x")),
+    ]
+    async with watching(client, server) as told:
+        await until_seen(server, 5)
+
+    assert told.hindrances == []
 
 
 async def test_a_stream_says_what_is_wrong(api: Api) -> None:

@@ -3,15 +3,18 @@
 import json
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from capscan.localplane.plane import Plane
 from tests.kubectl import Kubectl, KubectlError
-from tests.operator.cluster import Cluster, asked, condition, settled, until
+from tests.operator.cluster import Cluster, Json, asked, condition, settled, until
 from tests.operator.conftest import account_kubeconfig, install
 from tests.operator.process import Operator
+from tests.proxy import CountingProxy
 
 COUNTS = ("completed", "unchanged", "failed", "skipped")
 
@@ -151,15 +154,85 @@ def test_a_missing_permission_is_named_and_heals(cluster: Cluster, operator: Ope
     stalled = cluster.until(
         scan, lambda s: any(c["reason"] == "MissingPermission" for c in s["conditions"]), "a stall"
     )
+    shown = cluster.kubectl("get", "capscan", scan, "-o", "wide").splitlines()
     _set_rules(cluster, role["rules"])
     status = cluster.until_phase(scan, "Completed")
 
+    assert shown[1][shown[0].index("MESSAGE") :].startswith("The operator may not list CustomRes")
     assert condition(stalled, "Stalled")["status"] == "True"
     assert condition(stalled, "Reconciling")["status"] == "False"
     assert "customresourcedefinitions" in condition(stalled, "Stalled")["message"]
     assert stalled["phase"] == "Pending"
     assert status["run"]["id"] == stalled["run"]["id"]
     assert condition(status, "Stalled")["status"] == "False"
+
+
+@pytest.mark.parametrize("resource", ["customresourcedefinitions", "capabilityscans"])
+def test_the_right_to_watch_is_missed_in_the_status_and_heals(
+    resource: str, cluster: Cluster, operator: Operator
+) -> None:
+    """Taken away before the operator starts. What it may list it sees all the same, only later."""
+    cluster.create_crds(2)
+    with _without_watch(cluster, resource):
+        operator.start()
+        scan = cluster.apply_scan(follow=True)
+        stalled = cluster.until(scan, _is_stalled_at_rest, "a stall at rest")
+    healed = cluster.until(
+        scan, lambda s: condition(s, "Stalled")["status"] == "False", "a healed scan"
+    )
+    cluster.create_crds(1, prefix="added")
+    cluster.until(scan, lambda s: s["progress"]["summary"] == "3/3", "a run that follows")
+
+    assert condition(stalled, "Stalled")["reason"] == "MissingPermission"
+    assert f"resources [{resource}]" in stalled["message"]
+    assert "may not watch" in stalled["message"]
+    assert condition(stalled, "Ready")["status"] == "True"
+    assert healed["message"] == condition(healed, "Ready")["message"] == "2 CRDs: 2 analysed."
+
+
+def test_the_right_to_watch_may_be_taken_away_while_it_watches(
+    cluster: Cluster, operator: Operator, tmp_path: Path
+) -> None:
+    """Noticed when the watch has to be begun again."""
+    cluster.create_crds(2)
+    with CountingProxy(operator.kubeconfig) as proxy:
+        operator.kubeconfig = proxy.write_kubeconfig(tmp_path / "proxied.kubeconfig")
+        operator.start()
+        scan = cluster.apply_scan()
+        cluster.until_phase(scan, "Completed")
+    with (
+        _without_watch(cluster, "capabilityscans"),
+        CountingProxy(proxy.kubeconfig, port=proxy.port),
+    ):
+        cluster.until(scan, _is_stalled_at_rest, "a stall at rest", timeout_s=60)
+        cluster.patch(scan, {"rescan": "1"})
+        status = cluster.until(
+            scan, lambda s: s["run"]["trigger"] == "Rescan", "a run all the same"
+        )
+
+        assert status["lastHandledRescan"] == "1"
+        operator.stop()
+
+
+def _is_stalled_at_rest(status: Json) -> bool:
+    return (status["phase"], condition(status, "Stalled")["status"]) == ("Completed", "True")
+
+
+@contextmanager
+def _without_watch(cluster: Cluster, resource: str) -> Iterator[None]:
+    """The operator's account may do everything but watch this."""
+    role = json.loads(cluster.kubectl("get", "clusterrole", "capscan", "-o", "json"))
+    less = [
+        rule | {"verbs": [verb for verb in rule["verbs"] if verb != "watch"]}
+        if resource in rule["resources"]
+        else rule
+        for rule in role["rules"]
+    ]
+    _set_rules(cluster, less)
+    try:
+        yield
+    finally:
+        _set_rules(cluster, role["rules"])
 
 
 def _set_rules(cluster: Cluster, rules: list[object]) -> None:

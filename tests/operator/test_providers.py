@@ -1,5 +1,6 @@
 """Scans that ask a model: the real operator, a real API server, a fake model behind real HTTP."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -68,6 +69,35 @@ def test_a_model_is_asked_about_every_crd_once(
     assert again["progress"]["unchanged"] == 12
     assert "usage" not in again
     assert sum(model.asked().values()) == 12
+
+
+def test_a_budget_holds_with_many_questions_in_flight(
+    cluster: Cluster, operator: Operator, model: ModelServerProcess
+) -> None:
+    """First for not even one, then for ten; without one everything is asked, and nothing twice."""
+    names = cluster.create_crds(40)
+    provider = cluster.apply_provider(baseURL=model.url, apiKeySecretRef=cluster.set_key(KEY))
+    operator.start()
+    scan = cluster.apply_scan(
+        providerRef={"name": provider}, parallelism=32, budget={"maxTokens": 100}
+    )
+    written = re.search(r"Write (\d+) or more", stalled(cluster, scan, "BudgetTooSmall")["message"])
+    assert written is not None
+    assert not model.asked()
+
+    budget = 10 * int(written[1])
+    cluster.patch(scan, {"budget": {"maxTokens": budget}})
+    reached = stalled(cluster, scan, "BudgetReached")
+    usage = cluster.status(scan)["usage"]
+    assert reached["status"] == "True"
+    assert budget / 2 < usage["totalTokens"] <= budget
+    assert usage["requests"] == len(model.asked()) == len(cluster.capabilities()) >= 5
+
+    cluster.patch(scan, {"budget": {"maxTokens": 0}})
+    status = cluster.until_phase(scan, "Completed")
+    assert model.asked() == dict.fromkeys(names, 1)
+    assert status["usage"]["requests"] == 40
+    assert status["run"]["trigger"] == "Created"
 
 
 def test_a_provider_that_is_missing_is_named_and_the_scan_goes_on_when_it_comes(

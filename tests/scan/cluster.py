@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 
+from capscan.core.conditions import Stall
 from capscan.core.errors import RequestRejected
 from capscan.model import CapabilityScan, Condition, Phase, ScanStatus
 from capscan.model.scan_status import REQUESTED_AT
@@ -47,6 +48,7 @@ class Cluster:
         self.provider = FakeProvider(rejected, delay_s)
         self.sink = FakeStatus(fakes.scan(spec, annotations=annotations))
         self.controller: ScanController | None = None
+        self.hindrance: Stall | None = None
         self._tokens = (f"t{n}" for n in itertools.count(1))
         self._owners = (f"operator-{n}" for n in itertools.count(1))
 
@@ -57,7 +59,14 @@ class Cluster:
         controller = self.controller = ScanController(
             self.sink.scan,
             self.sink,
-            ports(self.crds, self.store, self.provider, follow=following, events=self.events),
+            ports(
+                self.crds,
+                self.store,
+                self.provider,
+                follow=following,
+                events=self.events,
+                hindrance=lambda: self.hindrance,
+            ),
             Identity(next(self._owners), lambda: next(self._tokens)),
         )
         self.sink.on_write = controller.observe  # its own writes come back by the watch

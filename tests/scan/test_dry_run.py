@@ -27,7 +27,7 @@ async def test_a_dry_run_says_what_would_be_asked_and_asks_nothing() -> None:
     assert Decimal(found.cost or 0) == Decimal("0.3")
     assert found.duration == timedelta(seconds=6)
     assert cluster.status.message == (
-        "Dry run: 20 of 20 CRDs would be asked about: about 20 requests, 60k prompt and 8k answer "
+        "Dry run: 20 of 20 CRDs would be asked about: 20 requests, about 60k prompt and 8k answer "
         "tokens, at a cost of 0.30, in 6s; set spec.dryRun to false to begin."
     )
     assert not cluster.provider.asked

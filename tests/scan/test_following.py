@@ -3,6 +3,7 @@
 import anyio
 import pytest
 
+from capscan.core.conditions import Stall
 from capscan.core.errors import MissingPermission
 from capscan.model import Phase, Trigger
 from capscan.scan.following import Following
@@ -280,3 +281,56 @@ async def test_all_followers_share_one_watch() -> None:
         group.cancel_scope.cancel()
 
     assert (news.watches, told[-1]) == (2, "c")
+
+
+HINDRANCE = Stall("MissingPermission", "add the verb watch")
+
+
+async def test_a_right_that_is_missing_is_in_the_status_until_it_is_there() -> None:
+    """The run is done, and its answers stand; but the next one will begin late."""
+    cluster = Followed(FOLLOW, delay_s=1)
+    async with cluster.operator():
+        await anyio.sleep(0.5)
+        cluster.news.hinder(HINDRANCE)
+        await anyio.sleep(0.5)
+        assert cluster.condition("Reconciling").status == "True"
+        assert cluster.condition("Stalled").status == "False"
+        await anyio.sleep(60)
+
+        stalled = cluster.condition("Stalled")
+        assert (stalled.status, stalled.reason) == ("True", "MissingPermission")
+        assert stalled.message == cluster.status.message == "add the verb watch"
+        assert cluster.condition("Ready").status == "True"
+        assert cluster.condition("Ready").message == "20 CRDs: 20 analysed."
+        assert cluster.condition("Accepted").status == "True"
+
+        cluster.news.hinder(None)
+        await anyio.sleep(5)
+        assert cluster.condition("Stalled").status == "False"
+        assert cluster.status.message == "20 CRDs: 20 analysed."
+    assert cluster.run_id == "t1"
+
+
+async def test_a_scan_that_does_not_follow_does_not_miss_the_right() -> None:
+    cluster = Followed(FOLLOW, delay_s=0.1)
+    async with cluster.operator():
+        await anyio.sleep(60)
+        cluster.news.hinder(HINDRANCE)
+        await anyio.sleep(5)
+        assert cluster.condition("Stalled").status == "True"
+        cluster.edit({})
+        await anyio.sleep(5)
+
+    assert cluster.condition("Stalled").status == "False"
+
+
+async def test_a_scan_of_which_edits_are_not_seen_in_time_says_so() -> None:
+    """Whether it follows or not."""
+    cluster = Cluster(delay_s=0.1)
+    async with cluster.operator() as controller:
+        await anyio.sleep(60)
+        for hindrance, status in ((HINDRANCE, "True"), (None, "False")):
+            cluster.hindrance = hindrance
+            controller.hindrance_changed()
+            await anyio.sleep(5)
+            assert cluster.condition("Stalled").status == status

@@ -66,7 +66,7 @@ async def test_a_suspend_is_told_and_what_goes_on_after_it() -> None:
 
 async def test_a_budget_that_is_reached_is_told_once() -> None:
     cluster = Cluster({"parallelism": 1, "budget": {"maxTokens": 100}})
-    cluster.provider.usage = Usage(requests=1, input_tokens=50)
+    cluster.provider.usage = cluster.provider.estimated = Usage(requests=1, input_tokens=50)
     async with cluster.operator():
         await anyio.sleep(60)
         cluster.edit({"parallelism": 2, "budget": {"maxTokens": 100}})

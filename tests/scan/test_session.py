@@ -269,7 +269,8 @@ async def test_a_session_grows_in_mid_run() -> None:
         group.start_soon(session.scan)
         await anyio.sleep(1)
         assert setting.provider.in_flight == 10
-        session.resize(15)
+        setting.spec = ScanSpec(parallelism=15)
+        session.obey()
         await anyio.wait_all_tasks_blocked()
 
         assert setting.provider.in_flight == 15

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from capscan.core.digest import DIGEST_VERSION
+from capscan.core.text import shorten
 from capscan.model import (
     Analysis,
     Capability,
@@ -129,15 +130,6 @@ def failed_item(name: str, attempt: LastAttempt) -> FailedItem:
 def ref_of(crd: Crd) -> CrdRef:
     """The reference to a CRD as it was read, which may be newer than the listing."""
     return CrdRef(name=crd.name, uid=crd.uid, generation=crd.generation)
-
-
-def shorten(text: str, chars_max: int) -> str:
-    """At most that many characters; cut at a word, with an ellipsis."""
-    if len(text) <= chars_max:
-        return text
-    cut = text[: chars_max - 1]
-    head, space, _ = cut.rpartition(" ")
-    return (head if space else cut).rstrip(" ,.;:") + "…"
 
 
 def _summary(analysis: Analysis) -> Summary:

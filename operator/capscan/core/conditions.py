@@ -68,13 +68,23 @@ def beside(ours: Iterable[Condition], found: Iterable[Condition]) -> list[Condit
     return [one for one in ours if one.type in OURS] + foreign[:FOREIGN_MAX]
 
 
-def with_flaw(
-    held: Iterable[Condition], phase: Phase, flaw: Stall | None, *, generation: int, now: datetime
+def at_rest(
+    held: Iterable[Condition],
+    phase: Phase,
+    flaw: Stall | None,
+    hindrance: Stall | None,
+    *,
+    generation: int,
+    now: datetime,
 ) -> list[Condition]:
-    """The conditions of a run that is done, with another flaw of the spec, or none."""
+    """The conditions of a run that is done, with what is wrong now: with the spec, or with what
+    the operator needs in order to see that another run is due.
+    """
     before = {condition.type: condition for condition in held}
-    sound = {"Accepted": _SOUND, "Stalled": (False, before["Complete"].reason, "")}
-    facts = sound | _flaw_facts(phase, flaw)
+    facts = {"Accepted": _SOUND, "Stalled": (False, before["Complete"].reason, "")}
+    if hindrance:
+        facts["Stalled"] = (True, hindrance.reason, hindrance.message)
+    facts |= _flaw_facts(phase, flaw)
     return [
         _from_fact(type_, facts[type_], generation, one, now) if type_ in facts else one
         for type_, one in before.items()
@@ -102,7 +112,7 @@ def _facts(
         "Reconciling": (working, reason, message if working else ""),
         "Stalled": (stuck, reason, message if stuck else ""),
         "Ready": (phase in DONE, reason, message),
-        "Complete": (phase in DONE, reason, message),
+        "Complete": (phase in DONE, reason, message if phase in DONE else ""),
         "Failed": (phase is Phase.FAILED, reason, message if phase is Phase.FAILED else ""),
     }
 

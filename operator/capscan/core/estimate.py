@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from capscan.core.pricing import shown
 from capscan.core.question import Pace
+from capscan.core.text import counted
 from capscan.model import Estimate, Usage
 from capscan.model.completion import NO_USAGE
 from capscan.model.duration import format_duration
@@ -46,16 +47,17 @@ def estimate(bill: Bill, crds: int, pace: Pace, parallelism: int) -> Estimate:
 
 def message(found: Estimate) -> str:
     """In a sentence."""
+    crds = counted(found.crds, "CRD")
     if not found.items:
-        return f"Dry run: none of {found.crds} CRDs would be asked about; {_BEGIN}"
-    about = f"Dry run: {found.items} of {found.crds} CRDs would be asked about"
+        return f"Dry run: none of {crds} would be asked about; {_BEGIN}"
+    about = f"Dry run: {found.items} of {crds} would be asked about"
     if not found.requests:
         return f"{about}: without requests, at no cost; {_BEGIN}"
     cost = f", at a cost of {found.cost}" if found.cost else ""
+    prompt, answer = _rounded(found.input_tokens), _rounded(found.output_tokens)
     return (
-        f"{about}: about {found.requests} requests, {_rounded(found.input_tokens)} prompt and "
-        f"{_rounded(found.output_tokens)} answer tokens{cost}, in {format_duration(found.duration)}"
-        f"; {_BEGIN}"
+        f"{about}: {counted(found.requests, 'request')}, about {prompt} prompt and {answer} answer "
+        f"tokens{cost}, in {format_duration(found.duration)}; {_BEGIN}"
     )
 
 

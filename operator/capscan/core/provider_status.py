@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from capscan.core.capability import shorten
 from capscan.core.conditions import condition
 from capscan.core.errors import ProviderUnusable
+from capscan.core.text import shorten
 from capscan.model import Circuit, Condition, LastRateLimit, ProviderStatus
 
 MESSAGE_CHARS_MAX = 1024

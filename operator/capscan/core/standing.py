@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from capscan.core import progress
+from capscan.core.budget import NOTHING, Amount
 from capscan.core.conditions import Stall
 from capscan.core.lifecycle import Handled
 from capscan.core.progress import Tally
@@ -28,6 +29,8 @@ class Standing:
     stall: Stall | None = None
     stalls: int = 0
     """How often in a row."""
+    wanted: Amount = NOTHING
+    """What the run's next question is expected to take, where the budget had no room for it."""
     engaged: str | None = None
     """Id of the run that this process works on."""
     resting: bool = True
@@ -62,6 +65,7 @@ class Standing:
             estimate=None,
             stall=None,
             stalls=0,
+            wanted=NOTHING,
             resting=False,
         )
 

@@ -5,18 +5,20 @@ that somebody removed is answered the same way: read again, render again, send t
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from capscan.core import estimate, pricing
-from capscan.core.capability import shorten
-from capscan.core.conditions import DONE, Stall, conditions, with_flaw
+from capscan.core.budget import overrun
+from capscan.core.conditions import DONE, Stall, at_rest, conditions
 from capscan.core.latency import Latencies
 from capscan.core.lifecycle import Handled
 from capscan.core.progress import Tally, progress, rate_per_s
+from capscan.core.text import counted, shorten
 from capscan.core.timetable import Timetable
 from capscan.model import (
+    Budget,
     Estimate,
     FinishedRun,
     Phase,
@@ -26,6 +28,7 @@ from capscan.model import (
     ScanStatus,
     Usage,
 )
+from capscan.model.completion import NO_USAGE
 from capscan.model.duration import format_duration, format_latency
 from capscan.model.scan_status import IN_FLIGHT_NAMES_MAX
 
@@ -53,6 +56,7 @@ class Snapshot:
     stall: Stall | None = None
     last_run: FinishedRun | None = None
     estimate: Estimate | None = None
+    budget: Budget = field(default_factory=Budget)
 
 
 def project(snapshot: Snapshot, previous: ScanStatus, now: datetime) -> ScanStatus:
@@ -108,8 +112,16 @@ def project(snapshot: Snapshot, previous: ScanStatus, now: datetime) -> ScanStat
     )
 
 
-def restate(status: ScanStatus, generation: int, timetable: Timetable, now: datetime) -> ScanStatus:
-    """What was reported of a finished run, for a spec that changes nothing about that."""
+def restate(
+    status: ScanStatus,
+    generation: int,
+    timetable: Timetable,
+    now: datetime,
+    hindrance: Stall | None = None,
+) -> ScanStatus:
+    """What was reported of a finished run, for a spec that changes nothing about that. A
+    `hindrance` is what keeps the operator from seeing in time that another run is due.
+    """
     before = status.conditions or ()
     # Of what a dry run left as it was, no newer generation can be said to hold.
     old = {"Ready"} if status.run and status.run.dry_run else set()
@@ -120,8 +132,12 @@ def restate(status: ScanStatus, generation: int, timetable: Timetable, now: date
     message = status.message
     if before and status.phase in DONE:
         outcome = next(c.message for c in before if c.type == "Complete")
-        message = timetable.flaw.message if timetable.flaw else outcome
-        held = with_flaw(held, status.phase, timetable.flaw, generation=generation, now=now)
+        trouble = timetable.flaw or hindrance
+        message = trouble.message if trouble else outcome
+        message = shorten(message, MESSAGE_CHARS_MAX)
+        held = at_rest(
+            held, status.phase, timetable.flaw, hindrance, generation=generation, now=now
+        )
     return status.model_copy(
         update={
             "observed_generation": generation,
@@ -206,7 +222,8 @@ def _message(snapshot: Snapshot, counts: Progress | None) -> str:
         case Phase.SCANNING:
             return f"Analysing CRDs: {counts.settled} of {counts.total} settled."
         case _:
-            return _outcome(snapshot, counts)
+            usage = snapshot.tally.usage if snapshot.tally else NO_USAGE
+            return f"{_outcome(snapshot, counts)} {overrun(snapshot.budget, usage)}".rstrip()
 
 
 def _dry_message(snapshot: Snapshot, counts: Progress | None) -> str:
@@ -221,32 +238,33 @@ def _dry_message(snapshot: Snapshot, counts: Progress | None) -> str:
 def _outcome(snapshot: Snapshot, counts: Progress) -> str:
     if snapshot.phase is Phase.FAILED:
         return (
-            f"Stopped: {counts.failed} of {counts.total} CRDs failed ({_reasons(counts)}), more "
-            "than spec.maxFailedPercent allows. Mend the cause, then set a new value in "
-            "spec.rescan."
+            f"Stopped: {counts.failed} of {counted(counts.total, 'CRD')} failed "
+            f"({_reasons(counts)}), more than spec.maxFailedPercent allows. Mend the cause, then "
+            "set a new value in spec.rescan."
         )
     if counts.total == 0:
         return (
-            f"0 of {snapshot.listed} CRDs match the selector; nothing to do. "
+            f"0 of {counted(snapshot.listed, 'CRD')} match the selector; nothing to do. "
             "`kubectl get crds` lists the names that spec.selector.include is matched against; "
             "exclude wins over include."
-        )
-    if counts.failed:
-        return (
-            f"{counts.settled - counts.failed} of {counts.total} CRDs are settled, "
-            f"{counts.failed} failed ({_reasons(counts)}). status.failedItems names them; a new "
-            "value in spec.rescan tries them again."
         )
     parts = (
         (counts.completed, "analysed"),
         (counts.unchanged, "unchanged"),
         (counts.skipped, "deleted meanwhile"),
+        (counts.failed, f"failed ({_reasons(counts)})"),
     )
-    return f"{counts.total} CRDs: {', '.join(f'{n} {what}' for n, what in parts if n)}."
+    ends = f"{counted(counts.total, 'CRD')}: {', '.join(f'{n} {what}' for n, what in parts if n)}."
+    if not counts.failed:
+        return ends
+    names, them = ("names it", "it") if counts.failed == 1 else ("names them", "them")
+    return f"{ends} status.failedItems {names}; a new value in spec.rescan tries {them} again."
 
 
 def _reasons(counts: Progress) -> str:
-    return ", ".join(f"{reason} {n}" for reason, n in sorted(counts.failed_by_reason.items()))
+    """The most frequent first."""
+    by_count = sorted(counts.failed_by_reason.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{reason} {n}" for reason, n in by_count)
 
 
 def merge_patch(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Descriptions as CRD authors write them, made readable and short.
+"""Texts for people: descriptions as CRD authors write them, made readable and short, and counts.
 
 Everything is bounded in work by what it reads first (`RAW_CHARS_MAX`), and every cut falls
 between characters, at a word where there is one.
@@ -69,7 +69,9 @@ def lead(raw: str, chars_max: int) -> str:
 
 
 def shorten(text: str, chars_max: int) -> str:
-    """At most `chars_max` characters, cut at a word and marked with an ellipsis."""
+    """At most `chars_max` characters, marked with an ellipsis: cut at a word where that leaves more
+    than half of what fits, else within one.
+    """
     if len(text) <= chars_max:
         return text
     cut = text[: max(chars_max - 1, 0)]
@@ -77,6 +79,11 @@ def shorten(text: str, chars_max: int) -> str:
     if len(whole_words) * 2 > len(cut):
         cut = whole_words
     return (cut.rstrip(" ,;:.-(") + "…")[:chars_max]
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 CRD`, `2 CRDs`; for nouns whose plural ends in s."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _printable(raw: str) -> str:

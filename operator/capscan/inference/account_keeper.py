@@ -12,7 +12,6 @@ from typing import Protocol
 
 import anyio
 
-from capscan.core.capability import shorten
 from capscan.core.diagnosis import Diagnosis
 from capscan.core.digest import Digest
 from capscan.core.errors import (
@@ -26,6 +25,7 @@ from capscan.core.errors import (
 from capscan.core.notice import Notice
 from capscan.core.provider_status import CHECKING, AccountState, project, shown_verdict
 from capscan.core.question import Pace, Question
+from capscan.core.text import shorten
 from capscan.inference.account import Account
 from capscan.inference.connection import Connection
 from capscan.inference.gate import GateStatistics, RateLimitSeen

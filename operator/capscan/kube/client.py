@@ -8,7 +8,7 @@ by UID, merge patches that carry a resourceVersion, and JSON patches that name a
 import json
 import logging
 import re
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import TypeVar
 
@@ -113,6 +113,11 @@ class KubeClient:
                     raise told(line["object"])
                 yield line["type"], line["object"]["metadata"]
 
+    async def check_watch(self, path: str) -> None:
+        """Raises what a watch would be refused with: Forbidden, NotFound."""
+        query = {"watch": "true", "timeoutSeconds": "1"}
+        await self._patiently(Request("GET", path, query, accept=_METADATA), self._transport.knock)
+
     async def _list_pages(self, path: str, take: Callable[[Json], T]) -> tuple[list[T], str]:
         items: list[T] = []
         token = ""
@@ -168,7 +173,9 @@ class KubeClient:
         except (NotFound, Conflict):
             logger.debug("%s with UID %s is gone already.", path, uid)
 
-    async def _patiently(self, request: Request) -> Json:
+    async def _patiently(
+        self, request: Request, send: Callable[[Request], Awaitable[Json]] | None = None
+    ) -> Json:
         retrying = tenacity.AsyncRetrying(
             retry=self._will_pass,
             wait=_pause,
@@ -176,7 +183,7 @@ class KubeClient:
             before_sleep=self._note_absence,
             reraise=True,
         )
-        return await retrying(self._transport.send, request)
+        return await retrying(send or self._transport.send, request)
 
     def _will_pass(self, state: tenacity.RetryCallState) -> bool:
         error = state.outcome.exception() if state.outcome else None

@@ -11,10 +11,11 @@ from typing import NoReturn
 
 import anyio
 
+from capscan.core.conditions import Stall
 from capscan.core.errors import Expired, Forbidden, KubeError, Unavailable
 from capscan.core.retry import stepped_s
-from capscan.kube.client import KubeClient
-from capscan.kube.crds import PATH, ref_of
+from capscan.kube.client import WARM_UP_S, KubeClient
+from capscan.kube.crds import PATH, missing, ref_of
 from capscan.kube.transport import Json
 from capscan.model import CrdRef
 from capscan.model.meta import GROUP
@@ -25,6 +26,8 @@ PAUSE_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Before a watch that broke is begun again; the last one repeats. One that was told anything before
 it broke starts from the first."""
 
+_RIGHTS = "get, list, watch"
+
 
 class CrdWatch:
     """Tells of changes for as long as it runs, across any number of broken watches."""
@@ -34,21 +37,36 @@ class CrdWatch:
         self._known: dict[str, CrdRef] | None = None
         self._version = ""
         self._failures = 0
+        self._absent_s = float("-inf")
+        """When the API server was last seen to be away."""
+        self._hindrance: Stall | None = None
 
-    async def run(self, on_change: Callable[[], None]) -> NoReturn:
-        """Until cancelled. `on_change` is called once the CRDs were listed, and at each change."""
-        self._known, self._version = None, ""
+    async def run(
+        self, on_change: Callable[[], None], on_hindrance: Callable[[Stall | None], None]
+    ) -> NoReturn:
+        """Until cancelled. `on_change` is called once the CRDs were listed, and at each change;
+        `on_hindrance` where a right is missing, and with None once it is there.
+        """
+        self._known, self._version, self._hindrance = None, "", None
         while True:
             try:
                 if not self._version:
                     await self._list(on_change)
+                if self._hindrance:
+                    await self._client.check_watch(PATH)
+                    self._hindrance = None
+                    on_hindrance(None)
                 await self._watch(on_change)
             except Expired:
                 self._version = ""
-            except KubeError as error:
+            except Unavailable as error:
                 # The API server keeps its versions when it is restarted: go on where it was.
-                if not isinstance(error, Unavailable):
-                    self._version = ""
+                self._absent_s = anyio.current_time()
+                await self._pause(error)
+            except KubeError as error:
+                if isinstance(error, Forbidden):
+                    self._refused(error, on_hindrance)
+                self._version = ""
                 await self._pause(error)
 
     async def _list(self, on_change: Callable[[], None]) -> None:
@@ -75,15 +93,24 @@ class CrdWatch:
         before, known[name] = known.get(name), ref_of(metadata)
         return before != known[name]
 
+    def _refused(self, error: Forbidden, on_hindrance: Callable[[Stall | None], None]) -> None:
+        """Listing again and again stands in for a watch, where that is allowed."""
+        if anyio.current_time() - self._absent_s < WARM_UP_S:
+            return  # it refuses everybody when it has just come back
+        if self._version:
+            late = f", so that spec.follow sees changes up to {PAUSE_S[-1]:.0f} seconds late"
+            fault = missing("watch", _RIGHTS, error, late)
+        else:
+            fault = missing("list", _RIGHTS, error, ", so that spec.follow sees no change")
+        hindrance = Stall(fault.reason, str(fault))
+        if hindrance != self._hindrance:
+            self._hindrance = hindrance
+            logger.warning("%s", fault)
+            on_hindrance(hindrance)
+
     async def _pause(self, error: KubeError) -> None:
-        hint = ""
-        if isinstance(error, Forbidden):
-            hint = (
-                "; spec.follow needs in the ClusterRole: apiGroups [apiextensions.k8s.io], "
-                "resources [customresourcedefinitions], verbs [get, list, watch]"
-            )
-        if self._failures == 1:
-            logger.warning("the watch of CRDs broke (%s)%s; trying on", error, hint)
+        if self._failures == 1 and not isinstance(error, Forbidden):
+            logger.warning("the watch of CRDs broke (%s); trying on", error)
         pause_s = stepped_s(PAUSE_S, self._failures)
         self._failures += 1
         await anyio.sleep(pause_s)

@@ -27,14 +27,14 @@ class CrdSource:
         try:
             return await self._client.list_metadata(PATH, ref_of)
         except Forbidden as error:
-            raise _missing("list", error) from error
+            raise missing("list", "get, list", error) from error
 
     async def read(self, name: str) -> Crd:
         """One CRD in full. Raises NotFound, CrdUnreadable, MissingPermission."""
         try:
             return parse_crd(await self._client.get(f"{PATH}/{name}"))
         except Forbidden as error:
-            raise _missing("get", error) from error
+            raise missing("get", "get, list", error) from error
         except (ServerError, Invalid) as error:
             raise CrdUnreadable(str(error)) from error
 
@@ -49,9 +49,10 @@ def ref_of(metadata: dict[str, Any]) -> CrdRef:
     )
 
 
-def _missing(verb: str, error: Forbidden) -> MissingPermission:
+def missing(verb: str, verbs: str, error: Forbidden, effect: str = "") -> MissingPermission:
+    """The right to `verb` CRDs, and its `effect`; `verbs` are all that is needed of them."""
     return MissingPermission(
-        f"The operator may not {verb} CustomResourceDefinitions. Add to its ClusterRole: apiGroups "
-        f"[apiextensions.k8s.io], resources [customresourcedefinitions], verbs [get, list]. "
-        f"The API server said: {error}"
+        f"The operator may not {verb} CustomResourceDefinitions{effect}. Add to its ClusterRole: "
+        f"apiGroups [apiextensions.k8s.io], resources [customresourcedefinitions], verbs [{verbs}]."
+        f" The API server said: {error}"
     )

@@ -1,7 +1,8 @@
 """The kinds whose objects the operator watches, and the writers of their status."""
 
+from capscan.core.errors import Forbidden
 from capscan.kube.client import KubeClient
-from capscan.kube.status import StatusWriter
+from capscan.kube.status import StatusWriter, missing_permission
 from capscan.kube.transport import Json
 from capscan.model import CapabilityScan, InferenceProvider, ProviderStatus, ScanStatus
 from capscan.model.meta import GROUP, VERSION
@@ -13,6 +14,15 @@ PROVIDERS = "inferenceproviders"
 async def list_kind(client: KubeClient, plural: str) -> list[Json]:
     """Every object of a kind. Raises NotFound while the kind is not installed, Forbidden."""
     return await client.list_objects(f"/apis/{GROUP}/{VERSION}/{plural}")
+
+
+async def check_watch(client: KubeClient, plural: str) -> None:
+    """Raises MissingPermission where the objects of a kind may not be watched, NotFound."""
+    try:
+        await client.check_watch(f"/apis/{GROUP}/{VERSION}/{plural}")
+    except Forbidden as error:
+        effect = ", so that it sees them change late, by listing them again and again"
+        raise missing_permission(plural, "watch", error, effect) from error
 
 
 def scan_status(client: KubeClient, scan: CapabilityScan) -> StatusWriter[ScanStatus]:

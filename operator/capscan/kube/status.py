@@ -124,7 +124,7 @@ class StatusWriter(Generic[S]):
         except NotFound as error:
             raise ObjectGone(str(error)) from error
         except Forbidden as error:
-            raise _missing_permission(f"{self._plural}/status", "patch", error) from error
+            raise missing_permission(f"{self._plural}/status", "patch", error) from error
         except (Invalid, ServerError) as error:
             raise StatusRejected(
                 f"The API server does not take the status: {error}. Are its CRDs older than the "
@@ -137,7 +137,7 @@ class StatusWriter(Generic[S]):
         except NotFound as error:
             raise ObjectGone(str(error)) from error
         except Forbidden as error:
-            raise _missing_permission(self._plural, "get, list, watch", error) from error
+            raise missing_permission(self._plural, "get, list, watch", error) from error
         seen = self._parse(body)
         if seen.metadata.uid != self._seen.metadata.uid:
             raise ObjectGone(f"{self._path} was deleted and created again")
@@ -149,8 +149,11 @@ def _version(seen: HasStatus[S]) -> int:
     return int(seen.metadata.resource_version)
 
 
-def _missing_permission(resource: str, verbs: str, error: Forbidden) -> MissingPermission:
+def missing_permission(
+    resource: str, verbs: str, error: Forbidden, effect: str = ""
+) -> MissingPermission:
+    """Rights to a resource of ours, and what comes of their lack."""
     return MissingPermission(
-        f"The operator may not {verbs} {resource}. Add to its ClusterRole: apiGroups [{GROUP}], "
-        f"resources [{resource}], verbs [{verbs}]. The API server said: {error}"
+        f"The operator may not {verbs} {resource}{effect}. Add to its ClusterRole: apiGroups "
+        f"[{GROUP}], resources [{resource}], verbs [{verbs}]. The API server said: {error}"
     )

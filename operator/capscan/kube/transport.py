@@ -7,7 +7,7 @@ not decided here.
 
 import json
 from collections import Counter
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -33,6 +33,7 @@ from capscan.kube.config import ClusterSettings, Credentials, credentials, load_
 Json = dict[str, Any]
 
 REQUEST_TIMEOUT_S = 30
+_IN_TIME = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
 
 _ERRORS: Mapping[int, type[KubeError]] = {
     400: Invalid,
@@ -82,15 +83,11 @@ class Transport:
 
     async def send(self, request: Request) -> Json:
         """The object that came back. Raises KubeError."""
-        api = self._api
-        if api is None:
-            raise RuntimeError("connect() comes first")
-        self._in_flight[api] += 1
-        try:
-            return await self._send_by(api, request)
-        finally:
-            self._in_flight[api] -= 1
-            await self._close_if_stale(api)
+        return await self._held(request, self._send_by)
+
+    async def knock(self, request: Request) -> Json:
+        """Whether a watch would be let in: it is closed at once. Raises KubeError."""
+        return await self._held(request, self._knock_by)
 
     async def stream(self, request: Request, *, silence_s: float) -> AsyncGenerator[Json]:
         """The objects of a watch, one a line, until the server ends it. Raises KubeError;
@@ -114,12 +111,28 @@ class Transport:
             self._in_flight[api] -= 1
             await self._close_if_stale(api)
 
-    async def _send_by(self, api: ApiClient, request: Request) -> Json:
-        timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
+    async def _held(
+        self, request: Request, send: Callable[[ApiClient, Request], Awaitable[Json]]
+    ) -> Json:
+        """By connections that stay open meanwhile, whatever becomes of the credentials."""
+        api = self._api
+        if api is None:
+            raise RuntimeError("connect() comes first")
+        self._in_flight[api] += 1
         try:
-            return _parse(await (await self._open(api, request, timeout)).read())
+            return await send(api, request)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unavailable(f"{type(error).__name__}: {error}") from error
+        finally:
+            self._in_flight[api] -= 1
+            await self._close_if_stale(api)
+
+    async def _send_by(self, api: ApiClient, request: Request) -> Json:
+        return _parse(await (await self._open(api, request, _IN_TIME)).read())
+
+    async def _knock_by(self, api: ApiClient, request: Request) -> Json:
+        (await self._open(api, request, _IN_TIME)).response.close()
+        return {}
 
     async def _open(
         self, api: ApiClient, request: Request, timeout: aiohttp.ClientTimeout

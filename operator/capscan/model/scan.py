@@ -143,8 +143,8 @@ class ScanSpec(Wire):
     )
     budget: Budget = Field(
         default=Budget(),
-        description="What one run may use. Where that is reached nothing more is asked: the run "
-        "waits, and goes on when it is raised.",
+        description="What one run may use. A question is asked only where what it is expected to "
+        "take still fits; where none does the run waits, and goes on when this is raised.",
     )
     priority: Priority = Field(
         default=Priority.NORMAL,

@@ -17,14 +17,14 @@ from capscan.core.retry import backoff_s, worth_retrying
 from capscan.model import Completion, ScanSpec
 from capscan.model.duration import format_duration
 from capscan.scan.engine import Slot
-from capscan.scan.ports import Provider
+from capscan.scan.ports import Answers
 
 
 class Attempts:
     """Those at one item."""
 
     def __init__(
-        self, provider: Provider, spec: Callable[[], ScanSpec], jitter: Callable[[], float]
+        self, provider: Answers, spec: Callable[[], ScanSpec], jitter: Callable[[], float]
     ) -> None:
         self.made = 0
         self._provider = provider
@@ -39,7 +39,10 @@ class Attempts:
             digest, flow, self._spec().priority.weight, lambda: self._in_flight(slot)
         )
         retrying = tenacity.AsyncRetrying(
-            retry=self._another, wait=self._pause_s, sleep=self._pause, reraise=True
+            retry=self._another,
+            wait=self._pause_s,
+            sleep=lambda delay_s: self._pause(delay_s, slot),
+            reraise=True,
         )
         return await retrying(self._once, question)
 
@@ -58,10 +61,11 @@ class Attempts:
         error = self._last_error
         return backoff_s(error, self.made, self._jitter()) if error else 0.0
 
-    async def _pause(self, delay_s: float) -> None:
+    async def _pause(self, delay_s: float, slot: Slot) -> None:
         if delay_s >= self._left_s():
             raise self._too_late()  # now, since waiting for it would change nothing
         self._spent_s += delay_s
+        slot.wait()
         await anyio.sleep(delay_s)
 
     @contextmanager

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import anyio
 
 from capscan.core import lifecycle
-from capscan.core.budget import used_up
+from capscan.core.budget import NOTHING, exhausted
 from capscan.core.conditions import Stall, beside
 from capscan.core.errors import KubeError, MissingPermission, ObjectGone, ScanError, StatusRejected
 from capscan.core.lifecycle import Continue, Handled, Hold, Intent, Rest, Start
@@ -79,7 +79,7 @@ class ScanController:
         before, self._scan = self._scan, scan
         self._lookout.attend(self._scan)
         if self._session:
-            self._session.resize(scan.spec.parallelism)
+            self._session.obey()
             if not isinstance(self._intent(), Continue):
                 self._session.stop(INTERRUPT_GRACE_S)
         if lifecycle.asks_otherwise(before, scan):
@@ -92,7 +92,12 @@ class ScanController:
         """
         if self._at.stall or (self._at.resting and self._lookout.has_news):
             logger.debug("%s: the provider %s changed, trying again", self.name, name)
+            self._at = replace(self._at, wanted=NOTHING)  # its prices may be others
             self._changed.set()
+
+    def hindrance_changed(self) -> None:
+        """Say so in the status."""
+        self._reporter.touch()
 
     def close(self, grace_s: float) -> None:
         """End soon: items in flight have `grace_s` seconds, then the last status is written."""
@@ -145,7 +150,7 @@ class ScanController:
 
     def _used_up(self) -> Stall | None:
         usage = self._at.tally.usage if self._at.tally else NO_USAGE
-        return used_up(self._scan.spec.budget, usage)
+        return exhausted(self._scan.spec.budget, usage, self._at.wanted)
 
     async def _wait_for_budget(self, stall: Stall) -> None:
         """Not by trying again: only an edit changes it."""
@@ -237,7 +242,8 @@ class ScanController:
             cause = f"{type(error).__name__}: {error}"
             await self._stalled(Stall("InternalError", f"{cause}; see the operator's log."))
         finally:
-            self._at = replace(self._at, tally=None if self._at.run.dry_run else session.tally)
+            tally = None if self._at.run.dry_run else session.tally
+            self._at = replace(self._at, tally=tally, wanted=session.wanted)
             self._session = None
 
     async def _go_through(self, session: Session) -> None:
@@ -307,6 +313,7 @@ class ScanController:
             stall=self._at.stall,
             last_run=self._at.last_run,
             estimate=self._at.estimate,
+            budget=self._scan.spec.budget,
         )
 
     def _render(self, previous: ScanStatus) -> ScanStatus:
@@ -314,8 +321,13 @@ class ScanController:
             self._at = replace(self._at, obeyed=self._scan.metadata.generation)
         if self._at.resting:
             self._yield_to(previous)
-            timetable, now = self._at.handled.timetable, self._ports.now()
-            self._shown = restate(self._shown, self._at.obeyed, timetable, now)
+            self._shown = restate(
+                self._shown,
+                self._at.obeyed,
+                self._at.handled.timetable,
+                self._ports.now(),
+                hindrance=self._ports.hindrance() or self._lookout.hindrance,
+            )
         else:
             # By what was shown last: of what others wrote over it, nothing is ours.
             self._shown = project(self._snapshot(), self._shown, self._ports.now())

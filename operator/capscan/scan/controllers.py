@@ -24,6 +24,11 @@ class Controllers(Keepers[CapabilityScan, ScanController]):
         for controller in self:
             controller.provider_changed(name)
 
+    def hindrance_changed(self) -> None:
+        """Something keeps this process from seeing them change, or does no longer."""
+        for controller in self:
+            controller.hindrance_changed()
+
     async def close(self, grace_s: float) -> None:
         """End them all; items in flight have `grace_s` seconds."""
         for controller in self:

@@ -36,6 +36,10 @@ class Slot(Protocol):
         """A request is under way: from here on it costs something, so a stop lets it finish."""
         ...
 
+    def wait(self) -> None:
+        """Nothing is under way and nothing is to be stored: a stop ends it at once."""
+        ...
+
     def commit(self) -> None:
         """There is a result to be stored: a stop lets it be."""
         ...
@@ -111,7 +115,6 @@ class _Slot:
         self._engine = engine
 
     def wait(self) -> None:
-        """From here on a stop interrupts the item."""
         self._engine._waiting[self.name] = self.scope
         if self._engine._stopped:
             self.scope.cancel()

@@ -9,6 +9,7 @@ from typing import Protocol
 import anyio
 
 from capscan.core.burst import Burst, grown
+from capscan.core.conditions import Stall
 from capscan.core.errors import ProviderUnusable
 from capscan.core.plan import plan
 from capscan.model import CapabilityScan, Run, ScanSpec
@@ -20,8 +21,12 @@ logger = logging.getLogger(__name__)
 class CrdNews(Protocol):
     """Where news of CRDs comes from."""
 
-    async def run(self, on_change: Callable[[], None], /) -> object:
-        """Until cancelled: call `on_change` once the CRDs are known, and at each change."""
+    async def run(
+        self, on_change: Callable[[], None], on_hindrance: Callable[[Stall | None], None], /
+    ) -> object:
+        """Until cancelled: call `on_change` once the CRDs are known, and at each change;
+        `on_hindrance` with what keeps it from seeing them, and with None once nothing does.
+        """
         ...
 
 
@@ -35,6 +40,12 @@ class Following:
         self._is_known = False
         self._burst: Burst | None = None
         self._begun = anyio.Event()
+        self._hindrance: Stall | None = None
+
+    @property
+    def hindrance(self) -> Stall | None:
+        """What keeps it from telling of changes in time."""
+        return self._hindrance
 
     def join(self, follower: str, tell: Callable[[], None]) -> None:
         """Tell of changes from now on, and once by way of greeting."""
@@ -55,11 +66,12 @@ class Following:
         while True:
             await self._until(lambda: bool(self._followers))
             async with anyio.create_task_group() as group:
-                group.start_soon(self._news.run, self._on_change)
+                group.start_soon(self._news.run, self._on_change, self._on_hindrance)
                 group.start_soon(self._tell)
                 await self._until(lambda: not self._followers)
                 group.cancel_scope.cancel()
             self._is_known, self._burst, self._begun = False, None, anyio.Event()
+            self._hindrance = None
 
     async def _until(self, holds: Callable[[], bool]) -> None:
         while not holds():
@@ -71,6 +83,15 @@ class Following:
         self._burst = grown(self._burst, anyio.current_time())
         self._begun.set()
 
+    def _on_hindrance(self, hindrance: Stall | None) -> None:
+        """Told at once: what a scan sees of it is in its status."""
+        self._hindrance = hindrance
+        self._tell_all()
+
+    def _tell_all(self) -> None:
+        for tell in list(self._followers.values()):
+            tell()
+
     async def _tell(self) -> None:
         while True:
             await self._begun.wait()
@@ -79,8 +100,7 @@ class Following:
                 over_s = self._burst.over_s
                 await anyio.sleep_until(over_s)
             self._burst, self._begun = None, anyio.Event()
-            for tell in list(self._followers.values()):
-                tell()
+            self._tell_all()
 
 
 class Lookout:
@@ -91,6 +111,12 @@ class Lookout:
         self._wake = wake
         self.has_news = False
         """Set back by whoever is about to list the CRDs."""
+        self._joined = False
+
+    @property
+    def hindrance(self) -> Stall | None:
+        """What keeps the scan from following as it should."""
+        return self._ports.follow.hindrance if self._joined else None
 
     def attend(self, scan: CapabilityScan) -> None:
         """As the spec wants it. A scan that only rehearses does not follow: each change would have
@@ -98,13 +124,14 @@ class Lookout:
         """
         if scan.spec.follow and not scan.spec.dry_run:
             self._ports.follow.join(scan.metadata.uid, self._tell)
+            self._joined = True
         else:
             self.leave(scan)
 
     def leave(self, scan: CapabilityScan) -> None:
         """Nothing is to be told any more."""
         self._ports.follow.leave(scan.metadata.uid)
-        self.has_news = False
+        self.has_news = self._joined = False
 
     async def is_behind(self, spec: ScanSpec, run: Run, changed: anyio.Event) -> bool:
         """Whether there is news that makes work. Where something `changed` before that is known,

@@ -20,6 +20,7 @@ from capscan.core.errors import (
 )
 from capscan.core.events import CrdFailed, CrdScanned, CrdSkipped, CrdUnchanged, Settled
 from capscan.core.plan import PlannedItem, fingerprint, plan_key
+from capscan.core.text import shorten
 from capscan.model import (
     Capability,
     Crd,
@@ -31,7 +32,7 @@ from capscan.model import (
 )
 from capscan.scan.attempts import Attempts
 from capscan.scan.engine import Slot
-from capscan.scan.ports import Ports, Provider
+from capscan.scan.ports import Answers, Ports
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class Settler:
     def __init__(
         self,
         ports: Ports,
-        provider: Provider,
+        provider: Answers,
         *,
         scan: str,
         run: Run,
@@ -135,7 +136,7 @@ class Settler:
         failure = FailedItem(
             name=turn.item.ref.name,
             reason=error.reason,
-            message=capability.shorten(error.message, MESSAGE_CHARS_MAX),
+            message=shorten(error.message, MESSAGE_CHARS_MAX),
             attempts=turn.attempts.made,
             retryable=error.retryable,
             time=self._ports.now(),

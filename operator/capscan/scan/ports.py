@@ -13,6 +13,7 @@ from typing import Protocol
 import anyio
 
 from capscan.core.capability import Entry
+from capscan.core.conditions import Stall
 from capscan.core.digest import Digest
 from capscan.core.notice import Notice
 from capscan.core.question import Pace, Question
@@ -33,10 +34,23 @@ READS_MAX = 4
 interpreter anyway: more at once would cost memory and gain nothing."""
 
 
-class Provider(Protocol):
-    """Who answers, within the limits of its account. What fails is not tried again inside, but for
-    what was not looked at: questions wait for their turn as long as it takes.
+class Answers(Protocol):
+    """Where questions go. What fails is not tried again inside, but for what was not looked at:
+    they wait for their turn as long as it takes.
     """
+
+    @property
+    def identity(self) -> str:
+        """Part of every plan key: a changed identity makes stored answers stale."""
+        ...
+
+    async def complete(self, question: Question) -> Completion:
+        """Analyse one CRD. Raises InferenceError, ProviderUnusable."""
+        ...
+
+
+class Provider(Answers, Protocol):
+    """Who answers, within the limits of its account."""
 
     @property
     def name(self) -> str:
@@ -49,17 +63,8 @@ class Provider(Protocol):
         ...
 
     @property
-    def identity(self) -> str:
-        """Part of every plan key: a changed identity makes stored answers stale."""
-        ...
-
-    @property
     def is_priced(self) -> bool:
         """Whether the cost in a Usage says what a request cost."""
-        ...
-
-    async def complete(self, question: Question) -> Completion:
-        """Analyse one CRD. Raises InferenceError, ProviderUnusable."""
         ...
 
     def estimate(self, digest: Digest) -> Usage:
@@ -118,6 +123,11 @@ class Store(Protocol):
 class Follow(Protocol):
     """Tells scans of changes to the cluster's CRDs, once those have come to rest."""
 
+    @property
+    def hindrance(self) -> Stall | None:
+        """What keeps it from doing so in time; those that follow are told when that changes."""
+        ...
+
     def join(self, follower: str, tell: Callable[[], None]) -> None:
         """Tell of changes from now on, and once by way of greeting."""
         ...
@@ -129,6 +139,8 @@ class Follow(Protocol):
 
 class Unmoved:
     """A cluster in which nothing changes: for what looks at it once."""
+
+    hindrance: Stall | None = None
 
     def join(self, follower: str, tell: Callable[[], None]) -> None:
         """Nothing will come."""
@@ -186,3 +198,5 @@ class Ports:
     """CRDs being read and digested at once, by all runs together."""
     follow: Follow = field(default_factory=Unmoved)
     events: Events = field(default_factory=Silence)
+    hindrance: Callable[[], Stall | None] = lambda: None
+    """What keeps this process from seeing capscan's own objects change."""

@@ -12,19 +12,21 @@ from math import inf
 import anyio
 
 from capscan.core import capability, progress
-from capscan.core.budget import used_up
+from capscan.core.budget import NOTHING, Amount, exhausted
 from capscan.core.errors import CapscanError, InvalidBudget
 from capscan.core.eta import Load, Throughput, eta_s, settle
 from capscan.core.events import CrdFailed, ScanEvent, Settled
 from capscan.core.plan import ScanPlan, plan
 from capscan.core.progress import Tally
 from capscan.core.question import Pace
-from capscan.model import Estimate, FailedItem, Phase, Run, ScanSpec
+from capscan.model import Estimate, FailedItem, Phase, Run, ScanSpec, Usage
+from capscan.model.completion import NO_USAGE
 from capscan.model.scan_status import FAILED_ITEMS_MAX
 from capscan.scan.dry_run import Estimator
 from capscan.scan.engine import Engine, Settle
 from capscan.scan.item import Settler
 from capscan.scan.ports import Ports, Provider
+from capscan.scan.spending import WithinBudget
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +57,10 @@ class Session:
         self._dry = run.dry_run
         self._estimator: Estimator | None = None
         self._throughput = Throughput()
+        self._spending: WithinBudget | None = None
+        self._budget = spec().budget
+        self.wanted = NOTHING
+        """What the next question is expected to take, where the budget had no room for it."""
         self.provider: Provider | None = None
         self.tally = before
         self.stopped = False
@@ -105,11 +111,6 @@ class Session:
         return self.tally is not None and progress.too_many_failed(self.tally, limit)
 
     @property
-    def over_budget(self) -> bool:
-        """Whether the run has used all that it may."""
-        return self.tally is not None and bool(used_up(self._spec().budget, self.tally.usage))
-
-    @property
     def finished(self) -> bool:
         """Whether nothing is left to do in this run."""
         if self._plan is None or self.tally is None:
@@ -135,10 +136,17 @@ class Session:
         if self._engine:
             self._engine.stop(grace_s)
 
-    def resize(self, parallelism: int) -> None:
-        """Change how many items may be in flight."""
+    def obey(self) -> None:
+        """The spec may say otherwise how many items may be in flight, and what they may use."""
+        spec = self._spec()
         if self._engine:
-            self._engine.resize(parallelism)
+            self._engine.resize(spec.parallelism)
+        if self._engine and self._spending and spec.budget != self._budget:
+            self._spending.look_again()
+            if self._spending.is_overdrawn:
+                # What is under way finishes; what has room all the same is planned once more.
+                self._engine.stop(grace_s=inf)
+        self._budget = spec.budget
 
     async def discover(self) -> None:
         """List and plan; Capabilities whose CRD is gone are removed. Raises ScanError."""
@@ -189,7 +197,22 @@ class Session:
             found = Estimator(self._ports, provider, scan=self._scan, spec=self._spec)
             self._estimator = found
             return found
-        return Settler(self._ports, provider, scan=self._scan, run=self._run, spec=self._spec)
+        self._spending = within = WithinBudget(
+            provider,
+            budget=lambda: self._spec().budget,
+            used=lambda: self._used,
+            on_exhausted=self._out_of_budget,
+        )
+        return Settler(self._ports, within, scan=self._scan, run=self._run, spec=self._spec)
+
+    @property
+    def _used(self) -> Usage:
+        return self.tally.usage if self.tally else NO_USAGE
+
+    def _out_of_budget(self, wanted: Amount) -> None:
+        self.wanted = wanted
+        if self._engine:
+            self._engine.stop(grace_s=inf)
 
     def _on_event(self, event: ScanEvent) -> None:
         tally = self.tally = progress.fold(self.tally or Tally(), event)
@@ -210,7 +233,7 @@ class Session:
             )  # fmt: skip
             if self.failed and self._engine:
                 self._engine.stop(grace_s=0)
-        if self._engine and self.over_budget:
+        if self._engine and exhausted(self._spec().budget, self._used):
             self._engine.stop(grace_s=inf)
         self._on_change()
 

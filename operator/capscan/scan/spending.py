@@ -1,0 +1,92 @@
+"""How the questions of a run share what its budget has left.
+
+Each sets aside what it is expected to take before it goes to the provider, and gives that back
+when it returns. One that does not fit waits until others have returned, which may have taken less;
+when none is left to wait for, the budget is exhausted. The arithmetic is `core/budget.py`'s.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import anyio
+
+from capscan.core.budget import NOTHING, Amount, Spending, fits
+from capscan.core.question import Flight, Question
+from capscan.model import Budget, Completion, Usage
+from capscan.model.completion import NO_USAGE
+from capscan.scan.ports import Provider
+
+
+class WithinBudget:
+    """Implements the port `scan.ports.Answers` over a provider.
+
+    `used` is what the run has spent so far. `on_exhausted` is told what the next question is
+    expected to take; who waits then is cancelled by it, or goes on once the budget is raised.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        *,
+        budget: Callable[[], Budget],
+        used: Callable[[], Usage],
+        on_exhausted: Callable[[Amount], None],
+    ) -> None:
+        self._provider = provider
+        self._budget = budget
+        self._used = used
+        self._on_exhausted = on_exhausted
+        self._spending = Spending()
+        self._line = anyio.Lock()
+        """Who holds it is the next: so the large are not overtaken by the small for ever."""
+        self._changed = anyio.Event()
+
+    @property
+    def identity(self) -> str:
+        """That of the provider."""
+        return self._provider.identity
+
+    @property
+    def is_overdrawn(self) -> bool:
+        """Whether what is set aside goes beyond the budget, as it does after that was lowered."""
+        return not fits(self._budget(), self._used(), NOTHING, self._spending.reserved)
+
+    async def complete(self, question: Question) -> Completion:
+        """Ask once there is room. Raises InferenceError, ProviderUnusable."""
+        estimate = self._provider.estimate(question.digest)
+        expected = await self._room_for(estimate)
+        taken = NO_USAGE
+
+        @contextmanager
+        def counted() -> Iterator[Flight]:
+            nonlocal taken
+            with question.flight() as flight:
+                try:
+                    yield flight
+                finally:
+                    taken += flight.usage
+
+        try:
+            return await self._provider.complete(replace(question, flight=counted))
+        finally:
+            self._spending = self._spending.ended(expected, estimate, taken)
+            self.look_again()
+
+    def look_again(self) -> None:
+        """There may be room now."""
+        self._changed.set()
+
+    async def _room_for(self, estimate: Usage) -> Amount:
+        """What was set aside."""
+        async with self._line:
+            while True:
+                self._changed = anyio.Event()
+                spending = self._spending
+                expected = spending.expected(estimate)
+                if fits(self._budget(), self._used(), expected, spending.reserved):
+                    self._spending = spending.begun(expected)
+                    return expected
+                if not spending.under_way:
+                    self._on_exhausted(expected)
+                await self._changed.wait()
