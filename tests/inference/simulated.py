@@ -64,6 +64,10 @@ class Allowance:
     def wait_s(self, amount: float) -> float:
         return max(0.0, amount - self.level) * 60 / self.per_minute
 
+    def least_s(self, amount: float) -> float:
+        """Until so much can have been taken."""
+        return (amount - self.burst) * 60 / self.per_minute
+
     def told(self) -> ObservedLimit:
         reset_s = (self.per_minute - self.level) * 60 / self.per_minute
         return ObservedLimit(int(self.per_minute), max(0, int(self.level)), reset_s)
@@ -89,6 +93,9 @@ class Minutes(Allowance):
 
     def wait_s(self, amount: float) -> float:
         return self.ends_at_s - self.at_s if amount > self.level else 0.0
+
+    def least_s(self, amount: float) -> float:
+        return 60 * (math.ceil(amount / self.per_minute) - 1)
 
     def told(self) -> ObservedLimit:
         return ObservedLimit(

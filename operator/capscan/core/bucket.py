@@ -70,6 +70,11 @@ def give(bucket: Bucket, amount: float, now_s: float) -> Bucket:
     return replace(bucket, level=after, at_s=max(bucket.at_s, now_s))
 
 
+def earning(bucket: Bucket, now_s: float) -> Bucket:
+    """From now on, even if nothing was to be earned for some time yet."""
+    return replace(bucket, level=level(bucket, now_s), at_s=now_s)
+
+
 def idle_s(bucket: Bucket, now_s: float) -> float:
     """For how long it has been full."""
     return now_s - bucket.at_s - max(0.0, bucket.size - bucket.level) / bucket.rate_per_s
