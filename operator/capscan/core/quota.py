@@ -86,25 +86,24 @@ def observe(
         return _known(replace(quota, told_per_s=None, window=Window()), now_s)
     if told.limit is not None and told.limit > 0:
         quota = _known(replace(quota, told_per_s=told.limit / WINDOW_S), now_s)
-    if quota.bucket is None or told.remaining is None:
+    bucket = quota.bucket
+    if bucket is None or told.remaining is None:
         return quota
     if windows.is_over(quota.window, told, sent_at_s, now_s):
         return quota
     quota = replace(quota, window=windows.seen(quota.window, told, now_s))
     may_lift, ends_at_s = _may_lift(quota, told, now_s), quota.window.ends_at_s
     earns_at_s = max(now_s, ends_at_s) if may_lift and ends_at_s is not None else now_s
-    rate_per_s = quota.bucket.rate_per_s
     since = max(0.0, quota.taken - taken_then)
     # As if it had been counted when the request was sent; where it was counted later, what was
     # earned and what was taken in between cancel out.
-    earned = rate_per_s * (now_s - sent_at_s) if earns_at_s == now_s else 0.0
-    there = max(0.0, told.remaining + earned - since)
-    level = min(buckets.level(quota.bucket, now_s), there)
+    earned = bucket.rate_per_s * (now_s - sent_at_s) if earns_at_s == now_s else 0.0
+    level = min(buckets.level(bucket, now_s), max(0.0, told.remaining + earned - since))
     if may_lift:
         # One request may have overtaken another on the way, and not be counted yet.
-        kept = quota.headroom * (told.limit or 0) + HEADROOM_S * rate_per_s + quota.bucket.largest
-        level = max(level, min(told.remaining - since - kept, rate_per_s * WINDOW_S))
-    return replace(quota, bucket=buckets.at_level(quota.bucket, level, earns_at_s))
+        kept = quota.headroom * (told.limit or 0) + HEADROOM_S * bucket.rate_per_s + bucket.largest
+        level = max(level, min(told.remaining - since - kept, bucket.rate_per_s * WINDOW_S))
+    return replace(quota, bucket=buckets.at_level(bucket, level, earns_at_s))
 
 
 def refused(quota: Quota, sent_at_s: float, now_s: float) -> Quota:
