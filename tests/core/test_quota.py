@@ -111,13 +111,13 @@ def test_what_a_window_holds_may_be_spent_at_once_and_nothing_is_earned_in_it() 
     assert level(quota, 4.0) == 560 - HEADROOM_S * 10 - 1
 
     quota = used_up(quota)
-    assert quotas.ready_s(quota, 1.0, 5.0) == pytest.approx(60.05)
+    assert quotas.ready_s(quota, 1.0, 5.0) == 60.0
     assert quotas.closed_until_s(quota, 1.0) == 60.0
 
 
 def test_after_its_end_the_rate_holds_until_a_response_tells_of_the_next_window() -> None:
-    quota = quotas.take(used_up(in_window(configured(600))), 1.0, 60.05)
-    assert quotas.ready_s(quota, 1.0, 60.05) == pytest.approx(60.15)
+    quota = quotas.take(used_up(in_window(configured(600))), 1.0, 60.0)
+    assert quotas.ready_s(quota, 1.0, 60.0) == pytest.approx(60.15)
 
     quota = seen(quota, ObservedLimit(600, 599, 60.0), at_s=60.3)
     assert level(quota, 60.3) == 599 - HEADROOM_S * 10 - 1

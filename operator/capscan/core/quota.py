@@ -58,8 +58,13 @@ def configure(quota: Quota, per_minute: int | None, headroom: float, now_s: floa
 
 
 def ready_s(quota: Quota, amount: float, now_s: float) -> float:
-    """The instant at which `amount` may be taken."""
-    return now_s if quota.bucket is None else buckets.ready_s(quota.bucket, amount, now_s)
+    """The instant at which `amount` may be taken; one is there at a window's end in any case."""
+    if quota.bucket is None:
+        return now_s
+    at_s, ends_at_s = buckets.ready_s(quota.bucket, amount, now_s), quota.window.ends_at_s
+    if ends_at_s is None or ends_at_s != quota.bucket.at_s or quota.bucket.level < 0:
+        return at_s
+    return min(at_s, max(now_s, ends_at_s))
 
 
 def take(quota: Quota, amount: float, now_s: float) -> Quota:
