@@ -72,7 +72,7 @@ def test_a_refusal_never_speeds_up_and_never_stops(
                 assert before is None or learned.rate_per_s <= before
             case "e":
                 behind = int(age_s)
-                learned = learned_rate.refused_until(learned, now_s + 0.1, behind, now_s)
+                learned = learned_rate.refused_for(learned, 0.1, behind, now_s)
                 assert learned.rate_per_s is not None
                 assert before is None or learned.rate_per_s <= before
             case _:
@@ -133,7 +133,7 @@ def test_two_exact_waits_tell_the_rate_whatever_the_burst(rate_per_s: float, bur
         now_s = max(learned_rate.ready_s(learned, now_s), learned.grown_at_s)
         learned = learned_rate.admitted(learned, now_s)
         if wait_s := provider.wait_s(now_s):
-            learned = learned_rate.refused_until(learned, now_s + wait_s, 0, now_s)
+            learned = learned_rate.refused_for(learned, wait_s, 0, now_s)
             refusals += 1
         elif refusals:
             # Answers speed it up until it is refused again.
@@ -144,9 +144,9 @@ def test_two_exact_waits_tell_the_rate_whatever_the_burst(rate_per_s: float, bur
 
 def measured(count: int, span_s: float) -> LearnedRate:
     """After two refusals with exact waits, and so many requests in between."""
-    learned = learned_rate.refused_until(sent(LearnedRate(), 6, 0.0, 0.1), 0.2, 0, 0.1)
+    learned = learned_rate.refused_for(sent(LearnedRate(), 6, 0.0, 0.1), 0.1, 0, 0.1)
     learned = sent(learned, count + 1, 0.2, 0.2 + span_s)
-    return learned_rate.refused_until(learned, 0.2 + span_s, 0, 0.1 + span_s)
+    return learned_rate.refused_for(learned, 0.1, 0, 0.1 + span_s)
 
 
 def test_growth_is_the_faster_the_shorter_an_exact_span_was() -> None:
@@ -159,10 +159,10 @@ def test_growth_is_the_faster_the_shorter_an_exact_span_was() -> None:
 def test_refusals_of_one_volley_tell_one_instant() -> None:
     """The first of six that were sent together, and then the others of them."""
     learned = sent(LearnedRate(), 16, 0.0, 0.01)
-    first = learned_rate.refused_until(learned, 0.1, 5, 0.02)
+    first = learned_rate.refused_for(learned, 0.08, 5, 0.02)
     learned = first
     for behind in (4, 3, 2, 1, 0):
-        learned = learned_rate.refused_until(learned, 0.1, behind, 0.02)
+        learned = learned_rate.refused_for(learned, 0.08, behind, 0.02)
 
     assert learned.let_through == 0
     assert (learned.rate_per_s, learned.since_s) == (first.rate_per_s, first.since_s)

@@ -116,9 +116,9 @@ def _learned(
     state: Admission, permit: Permit, asked_s: float | None, until_s: float, now_s: float
 ) -> LearnedRate:
     """Of a 429 without headers. What asks for whole seconds was rounded up."""
-    if asked_s is not None and not asked_s.is_integer():
+    if asked_s is not None and asked_s % 1.0:
         behind = round(state.requests.taken - permit.taken[0])
-        return learned_rate.refused_until(state.learned, until_s, behind, now_s)
+        return learned_rate.refused_for(state.learned, asked_s, behind, now_s)
     pause_s = 0.0 if asked_s else max(0.0, until_s - now_s)
     return learned_rate.refused(state.learned, permit.sent_at_s, now_s, pause_s)
 

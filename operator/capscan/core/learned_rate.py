@@ -106,17 +106,19 @@ def admitted(learned: LearnedRate, now_s: float) -> LearnedRate:
     return replace(learned, bucket=bucket, since_s=since_s, exact=exact, let_through=count + 1)
 
 
-def refused_until(learned: LearnedRate, until_s: float, behind: int, now_s: float) -> LearnedRate:
-    """A 429 without headers: at `until_s`, and not sooner, there is room for one request. `behind`
+def refused_for(learned: LearnedRate, wait_s: float, behind: int, now_s: float) -> LearnedRate:
+    """A 429 without headers: in `wait_s`, and not sooner, there is room for one request. `behind`
     requests were let through after this one.
     """
     if not learned.exact:
-        return _counting_from(learned, until_s, behind, now_s)
+        return _counting(learned, wait_s, behind, now_s)
+    until_s = now_s + wait_s
     through, span_s = learned.let_through - behind - 1, until_s - learned.since_s
+    if through < 0 and learned.let_through:
+        return learned
     if through < 0:
-        # Sent before the instant that is counted from; until something goes, it is told anew.
-        newer = not learned.let_through
-        return replace(learned, since_s=max(learned.since_s, until_s) if newer else learned.since_s)
+        # Sent before the instant that is counted from, which is told anew until something goes.
+        return replace(learned, since_s=max(learned.since_s, until_s))
     learned = replace(learned, let_through=learned.let_through - 1)
     if learned.bucket is None or not through or span_s <= 0:
         return learned
@@ -130,13 +132,13 @@ def refused_until(learned: LearnedRate, until_s: float, behind: int, now_s: floa
     return _paced(learned, rate_per_s, growth_per_s, until_s, now_s)
 
 
-def _counting_from(learned: LearnedRate, until_s: float, behind: int, now_s: float) -> LearnedRate:
+def _counting(learned: LearnedRate, wait_s: float, behind: int, now_s: float) -> LearnedRate:
     """The first one of a span: there is nothing to measure yet."""
-    rate_per_s, guess = learned.rate_per_s, None
+    until_s, rate_per_s, guess = now_s + wait_s, learned.rate_per_s, None
     if rate_per_s is None:
         # Who waits so long for one request earns no more than that; too fast is soon known.
         guess = _guess(learned, now_s)
-        rate_per_s = max(guess.rate_per_s, min(1.0 / (until_s - now_s), START_PER_S))
+        rate_per_s = max(guess.rate_per_s, min(1.0 / wait_s, START_PER_S))
     learned = replace(learned, since_s=until_s, exact=True, let_through=behind, guess=guess)
     return _paced(learned, rate_per_s, HASTY_GROWTH_PER_S, until_s, now_s)
 
