@@ -29,6 +29,7 @@ RATIOS_MAX = {
 UNTOLD = (columns.UNKNOWN, columns.SILENT, columns.TOO_HIGH)
 UNTOLD_429S_MAX = 8
 """Until it knows what nobody told it."""
+MB_PER_MIB = 2**20 / 10**6
 PEERS_AT_ONCE = 2
 """They mostly wait; capscan is measured alone all the same."""
 
@@ -71,9 +72,10 @@ def _figures_across(cells: dict[Column, Cell]) -> Iterator[Figure]:
     slower = cells[columns.BESIDE].done.makespan_s / cells[columns.ALONE].done.makespan_s
     yield Figure("20 items beside 600 / alone", slower, "x", 3)
     yield Figure("CPU per item, 100 in flight", cells[columns.HUNDRED].cpu_ms, "ms", 5)
-    few, many = (cells[column].done.rss_mib for column in (columns.FEW, columns.MANY))
-    yield Figure("RSS at 1,000 items", few, "MiB", 45)
-    yield Figure("  more at 20,000", many - few, "MiB", 5)
+    sizes = (cells[column].done.rss_mib for column in (columns.FEW, columns.MANY))
+    few, many = (mib * MB_PER_MIB for mib in sizes)
+    yield Figure("RSS at 1,000 items", few, "MB", 45)
+    yield Figure("  more at 20,000", many - few, "MB", 5)
 
 
 def _peers_figures(row: Row, column: Column, cell: Cell) -> Iterator[Figure]:

@@ -150,3 +150,12 @@ def test_new_rules_keep_what_was_learnt() -> None:
     assert state.permits.count == 4
     assert state.requests.rate_per_s == 10.0
     assert state.input_factor == 2.0
+
+
+def test_a_window_that_is_used_up_is_closed_until_its_end() -> None:
+    state = opened(Limits(requests_per_minute=600))
+    for at_s, remaining, reset_s in ((0.0, 599, 60.0), (4.0, 0, 56.0)):
+        observed = ObservedLimits(requests=ObservedLimit(600, remaining, reset_s))
+        state = answered(state, Sample(Outcome.ANSWERED, observed=observed), at_s)
+
+    assert admission.closed_until_s(state) == 60.0

@@ -97,3 +97,20 @@ def test_a_larger_amount_than_ever_is_there_unless_the_provider_said_otherwise()
 
     told = buckets.at_level(bucket, 1000.0, 0.0)
     assert buckets.ready_s(told, 3000.0, 0.0) == 20.0
+
+
+def test_nothing_is_earned_before_an_instant_that_lies_ahead() -> None:
+    """Whatever is taken, paid back or changed in the meantime."""
+    bucket = buckets.at_level(buckets.full(10.0, 0.0), 2.0, 60.0)
+    bucket = buckets.at_rate(buckets.give(buckets.take(bucket, 2.0, 5.0), 0.5, 6.0), 5.0, 7.0)
+
+    assert buckets.level(bucket, 59.0) == 0.5
+    assert buckets.ready_s(bucket, 1.0, 20.0) == pytest.approx(60.1)
+    assert buckets.ready_s(buckets.earning(bucket, 20.0), 1.0, 20.0) == pytest.approx(20.1)
+
+
+def test_who_has_not_asked_since_the_bucket_was_full_is_idle() -> None:
+    bucket = buckets.take(buckets.full(10.0, 0.0), 1.0, 0.0)
+
+    assert buckets.idle_s(bucket, 0.1) == pytest.approx(0.0)
+    assert buckets.idle_s(bucket, 1.1) == pytest.approx(1.0)

@@ -50,6 +50,14 @@ def test_a_429_that_does_not_say_closes_for_a_pause_that_doubles(nothing: float 
     assert pauses_s == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
+@pytest.mark.parametrize(("told_s", "exact"), [(0.25, True), (1.0, False), (None, False)])
+def test_a_wait_in_whole_seconds_is_no_exact_one(told_s: float | None, exact: bool) -> None:
+    """It was rounded up."""
+    state = answered(opened(), Sample(Outcome.REFUSED, retry_after_s=told_s))
+
+    assert state.learned.exact == exact
+
+
 def test_429s_to_one_volley_are_one() -> None:
     state, permits = opened(), []
     for _ in range(5):

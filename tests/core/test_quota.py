@@ -95,6 +95,55 @@ def test_after_a_refusal_no_header_lifts() -> None:
     assert level(seen(quota, ObservedLimit(600, 540, 6.0))) <= 1.3
 
 
+def in_window(quota: Quota) -> Quota:
+    """A window of a minute began at 0 and is known since 4: 560 of 600 are left."""
+    return seen(seen(quota, ObservedLimit(600, 599, 60.0)), ObservedLimit(600, 560, 56.0), at_s=4.0)
+
+
+def used_up(quota: Quota) -> Quota:
+    for _ in range(556):
+        quota = quotas.take(quota, 1.0, 5.0)
+    return quota
+
+
+def test_what_a_window_holds_may_be_spent_at_once_and_nothing_is_earned_in_it() -> None:
+    quota = in_window(configured(600))
+    assert level(quota, 4.0) == 560 - HEADROOM_S * 10 - 1
+
+    quota = used_up(quota)
+    assert quotas.ready_s(quota, 1.0, 5.0) == 60.0
+    assert quotas.closed_until_s(quota, 1.0) == 60.0
+
+
+def test_after_its_end_the_rate_holds_until_a_response_tells_of_the_next_window() -> None:
+    quota = quotas.take(used_up(in_window(configured(600))), 1.0, 60.0)
+    assert quotas.ready_s(quota, 1.0, 60.0) == pytest.approx(60.15)
+
+    quota = seen(quota, ObservedLimit(600, 599, 60.0), at_s=60.3)
+    assert level(quota, 60.3) == 599 - HEADROOM_S * 10 - 1
+
+
+def test_a_response_from_the_window_before_says_nothing() -> None:
+    quota = in_window(configured(600))
+    late = quotas.observe(quota, ObservedLimit(600, 0, 0.5), 59.4, quota.taken, 61.0)
+
+    assert late == quota
+
+
+def test_less_than_the_windows_share_is_an_order() -> None:
+    quota = in_window(configured(300))
+
+    assert level(quota, 4.0) <= 1.2
+    assert quotas.ready_s(quotas.take(quota, 1.0, 4.0), 1.0, 4.0) < 5.0
+
+
+def test_a_refusal_ends_the_belief_in_a_window() -> None:
+    quota = quotas.refused(used_up(in_window(configured(600))), 5.0, 6.0)
+
+    assert quota.window.ends_at_s is None
+    assert quotas.ready_s(quota, 1.0, 6.0) < 6.2
+
+
 def test_refusals_slow_down_once_a_second_and_answers_bring_it_back() -> None:
     quota = quotas.refused(quotas.refused(configured(600), 0.0, 0.0), 0.5, 0.5)
     assert quota.rate_per_s == pytest.approx(9.7)

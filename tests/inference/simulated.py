@@ -3,7 +3,7 @@
 import math
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import anyio
@@ -20,9 +20,28 @@ from capscan.inference.gate import Gate, Turn
 from capscan.model import ObservedLimit, ObservedLimits, Usage
 
 NETWORK_S_MIN, NETWORK_S_MAX = 0.0005, 0.01
-"""One way."""
+"""One way, unless a provider is said to be further away."""
 LATENCY_MEDIAN_S, LATENCY_SIGMA = 0.5, 0.4
 ATTEMPTS = 4
+
+
+RetryAfter = Callable[[float], float | None]
+"""How a 429 tells how long to wait."""
+
+
+def to_the_millisecond(wait_s: float) -> float | None:
+    """As `retry-after-ms` tells it."""
+    return math.ceil(wait_s * 1000) / 1000
+
+
+def to_the_second(wait_s: float) -> float | None:
+    """As `retry-after` tells it."""
+    return float(math.ceil(wait_s))
+
+
+def untold(wait_s: float) -> float | None:  # noqa: ARG001
+    """A bare 429."""
+    return None
 
 
 @dataclass(slots=True)
@@ -45,9 +64,43 @@ class Allowance:
     def wait_s(self, amount: float) -> float:
         return max(0.0, amount - self.level) * 60 / self.per_minute
 
+    def least_s(self, amount: float) -> float:
+        """Until so much can have been taken."""
+        return (amount - self.burst) * 60 / self.per_minute
+
     def told(self) -> ObservedLimit:
         reset_s = (self.per_minute - self.level) * 60 / self.per_minute
         return ObservedLimit(int(self.per_minute), max(0, int(self.level)), reset_s)
+
+
+@dataclass(slots=True)
+class Minutes(Allowance):
+    """All of a minute's share at once, and the next with the next minute after the first request;
+    the burst is a minute's.
+    """
+
+    ends_at_s: float = -math.inf
+
+    def __post_init__(self) -> None:
+        self.burst = self.level = self.per_minute
+
+    def refill(self, now_s: float) -> None:
+        if now_s >= self.ends_at_s:
+            begun_s = now_s if self.ends_at_s < 0 else self.ends_at_s
+            self.ends_at_s = begun_s + 60 * (1 + (now_s - begun_s) // 60)
+            self.level = self.burst
+        self.at_s = now_s
+
+    def wait_s(self, amount: float) -> float:
+        return self.ends_at_s - self.at_s if amount > self.level else 0.0
+
+    def least_s(self, amount: float) -> float:
+        return 60 * (math.ceil(amount / self.per_minute) - 1)
+
+    def told(self) -> ObservedLimit:
+        return ObservedLimit(
+            int(self.per_minute), max(0, int(self.level)), self.ends_at_s - self.at_s
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +127,8 @@ class SimulatedProvider:
     in_flight_max: float = math.inf
     outage: tuple[float, float] = (math.inf, math.inf)
     headers: bool = True
+    retry_after: RetryAfter = to_the_millisecond
+    network_s: tuple[float, float] = (NETWORK_S_MIN, NETWORK_S_MAX)
     flaky: bool = True
     in_flight: int = 0
     counts: Counter[str] = field(default_factory=Counter)
@@ -97,7 +152,7 @@ class SimulatedProvider:
             await anyio.sleep(self._network_s())
 
     def _network_s(self) -> float:
-        return self.rng.uniform(NETWORK_S_MIN, NETWORK_S_MAX)
+        return self.rng.uniform(*self.network_s)
 
     def _refusal(self, item: Item) -> InferenceError | None:
         now_s = anyio.current_time()
@@ -115,8 +170,8 @@ class SimulatedProvider:
         if wait_s > 1e-6:
             self.counts["rate_limited"] += 1
             self.refused_at_s.append(now_s)
-            retry_after_s = wait_s if self.headers else None
-            return RateLimited("slow down", retry_after_s=retry_after_s, observed=self._told())
+            told_s = self.retry_after(wait_s)
+            return RateLimited("slow down", retry_after_s=told_s, observed=self._told())
         for bucket, amount in asked:
             bucket.level -= amount
         return None
@@ -128,7 +183,7 @@ class SimulatedProvider:
         latency_s = LATENCY_MEDIAN_S * math.exp(self.rng.gauss(0.0, LATENCY_SIGMA))
         if chance < 0.02:
             latency_s /= 5
-        self.served_s += latency_s + NETWORK_S_MIN + NETWORK_S_MAX
+        self.served_s += latency_s + sum(self.network_s)
         await anyio.sleep(latency_s)
         if chance < 0.02:
             self.counts["broken"] += 1

@@ -22,9 +22,14 @@ from tests import virtual
 from tests.inference.simulated import (
     LATENCY_MEDIAN_S,
     Allowance,
+    Minutes,
+    RetryAfter,
     SimulatedProvider,
     ask_all,
     items,
+    to_the_millisecond,
+    to_the_second,
+    untold,
 )
 
 SEEDS = range(5)
@@ -57,7 +62,7 @@ def least_s(provider: SimulatedProvider, limits: Limits, count: int) -> float:
         (provider.tokens, provider.charged_tokens),
     ):
         if bucket is not None:
-            bounds_s.append((amount - bucket.burst) * 60 / bucket.per_minute + LATENCY_MEDIAN_S)
+            bounds_s.append(bucket.least_s(amount) + LATENCY_MEDIAN_S)
     begin_s, end_s = provider.outage
     return max(bounds_s) + (end_s - begin_s if end_s < math.inf else 0.0)
 
@@ -98,19 +103,38 @@ async def _measured(make: Make, limits: Limits, count: int, seed: int) -> Measur
     )
 
 
-def rpm_600(rng: random.Random, *, burst: float = 10.0, headers: bool = True) -> SimulatedProvider:
-    return SimulatedProvider(rng, requests=Allowance(600, burst), headers=headers)
+def rpm_600(
+    rng: random.Random,
+    *,
+    burst: float = 10.0,
+    headers: bool = True,
+    retry_after: RetryAfter = to_the_millisecond,
+) -> SimulatedProvider:
+    allowance = Allowance(600, burst)
+    return SimulatedProvider(rng, requests=allowance, headers=headers, retry_after=retry_after)
 
 
-def tpm_480k(rng: random.Random, *, headers: bool = True) -> SimulatedProvider:
-    return SimulatedProvider(rng, tokens=Allowance(480_000), headers=headers)
+def tpm_480k(
+    rng: random.Random, *, headers: bool = True, retry_after: RetryAfter = to_the_millisecond
+) -> SimulatedProvider:
+    allowance = Allowance(480_000)
+    return SimulatedProvider(rng, tokens=allowance, headers=headers, retry_after=retry_after)
+
+
+def windows_of_600(rng: random.Random) -> SimulatedProvider:
+    return SimulatedProvider(rng, requests=Minutes(600))
+
+
+silent_600 = partial(rpm_600, headers=False)
+bare_600 = partial(silent_600, retry_after=untold)
+TEN_TIMES = Limits(requests_per_minute=6000)
 
 
 @pytest.mark.parametrize(
     ("make", "limits", "count"),
     [
         pytest.param(rpm_600, RPM_600, 300, id="requests"),
-        pytest.param(partial(rpm_600, headers=False), RPM_600, 300, id="requests, no headers"),
+        pytest.param(bare_600, RPM_600, 300, id="requests, no headers"),
         pytest.param(tpm_480k, Limits(input_tokens_per_minute=480_000), 300, id="tokens"),
         pytest.param(partial(rpm_600, burst=600.0), RPM_600, 900, id="a minute's burst"),
     ],
@@ -123,19 +147,30 @@ def test_known_limits_are_met_exactly(make: Make, limits: Limits, count: int) ->
     assert meets(runs, 1.05)
 
 
+@pytest.mark.parametrize("limits", [RPM_600, UNLIMITED])
+def test_a_window_is_spent_at_once(limits: Limits) -> None:
+    """What is left for the second minute takes as long as it takes with so many at once, and one
+    answer before that: nobody said that all of it would be there.
+    """
+    runs = measured(windows_of_600, limits, 900)
+
+    assert [run.lost for run in runs] == [0] * len(SEEDS)
+    assert sum(run.rate_limited for run in runs) == 0
+    assert meets(runs, 1.08)
+
+
 @pytest.mark.parametrize(
     ("make", "limits", "count"),
     [
         pytest.param(rpm_600, UNLIMITED, 300, id="requests"),
-        pytest.param(partial(rpm_600, headers=False), UNLIMITED, 300, id="requests, no headers"),
+        pytest.param(bare_600, UNLIMITED, 300, id="requests, bare 429s"),
+        pytest.param(partial(silent_600, burst=5.0), UNLIMITED, 300, id="requests, exact waits"),
         pytest.param(tpm_480k, UNLIMITED, 300, id="tokens"),
         pytest.param(partial(rpm_600, burst=600.0), UNLIMITED, 900, id="a minute's burst"),
-        pytest.param(rpm_600, Limits(requests_per_minute=6000), 300, id="ten times too high"),
+        pytest.param(rpm_600, TEN_TIMES, 300, id="ten times too high"),
+        pytest.param(bare_600, TEN_TIMES, 300, id="ten times too high, bare 429s"),
         pytest.param(
-            partial(rpm_600, headers=False),
-            Limits(requests_per_minute=6000),
-            300,
-            id="ten times too high, no headers",
+            partial(silent_600, burst=5.0), TEN_TIMES, 300, id="ten times too high, exact waits"
         ),
     ],
 )
@@ -148,9 +183,19 @@ def test_unknown_and_wrong_limits_are_learnt(make: Make, limits: Limits, count: 
     assert meets(runs, 1.06)
 
 
+@pytest.mark.parametrize("burst", [5.0, 10.0])
+def test_waits_in_whole_seconds_say_less(burst: float) -> None:
+    """They were rounded up: what the provider's bucket does not hold meanwhile is lost."""
+    runs = measured(partial(silent_600, burst=burst, retry_after=to_the_second), UNLIMITED, 300)
+
+    assert [run.lost for run in runs] == [0] * len(SEEDS)
+    assert max(run.rate_limited for run in runs) <= 8
+    assert meets(runs, 1.25)
+
+
 def test_tokens_that_only_refusals_tell_of_are_learnt_roughly() -> None:
     """Items differ in size, and the burst holds three: requests a second say little of it."""
-    runs = measured(partial(tpm_480k, headers=False), UNLIMITED, 300)
+    runs = measured(partial(tpm_480k, headers=False, retry_after=untold), UNLIMITED, 300)
 
     assert [run.lost for run in runs] == [0] * len(SEEDS)
     assert max(run.rate_limited for run in runs) <= 8

@@ -216,7 +216,13 @@ def items_per_s(state: Admission) -> float | None:
 
 def closed_until_s(state: Admission) -> float:
     """Before then nothing is let through at all, as far as is known."""
-    return max(state.closed_until_s, state.breaker.until_s)
+    return max(
+        state.closed_until_s,
+        state.breaker.until_s,
+        quota.closed_until_s(state.requests, 1.0),
+        quota.closed_until_s(state.input_tokens, state.input_cost_mean),
+        quota.closed_until_s(state.output_tokens, state.output_cost_mean),
+    )
 
 
 def _factor(known: float | None) -> float:

@@ -14,7 +14,10 @@ WINDOW_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """What may be taken at `at_s` is `level`; below zero is debt, which new tokens pay first."""
+    """What may be taken at `at_s` is `level`; below zero is debt, which new tokens pay first.
+
+    Nothing is earned before `at_s`, which may lie ahead.
+    """
 
     rate_per_s: float
     level: float
@@ -51,7 +54,7 @@ def ready_s(bucket: Bucket, amount: float, now_s: float) -> float:
     """The instant at which `amount` may be taken; `now_s` if that is now."""
     bucket = _widened(bucket, amount)
     missing = reservation(bucket, amount) - level(bucket, now_s)
-    return now_s + max(0.0, missing) / bucket.rate_per_s
+    return now_s if missing <= 0 else max(now_s, bucket.at_s) + missing / bucket.rate_per_s
 
 
 def take(bucket: Bucket, amount: float, now_s: float) -> Bucket:
@@ -63,17 +66,29 @@ def take(bucket: Bucket, amount: float, now_s: float) -> Bucket:
 def give(bucket: Bucket, amount: float, now_s: float) -> Bucket:
     """Pay back what was reserved too much, or charge (below zero) what was reserved too little."""
     before = level(bucket, now_s)
-    return replace(bucket, level=min(before + amount, max(before, bucket.size)), at_s=now_s)
+    after = min(before + amount, max(before, bucket.size))
+    return replace(bucket, level=after, at_s=max(bucket.at_s, now_s))
 
 
-def at_level(bucket: Bucket, new_level: float, now_s: float) -> Bucket:
-    """The provider said what is there."""
-    return replace(bucket, level=new_level, at_s=now_s, told=True)
+def earning(bucket: Bucket, now_s: float) -> Bucket:
+    """From now on, even if nothing was to be earned for some time yet."""
+    return replace(bucket, level=level(bucket, now_s), at_s=now_s)
+
+
+def idle_s(bucket: Bucket, now_s: float) -> float:
+    """For how long it has been full."""
+    return now_s - bucket.at_s - max(0.0, bucket.size - bucket.level) / bucket.rate_per_s
+
+
+def at_level(bucket: Bucket, new_level: float, at_s: float) -> Bucket:
+    """The provider said what is there, and until when nothing is earned."""
+    return replace(bucket, level=new_level, at_s=at_s, told=True)
 
 
 def at_rate(bucket: Bucket, rate_per_s: float, now_s: float) -> Bucket:
     """From now on at another rate; what the new size does not hold is gone."""
-    changed = replace(bucket, rate_per_s=rate_per_s, level=level(bucket, now_s), at_s=now_s)
+    at_s = max(bucket.at_s, now_s)
+    changed = replace(bucket, rate_per_s=rate_per_s, level=level(bucket, now_s), at_s=at_s)
     return replace(changed, level=min(changed.level, changed.size))
 
 

@@ -86,8 +86,10 @@ def _observed(
 def _refused(state: Admission, permit: Permit, sample: Sample, now_s: float) -> Admission:
     """Close for everybody, and go slower afterwards."""
     asked_s = sample.retry_after_s
+    if asked_s is not None and not 0 < asked_s < math.inf:
+        asked_s = None
     again = permit.sent_at_s > state.closed_at_s
-    if asked_s is not None and math.isfinite(asked_s) and asked_s > 0:
+    if asked_s is not None:
         until_s, backoff_s = now_s + asked_s, state.backoff_s
     elif again:
         until_s, backoff_s = now_s + state.backoff_s, min(2 * state.backoff_s, BACKOFF_S_MAX)
@@ -107,9 +109,18 @@ def _refused(state: Admission, permit: Permit, sample: Sample, now_s: float) -> 
             output_tokens=quota.refused(state.output_tokens, permit.sent_at_s, now_s),
             learned=LearnedRate(),
         )
+    return replace(state, learned=_learned(state, permit, asked_s, until_s, now_s))
+
+
+def _learned(
+    state: Admission, permit: Permit, asked_s: float | None, until_s: float, now_s: float
+) -> LearnedRate:
+    """Of a 429 without headers. What asks for whole seconds was rounded up."""
+    if asked_s is not None and asked_s % 1.0:
+        behind = round(state.requests.taken - permit.taken[0])
+        return learned_rate.refused_for(state.learned, asked_s, behind, now_s)
     pause_s = 0.0 if asked_s else max(0.0, until_s - now_s)
-    learned = learned_rate.refused(state.learned, permit.sent_at_s, now_s, pause_s)
-    return replace(state, learned=learned)
+    return learned_rate.refused(state.learned, permit.sent_at_s, now_s, pause_s)
 
 
 def _recovered(state: Admission, permit: Permit, now_s: float) -> Admission:

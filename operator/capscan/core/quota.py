@@ -5,16 +5,16 @@ no stale number, could overdraw the account.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from capscan.core import bucket as buckets
+from capscan.core import window as windows
 from capscan.core.bucket import WINDOW_S, Bucket
+from capscan.core.window import RESET_TOLERANCE_S, Window
 from capscan.model import ObservedLimit
 
 HEADROOM_S = 0.25
 """Seconds of the rate that a lift leaves in the account."""
-RESET_TOLERANCE_S = 1.0
-"""Resets are told as coarsely as that."""
 REFUSED_FACTOR = 0.97
 REFUSED_PAUSE_S = 1.0
 RECOVERY_PER_S = 0.001
@@ -39,6 +39,8 @@ class Quota:
     taken: float = 0.0
     """All that was ever taken: what a header could not know yet is the difference to it."""
     bucket: Bucket | None = None
+    window: Window = field(default_factory=Window)
+    """In one that is known, `remaining` may be spent at once, and nothing is earned."""
     known_at_s: float = -math.inf
     """Since then the limit is what it is."""
 
@@ -56,8 +58,13 @@ def configure(quota: Quota, per_minute: int | None, headroom: float, now_s: floa
 
 
 def ready_s(quota: Quota, amount: float, now_s: float) -> float:
-    """The instant at which `amount` may be taken."""
-    return now_s if quota.bucket is None else buckets.ready_s(quota.bucket, amount, now_s)
+    """The instant at which `amount` may be taken; one is there at a window's end in any case."""
+    if quota.bucket is None:
+        return now_s
+    at_s, ends_at_s = buckets.ready_s(quota.bucket, amount, now_s), quota.window.ends_at_s
+    if ends_at_s is None or ends_at_s != quota.bucket.at_s or quota.bucket.level < 0:
+        return at_s
+    return min(at_s, max(now_s, ends_at_s))
 
 
 def take(quota: Quota, amount: float, now_s: float) -> Quota:
@@ -81,22 +88,27 @@ def observe(
     """
     if told.reset_s is not None and told.reset_s > WINDOW_S + RESET_TOLERANCE_S:
         # A limit per hour or day: what it says of this minute is nothing.
-        return _known(replace(quota, told_per_s=None), now_s)
+        return _known(replace(quota, told_per_s=None, window=Window()), now_s)
     if told.limit is not None and told.limit > 0:
         quota = _known(replace(quota, told_per_s=told.limit / WINDOW_S), now_s)
-    if quota.bucket is None or told.remaining is None:
+    bucket = quota.bucket
+    if bucket is None or told.remaining is None:
         return quota
-    rate_per_s = quota.bucket.rate_per_s
+    if windows.is_over(quota.window, told, sent_at_s, now_s):
+        return quota
+    quota = replace(quota, window=windows.seen(quota.window, told, now_s))
+    may_lift, ends_at_s = _may_lift(quota, told, now_s), quota.window.ends_at_s
+    earns_at_s = max(now_s, ends_at_s) if may_lift and ends_at_s is not None else now_s
     since = max(0.0, quota.taken - taken_then)
     # As if it had been counted when the request was sent; where it was counted later, what was
     # earned and what was taken in between cancel out.
-    there = max(0.0, told.remaining + rate_per_s * (now_s - sent_at_s) - since)
-    level = min(buckets.level(quota.bucket, now_s), there)
-    if _may_lift(quota, told, now_s):
+    earned = bucket.rate_per_s * (now_s - sent_at_s) if earns_at_s == now_s else 0.0
+    level = min(buckets.level(bucket, now_s), max(0.0, told.remaining + earned - since))
+    if may_lift:
         # One request may have overtaken another on the way, and not be counted yet.
-        kept = quota.headroom * (told.limit or 0) + HEADROOM_S * rate_per_s + quota.bucket.largest
-        level = max(level, min(told.remaining - since - kept, rate_per_s * WINDOW_S))
-    return replace(quota, bucket=buckets.at_level(quota.bucket, level, now_s))
+        kept = quota.headroom * (told.limit or 0) + HEADROOM_S * bucket.rate_per_s + bucket.largest
+        level = max(level, min(told.remaining - since - kept, bucket.rate_per_s * WINDOW_S))
+    return replace(quota, bucket=buckets.at_level(bucket, level, earns_at_s))
 
 
 def refused(quota: Quota, sent_at_s: float, now_s: float) -> Quota:
@@ -105,7 +117,8 @@ def refused(quota: Quota, sent_at_s: float, now_s: float) -> Quota:
     """
     if sent_at_s < quota.known_at_s:
         return quota
-    quota = replace(quota, distrusted_until_s=now_s + DISTRUST_S)
+    bucket = quota.bucket and buckets.earning(quota.bucket, now_s)
+    quota = replace(quota, distrusted_until_s=now_s + DISTRUST_S, window=Window(), bucket=bucket)
     if quota.bucket is None or now_s < quota.scaled_at_s + REFUSED_PAUSE_S:
         return quota
     scale = max(SCALE_MIN, quota.scale * REFUSED_FACTOR)
@@ -120,9 +133,16 @@ def recovered(quota: Quota, now_s: float) -> Quota:
     return _rated(replace(quota, scale=scale, scaled_at_s=now_s), now_s)
 
 
+def closed_until_s(quota: Quota, amount: float) -> float:
+    """The end of a window that is used up; in the past where there is none."""
+    if quota.bucket is None or quota.bucket.level >= buckets.reservation(quota.bucket, amount):
+        return -math.inf
+    return quota.bucket.at_s
+
+
 def _may_lift(quota: Quota, told: ObservedLimit, now_s: float) -> bool:
-    """Whether `remaining` may be spent at once: only if limit and reset agree that it is this
-    minute's, and the administrator did not set less than the provider allows.
+    """Whether `remaining` may be spent at once: only if it is a window's, or limit and reset agree
+    that it is this minute's, and the administrator did not set less than the provider allows.
     """
     if told.limit is None or told.remaining is None or told.reset_s is None:
         return False
@@ -131,6 +151,8 @@ def _may_lift(quota: Quota, told: ObservedLimit, now_s: float) -> bool:
         configured is not None and configured * WINDOW_S < told.limit
     ):
         return False
+    if quota.window.ends_at_s is not None:
+        return True
     used = told.limit - told.remaining
     reset_s = max(0.0, told.reset_s - RESET_TOLERANCE_S)
     return reset_s * told.limit <= 2 * WINDOW_S * used or reset_s == 0.0
