@@ -27,7 +27,7 @@ from capscan.inference.gate import REFUSALS_MAX, Gate, GateStatistics, Turn
 from capscan.model import Limits, ObservedLimit, ObservedLimits, Usage
 from capscan.model.provider import ApiProtocol, Circuit, CircuitBreaker
 from tests import virtual
-from tests.inference.simulated import Answer, SimulatedProvider, ask_all, items
+from tests.inference.simulated import Answer, Minutes, SimulatedProvider, ask_all, items
 
 pytestmark = pytest.mark.anyio
 
@@ -182,6 +182,20 @@ class TestA429:
         assert pace.wait_s == pytest.approx(86400 - 3599)
         assert "quota" in pace.obstacle
         assert anyio.current_time() == pytest.approx(86402, abs=0.1)
+
+    async def test_is_not_needed_to_say_that_a_minute_is_used_up(self) -> None:
+        account, dry = gate(), SimulatedProvider(random.Random(1), requests=Minutes(600))
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask_all, account, dry, items(700, random.Random(1)))
+            await anyio.sleep(3)
+            at_work = account.pace("scan", 1)
+            await anyio.sleep(27)
+            used_up = account.pace("scan", 1)
+
+        assert (at_work.obstacle, at_work.wait_s) == ("", 0.0)
+        assert "used up" in used_up.obstacle
+        assert used_up.wait_s == pytest.approx(30, abs=1)
+        assert account.statistics().rate_limited == 0
 
     async def test_that_asks_for_a_day_can_be_cancelled_at_once(self) -> None:
         closed = gate()

@@ -37,6 +37,8 @@ REFUSALS_MAX = 30
 """A question that was answered 429 so often is given up."""
 DIVERTED_S_MIN = 0.5
 """Who was sent away while another one probes comes back no sooner."""
+OBSTACLE_S_MIN = 5.0
+"""A limit that is refilled sooner is not worth a word."""
 TICK_S = 1e-4
 """A wait shorter than that is none: no clock is as exact."""
 
@@ -281,6 +283,8 @@ class Gate:
             return f"The provider keeps failing; one request at a time tries. {self._last_error}"
         if self._state.closed_until_s > now_s + TICK_S:
             return f"The provider asked to wait. {self._last_error}"
+        if admission.closed_until_s(self._state) > now_s + OBSTACLE_S_MIN:
+            return "The account's limit is used up until it is refilled as a whole."
         return ""
 
 
