@@ -26,7 +26,9 @@ def written(formatter: logging.Formatter) -> Iterator[Written]:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(formatter)
     logger.addHandler(handler)
+    logger.propagate = False  # to pytest, whose workers cannot report half a surrogate
     yield logger, stream
+    logger.propagate = True
     logger.removeHandler(handler)
 
 
