@@ -40,7 +40,6 @@ TROUBLED: Json = {"parallelism": 2, "refresh": "Always", "progressInterval": "50
 @pytest.fixture
 def kubeconfig(cluster: Cluster) -> Path:
     """The administrator's."""
-    cluster.validate = False  # which takes kubectl a second, each time
     return cluster.kubectl.kubeconfig
 
 
