@@ -21,7 +21,8 @@ from tests.operator.api import CAPSCAN, Api, Refused
 Json = dict[str, Any]
 T = TypeVar("T")
 
-WAIT_S = 30.0
+WAIT_S = 60.0
+"""For what takes seconds: other tests run at the same time."""
 POLL_S = 0.05
 NOT_YET = (KubectlError, Refused, KeyError, OSError, http.client.HTTPException)
 """What a look may raise while there is nothing to see, or nobody to ask."""
