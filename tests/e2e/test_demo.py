@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 CAPSCAN = (sys.executable, "-m", "capscan")
 DEMO_S = 110
 

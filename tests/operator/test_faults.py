@@ -13,6 +13,8 @@ from tests.operator.cluster import Cluster, asked, condition, settled, until
 from tests.operator.conftest import account_kubeconfig, install
 from tests.operator.process import Operator
 
+pytestmark = pytest.mark.slow
+
 COUNTS = ("completed", "unchanged", "failed", "skipped")
 
 
