@@ -46,9 +46,14 @@ demo-gate: $(READY) ## the adaptive gate against a fake model server; KEEP=1 lea
 capture: $(READY) ## record the demo into docs/demo.cast and docs/demo.svg
 	$(BIN)/python docs/capture.py
 
-test: $(READY) ## every test, with branch coverage
+# More workers than cores: most tests wait for a process of their own. Each worker has its own control
+# plane and takes file after file, in the order of tests/conftest.py.
+WORKERS ?= 3
+XDIST = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+test: $(READY) ## every test, with branch coverage; WORKERS=1 for a small machine
 	@rm -f .coverage .coverage.*
-	$(BIN)/python -m coverage run -m pytest
+	$(BIN)/python -m coverage run -m pytest $(XDIST)
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 

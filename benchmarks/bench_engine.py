@@ -130,7 +130,7 @@ def cluster_in(folder: Path) -> Iterator[Cluster]:
         info = plane.up()
         kubectl = Kubectl(info.kubectl, info.kubeconfig)
         install(kubectl)
-        yield Cluster(kubectl, "bench.example.com", validate=False)
+        yield Cluster(kubectl, "bench.example.com")
     finally:
         plane.down()
 

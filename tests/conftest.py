@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from capscan.localplane.console import Console
 from capscan.localplane.plane import ORDER, Plane
@@ -15,10 +17,27 @@ from tests.kubectl import Kubectl
 PLANES = {"plane", "own_plane", "programs"}
 """Fixtures whose tests run the real programs."""
 
+# The machine may be busy with other things.
+settings.register_profile("capscan", deadline=None, derandomize=True)
+settings.load_profile("capscan")
 
+
+def _runs_programs(item: pytest.Item) -> bool:
+    return not PLANES.isdisjoint(getattr(item, "fixturenames", ()))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes seconds comes first, so that in the end no worker waits long for another."""
+    items.sort(key=lambda item: (not item.get_closest_marker("slow"), not _runs_programs(item)))
+
+
+@pytest.hookimpl(tryfirst=True)  # before the worker reports that it is ready for tests
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build the programs before the clock of the first test starts: cold, it takes minutes."""
-    wanted = any(PLANES & set(getattr(item, "fixturenames", ())) for item in session.items)
+    """Build the programs before the clock of the first test starts: cold, it takes minutes. Of
+    several workers one does it, and the others wait for it.
+    """
+    first = os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0"
+    wanted = first and any(map(_runs_programs, session.items))
     if wanted and not session.config.option.collectonly:
         capture = session.config.pluginmanager.getplugin("capturemanager")
         assert capture is not None

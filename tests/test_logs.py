@@ -6,7 +6,6 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,24 +19,24 @@ ROOT = Path(__file__).parents[1]
 Written = tuple[logging.Logger, io.StringIO]
 
 
-def written(formatter: logging.Formatter) -> Iterator[Written]:
-    logger = logging.getLogger("capscan.scan")
+def written(formatter: logging.Formatter) -> Written:
+    """A logger that pytest does not listen to: its workers cannot report half a surrogate."""
+    logger = logging.Logger("capscan.scan")  # noqa: LOG001
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(formatter)
     logger.addHandler(handler)
-    yield logger, stream
-    logger.removeHandler(handler)
+    return logger, stream
 
 
 @pytest.fixture
-def as_json() -> Iterator[Written]:
-    yield from written(JsonFormatter())
+def as_json() -> Written:
+    return written(JsonFormatter())
 
 
 @pytest.fixture
-def as_text() -> Iterator[Written]:
-    yield from written(TextFormatter(TEXT))
+def as_text() -> Written:
+    return written(TextFormatter(TEXT))
 
 
 def only(stream: io.StringIO) -> dict[str, Any]:

@@ -32,19 +32,19 @@ def test_a_capability_goes_with_its_crd_and_stays_with_a_narrower_selector(
 ) -> None:
     info = own_plane.info()
     kubectl = Kubectl(info.kubectl, info.kubeconfig)
-    cluster = Cluster(kubectl, "gc.example.com")
-    names = cluster.create_crds(3)
     operator = Operator(account_kubeconfig(kubectl, tmp_path), tmp_path)
     operator.start()
     try:
-        scan = cluster.apply_scan()
-        cluster.until_phase(scan, "Completed")
+        with Cluster(kubectl, "gc.example.com") as cluster:
+            names = cluster.create_crds(3)
+            scan = cluster.apply_scan()
+            cluster.until_phase(scan, "Completed")
 
-        kubectl("delete", "crd", names[0])
-        until(cluster.capabilities, lambda found: names[0] not in found, "a collected Capability")
-        cluster.patch(scan, {"selector": {"include": [names[1]]}})
-        cluster.until(scan, lambda s: s["progress"]["summary"] == "1/1", "the narrower run")
+            kubectl("delete", "crd", names[0])
+            until(cluster.capabilities, lambda found: names[0] not in found, "a collected one")
+            cluster.patch(scan, {"selector": {"include": [names[1]]}})
+            cluster.until(scan, lambda s: s["progress"]["summary"] == "1/1", "the narrower run")
 
-        assert sorted(cluster.capabilities()) == names[1:]
+            assert sorted(cluster.capabilities()) == names[1:]
     finally:
         operator.close()

@@ -147,8 +147,8 @@ def main() -> int:
         rescan(cluster, scan)
         requested(cluster, scan)
         dry_runs(cluster, scan)
-        broken = Cluster(cluster.kubectl, "example.org")
-        broken.create_crds(1, prefix="broken")
+        with Cluster(cluster.kubectl, "example.org") as broken:
+            broken.create_crds(1, prefix="broken")
         ends(cluster)
         stalls(cluster, scan)
     with running() as (cluster, operator):

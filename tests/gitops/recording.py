@@ -89,7 +89,8 @@ def running() -> Iterator[tuple[Cluster, Operator]]:
             install(kubectl)
             operator = Operator(account_kubeconfig(kubectl, folder), folder)
             try:
-                yield Cluster(kubectl, "example.com"), operator
+                with Cluster(kubectl, "example.com") as cluster:
+                    yield cluster, operator
             finally:
                 operator.close()
         finally:

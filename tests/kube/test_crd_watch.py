@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -233,6 +234,26 @@ async def test_a_stream_says_what_is_wrong(api: Api) -> None:
         with pytest.raises(error):
             async with aclosing(client.watch_metadata(PATH, "1")) as found:
                 await anext(found)
+
+
+async def test_a_watch_that_is_left_keeps_no_socket(plane: Plane) -> None:
+    """Not even until the API server has agreed to the end of TLS: the loop may be over by then."""
+    before = open_files()
+    client = KubeClient(ClusterSettings(kubeconfig=str(plane.info().kubeconfig)))
+    await client.connect()
+    async with aclosing(client.watch_metadata("/api/v1/namespaces", "0")) as found:
+        await anext(found)
+        assert open_files() > before
+
+    await client.close()
+    await anyio.lowlevel.checkpoint()
+
+    assert open_files() == before
+
+
+def open_files() -> int:
+    """Of this process, sockets among them."""
+    return len(list(Path("/dev/fd").iterdir()))
 
 
 async def test_a_real_api_server(plane: Plane, kubectl: Kubectl) -> None:

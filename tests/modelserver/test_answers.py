@@ -29,7 +29,7 @@ def test_every_name_has_a_valid_answer(name: str, kind: str) -> None:
     assert Analysis.model_validate(right(name, kind)).to_wire() == right(name, kind)
 
 
-@pytest.mark.parametrize("wrong", WRONG.keys() - FORGIVEN)
+@pytest.mark.parametrize("wrong", sorted(WRONG.keys() - FORGIVEN))
 def test_a_wrong_answer_is_wrong(wrong: str) -> None:
     """Read as JSON and no more, none of them is an Analysis."""
     text = WRONG[wrong](right(NAME, "Certificate"))

@@ -80,16 +80,16 @@ async def test_models_are_told_in_the_callers_protocol() -> None:
 
 async def test_answers_take_their_time_side_by_side() -> None:
     """Twenty at once take as long as one."""
-    async with serving(latency={"mean_s": 0.2}) as server:
+    async with serving(latency={"mean_s": 1.0}) as server:
         began_at = time.monotonic()
         async with anyio.create_task_group() as group:
             for index in range(20):
                 group.start_soon(ask, server.url, f"a{index}.b.c")
         took_s = time.monotonic() - began_at
 
-        assert 0.2 <= took_s < 0.6
+        assert 1.0 <= took_s < 2.0
         assert server.ledger.max_in_flight == 20
-        assert all(call.latency_s >= 0.2 for call in server.ledger.calls)
+        assert all(call.latency_s >= 1.0 for call in server.ledger.calls)
 
 
 async def test_a_hang_lasts_until_the_client_goes() -> None:
@@ -121,7 +121,7 @@ async def test_a_slow_body_comes_byte_by_byte() -> None:
         headers_s = time.monotonic() - began_at
         body = await answer.read()
 
-        assert headers_s < 0.3
+        assert headers_s < len(body) * 0.001
         assert time.monotonic() - began_at >= len(body) * 0.001
         assert answer.content_length == len(body)
         assert json.loads(body)["choices"]

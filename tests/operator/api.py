@@ -1,4 +1,4 @@
-"""The API server without kubectl: for what must happen many times a second, or be timed.
+"""The API server without kubectl: for what happens many times a second, or is timed.
 
 An `Api` is one connection and belongs to one thread. `Watch` records what a watcher sees, and when;
 `Storm` is other controllers that write a scan's status and have no business there.
@@ -8,6 +8,7 @@ import contextlib
 import http.client
 import itertools
 import json
+import re
 import socket
 import threading
 import time
@@ -24,7 +25,8 @@ from tests.proxy import trusting
 
 Json = dict[str, Any]
 
-SCANS = "/apis/capscan.dev/v1alpha1/capabilityscans"
+CAPSCAN = "/apis/capscan.dev/v1alpha1"
+SCANS = f"{CAPSCAN}/capabilityscans"
 TIMEOUT_S = 30.0
 
 
@@ -56,6 +58,10 @@ class Api:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the next request opens another."""
         self._connection.close()
 
     def get(self, path: str) -> Json:
@@ -67,6 +73,14 @@ class Api:
         body = self.patch(f"{SCANS}/{name}", {"spec": spec})
         return int(body["metadata"]["resourceVersion"])
 
+    def apply(self, body: Json) -> Json:
+        """What `kubectl apply --server-side` sends, which is strict about unknown fields; without
+        the OpenAPI of the kind, which kubectl has the API server make anew after each new CRD.
+        """
+        query = "fieldManager=kubectl&fieldValidation=Strict"
+        path = f"{collection(body)}/{body['metadata']['name']}?{query}"
+        return self.send("PATCH", path, body, "application/apply-patch+yaml")
+
     def patch(self, path: str, body: Json) -> Json:
         """A merge patch; the object as it then is."""
         return self.send("PATCH", path, body, "application/merge-patch+json")
@@ -74,11 +88,15 @@ class Api:
     def send(
         self, method: str, path: str, body: object = None, content: str = "application/json"
     ) -> Json:
-        """What the API server answers. Raises Refused."""
+        """What the API server answers. Raises Refused, and what `http.client` does."""
         data = None if body is None else json.dumps(body)
-        self._connection.request(method, path, data, {**self._headers, "Content-Type": content})
-        response = self._connection.getresponse()
-        found: Json = json.loads(response.read())
+        try:
+            self._connection.request(method, path, data, {**self._headers, "Content-Type": content})
+            response = self._connection.getresponse()
+            found: Json = json.loads(response.read())
+        except (OSError, http.client.HTTPException):
+            self.close()
+            raise
         if response.status >= 300:
             raise Refused(response.status, found.get("message", ""))
         return found
@@ -93,6 +111,14 @@ class Api:
 
     def _connect(self) -> http.client.HTTPSConnection:
         return http.client.HTTPSConnection(self._host, context=self._context, timeout=TIMEOUT_S)
+
+
+def collection(body: Json) -> str:
+    """Where the API server keeps objects of this kind."""
+    group, namespace = body["apiVersion"], body["metadata"].get("namespace")
+    root = f"/apis/{group}" if "/" in group else f"/api/{group}"
+    plural = re.sub("y$", "ie", body["kind"].lower()) + "s"
+    return f"{root}/namespaces/{namespace}/{plural}" if namespace else f"{root}/{plural}"
 
 
 @dataclass(frozen=True)

@@ -36,13 +36,26 @@ def account_kubeconfig(kubectl: Kubectl, folder: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def cluster(kubectl: Kubectl) -> Iterator[Cluster]:
-    """capscan's kinds and RBAC are installed; CRDs and scans are this test's own."""
+@pytest.fixture(scope="session")
+def installed(kubectl: Kubectl) -> Kubectl:
+    """kubectl for a cluster on which capscan is installed."""
     install(kubectl)
-    cluster = Cluster(kubectl, f"t{os.getpid()}x{next(_numbers)}.example.com")
-    yield cluster
-    cluster.remove()
+    return kubectl
+
+
+@pytest.fixture
+def cluster(installed: Kubectl) -> Iterator[Cluster]:
+    """capscan's kinds and RBAC are installed; CRDs and scans are this test's own."""
+    with Cluster(installed, f"t{os.getpid()}x{next(_numbers)}.example.com") as cluster:
+        yield cluster
+        cluster.remove()
+
+
+@pytest.fixture
+def installed_again(installed: Kubectl) -> Iterator[None]:
+    """For a test that takes kinds or rights away: they are back after it, however it ended."""
+    yield
+    install(installed)
 
 
 @pytest.fixture

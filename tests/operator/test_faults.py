@@ -1,7 +1,6 @@
 """kill -9, SIGTERM, an API server that is away, other writers, missing kinds and permissions."""
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +10,13 @@ import pytest
 
 from capscan.localplane.plane import Plane
 from tests.kubectl import Kubectl, KubectlError
+from tests.operator.api import Refused
 from tests.operator.cluster import Cluster, Json, asked, condition, settled, until
 from tests.operator.conftest import account_kubeconfig, install
 from tests.operator.process import Operator
 from tests.proxy import CountingProxy
+
+pytestmark = pytest.mark.slow
 
 COUNTS = ("completed", "unchanged", "failed", "skipped")
 
@@ -78,36 +80,8 @@ def test_a_scan_can_be_deleted_while_no_operator_runs(cluster: Cluster) -> None:
 
     cluster.kubectl("delete", "capscan", scan, "--timeout=3s")
 
-    with pytest.raises(KubectlError, match="NotFound"):
+    with pytest.raises(Refused, match="404"):
         cluster.scan(scan)
-
-
-def test_counts_survive_another_writer_of_the_status(cluster: Cluster, operator: Operator) -> None:
-    cluster.create_crds(40)
-    operator.start(latency=0.3)
-    scan = cluster.apply_scan(parallelism=5, suspend=True)
-    cluster.until_phase(scan, "Suspended")
-    over = threading.Event()
-    foreign = threading.Thread(target=_write_nonsense, args=(cluster, scan, over))
-    foreign.start()
-    try:
-        cluster.patch(scan, {"suspend": False})
-        status = cluster.until_phase(scan, "Completed")
-    finally:
-        over.set()
-        foreign.join()
-
-    status = cluster.until(scan, lambda s: s["message"] == "40 CRDs: 40 analysed.", "our message")
-    assert status["progress"]["completed"] == 40
-    assert len(asked(operator.ledger)) == 40
-
-
-def _write_nonsense(cluster: Cluster, scan: str, over: threading.Event) -> None:
-    patch = json.dumps({"status": {"message": "mine", "progress": {"completed": 7}}})
-    while not over.wait(0.05):
-        cluster.kubectl(
-            "patch", "capscan", scan, "--subresource=status", "--type=merge", "-p", patch
-        )
 
 
 def test_a_status_removed_by_hand_is_written_again(cluster: Cluster, operator: Operator) -> None:
@@ -143,6 +117,7 @@ def test_a_crd_deleted_before_its_turn_is_skipped(cluster: Cluster, operator: Op
     assert status["progress"]["summary"] == "12/12"
 
 
+@pytest.mark.usefixtures("installed_again")
 def test_a_missing_permission_is_named_and_heals(cluster: Cluster, operator: Operator) -> None:
     cluster.create_crds(2)
     operator.start()
@@ -240,6 +215,7 @@ def _set_rules(cluster: Cluster, rules: list[object]) -> None:
     cluster.kubectl("patch", "clusterrole", "capscan", "--type=merge", "-p", patch)
 
 
+@pytest.mark.usefixtures("installed_again")
 def test_it_waits_for_its_own_kinds_and_goes_on_when_they_come(
     cluster: Cluster, operator: Operator
 ) -> None:
@@ -271,17 +247,17 @@ def test_an_api_server_that_goes_away_in_mid_run_ends_nothing(tmp_path: Path) ->
     try:
         kubectl = Kubectl(info.kubectl, info.kubeconfig)
         install(kubectl)
-        cluster = Cluster(kubectl, "outage.example.com")
-        cluster.create_crds(30)
         operator = Operator(account_kubeconfig(kubectl, tmp_path), tmp_path)
         operator.start(latency=0.4)
         try:
-            scan = cluster.apply_scan(parallelism=3)
-            before = cluster.until_settled(scan, 3)
-            plane.stop_api_server(by_force=True)
-            operator.until_logged("The API server is not answering")
-            plane.start_api_server()
-            status = cluster.until_phase(scan, "Completed", timeout_s=60)
+            with Cluster(kubectl, "outage.example.com") as cluster:
+                cluster.create_crds(30)
+                scan = cluster.apply_scan(parallelism=3)
+                before = cluster.until_settled(scan, 3)
+                plane.stop_api_server(by_force=True)
+                operator.until_logged("The API server is not answering")
+                plane.start_api_server()
+                status = cluster.until_phase(scan, "Completed", timeout_s=60)
         finally:
             operator.close()
         assert status["run"]["id"] == before["run"]["id"]
@@ -355,7 +331,9 @@ def test_a_capability_that_admission_denies_is_one_failed_item(
 def _denied(cluster: Cluster, name: str) -> bool:
     body = {"apiVersion": "capscan.dev/v1alpha1", "kind": "Capability", "metadata": {"name": name}}
     try:
-        cluster.kubectl("create", "--dry-run=server", "-f", "-", input=json.dumps(body))
+        cluster.kubectl(
+            *("create", "--dry-run=server", "--validate=false", "-f", "-"), input=json.dumps(body)
+        )
     except KubectlError as error:
         return "denied request" in str(error)
     return False

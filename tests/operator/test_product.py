@@ -80,7 +80,7 @@ def test_odd_crds_all_get_an_analysis(cluster: Cluster, operator: Operator, tmp_
     for number, body in enumerate(odd_crds(cluster.group)):
         path = tmp_path / f"{number}.json"
         path.write_text(json.dumps(body))
-        cluster.kubectl("create", "-f", str(path))
+        cluster.kubectl("create", "--validate=false", "-f", str(path))
     operator.spawn([*COMMAND, "--kubeconfig", str(operator.kubeconfig)])
     scan = cluster.apply_scan()
 
@@ -95,6 +95,7 @@ def test_odd_crds_all_get_an_analysis(cluster: Cluster, operator: Operator, tmp_
         assert len(json.dumps(capability)) < 8 * 1024
 
 
+@pytest.mark.usefixtures("installed_again")
 def test_probes_say_when_it_is_alive_and_when_it_does_its_job(
     cluster: Cluster, operator: Operator
 ) -> None:

@@ -11,6 +11,8 @@ from tests.modelserver.process import ModelServerProcess, running
 from tests.operator.cluster import Cluster, Json, condition, until
 from tests.operator.process import Operator
 
+pytestmark = pytest.mark.slow
+
 KEY = "sk-right"
 
 

@@ -1,5 +1,6 @@
 """The status under conflict: other writers, lost responses, namesakes, and whatever users do."""
 
+import itertools
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -34,13 +35,14 @@ ACTS: list[Write] = [
 
 
 SEEDS = (1, 2, 3)
+ROUNDS = 14
+"""Of trouble, at least; a slow machine has more, until there is enough to see."""
 TROUBLED: Json = {"parallelism": 2, "refresh": "Always", "progressInterval": "500ms"}
 
 
 @pytest.fixture
 def kubeconfig(cluster: Cluster) -> Path:
     """The administrator's."""
-    cluster.validate = False  # which takes kubectl a second, each time
     return cluster.kubectl.kubeconfig
 
 
@@ -174,7 +176,9 @@ def test_no_version_of_a_troubled_run_is_untrue(
     others: set[int] = set()
     with ExitStack() as stack:
         watches = [stack.enter_context(Watch(kubeconfig, scan)) for scan in scans]
-        for n in range(14):
+        for n in itertools.count():
+            if n >= ROUNDS and all(len(watch.versions) > 20 for watch in watches):
+                break
             for scan, random in zip(scans, randoms, strict=True):
                 others.add(_trouble(cluster, api, scan, n, random))
             time.sleep(randoms[0].choice([0.0, 0.05, 0.3, 0.6]))
@@ -183,7 +187,6 @@ def test_no_version_of_a_troubled_run_is_untrue(
         ends = [cluster.until(scan, _done, "the end") for scan in scans]
 
     assert [flaws(watch.bodies, others) for watch in watches] == [[], [], []]
-    assert all(len(watch.versions) > 20 for watch in watches)
     generations = [cluster.scan(scan)["metadata"]["generation"] for scan in scans]
     assert [status["observedGeneration"] for status in ends] == generations
 

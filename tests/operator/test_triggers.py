@@ -48,7 +48,7 @@ def test_an_edit_of_parallelism_takes_effect_without_a_new_run(
     cluster: Cluster, operator: Operator
 ) -> None:
     cluster.create_crds(30)
-    operator.start(latency=0.5)
+    operator.start(latency=2.0)  # fifteen at once last for several writes of the status
     scan = cluster.apply_scan(parallelism=1)
     before = cluster.until_settled(scan, 1)
 

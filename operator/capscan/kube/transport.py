@@ -107,7 +107,7 @@ class Transport:
             raise Unavailable(f"{type(error).__name__}: {error}") from error
         finally:
             if response:
-                response.response.close()
+                _cut(response.response)
             self._in_flight[api] -= 1
             await self._close_if_stale(api)
 
@@ -182,6 +182,15 @@ class Transport:
             del self._in_flight[api]
             with anyio.CancelScope(shield=True):
                 await api.close()
+
+
+def _cut(response: aiohttp.ClientResponse) -> None:
+    """End it now. Closed politely, TLS would keep the socket until the other side agrees, and
+    nobody waits for that: not even the closing of the connector, which has let go of it.
+    """
+    if response.connection and response.connection.transport:
+        response.connection.transport.abort()
+    response.close()
 
 
 def _parse(data: bytes) -> Json:
