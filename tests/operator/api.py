@@ -28,6 +28,8 @@ Json = dict[str, Any]
 CAPSCAN = "/apis/capscan.dev/v1alpha1"
 SCANS = f"{CAPSCAN}/capabilityscans"
 TIMEOUT_S = 30.0
+IDLE_S_MAX = 60.0
+"""An API server closes connections that nobody uses; sooner than that it does not."""
 
 
 class Refused(Exception):
@@ -48,6 +50,7 @@ class Api:
         self._host = urllib.parse.urlsplit(cluster["server"]).netloc
         self._context = trusting(cluster)
         self._connection = self._connect()
+        self._used_at_s = time.monotonic()
 
     def __enter__(self) -> "Api":
         return self
@@ -90,6 +93,8 @@ class Api:
     ) -> Json:
         """What the API server answers. Raises Refused, and what `http.client` does."""
         data = None if body is None else json.dumps(body)
+        if time.monotonic() - self._used_at_s > IDLE_S_MAX:
+            self.close()
         try:
             self._connection.request(method, path, data, {**self._headers, "Content-Type": content})
             response = self._connection.getresponse()
@@ -97,6 +102,7 @@ class Api:
         except (OSError, http.client.HTTPException):
             self.close()
             raise
+        self._used_at_s = time.monotonic()
         if response.status >= 300:
             raise Refused(response.status, found.get("message", ""))
         return found
