@@ -54,7 +54,8 @@ def test_a_rescan_with_nothing_changed_costs_two_listings(
 ) -> None:
     cluster.create_crds(10)
     counted.start()
-    scan = cluster.apply_scan()
+    # Only turns of the run are told, however long it takes on a busy machine.
+    scan = cluster.apply_scan(progressInterval="1m")
     cluster.until_phase(scan, "Completed")
     proxy.reset()
 
