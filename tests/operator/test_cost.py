@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.operator.cluster import Cluster, asked
+from tests.operator.cluster import Cluster, asked, until
 from tests.operator.conftest import account_kubeconfig
 from tests.operator.process import Operator
 from tests.proxy import CountingProxy, Request
@@ -15,6 +15,9 @@ from tests.proxy import CountingProxy, Request
 STATUS = Request("PATCH", "capabilityscans/{name}/status")
 LISTS = {Request("GET", "customresourcedefinitions"), Request("GET", "capabilities")}
 EVENTS = {Request("POST", "events"), Request("PATCH", "events/{name}")}
+WATCHES = {
+    Request("GET", plural, watch=True) for plural in ("capabilityscans", "inferenceproviders")
+}
 INTERVAL_S = 0.5
 
 
@@ -57,6 +60,7 @@ def test_a_rescan_with_nothing_changed_costs_two_listings(
     # Only turns of the run are told, however long it takes on a busy machine.
     scan = cluster.apply_scan(progressInterval="1m")
     cluster.until_phase(scan, "Completed")
+    _until_started(proxy)
     proxy.reset()
 
     cluster.patch(scan, {"rescan": "2"})
@@ -80,9 +84,19 @@ def test_a_scan_at_rest_costs_nothing(
     scan = cluster.apply_scan()
     cluster.until_phase(scan, "Completed")
     version = cluster.scan(scan)["metadata"]["resourceVersion"]
+    _until_started(proxy)
     proxy.reset()
 
     time.sleep(12)
 
     assert not proxy.counts
     assert cluster.scan(scan)["metadata"]["resourceVersion"] == version
+
+
+def _until_started(proxy: CountingProxy) -> None:
+    """A short run may be over before the watch has begun, and before its Events are out."""
+    until(
+        lambda: proxy.counts,
+        lambda counts: set(counts) >= WATCHES and sum(counts[event] for event in EVENTS) >= 2,
+        "the watches, and a word on the start and the end of a run",
+    )
