@@ -209,10 +209,19 @@ COST = (
 def test_what_is_in_the_way_is_told_with_what_to_write(
     budget: Budget, used: int, wanted: int, reason: str, message: str
 ) -> None:
-    found = exhausted(budget, usage(used), Amount.of(usage(wanted)))
+    spent = usage(used) if used else NO_USAGE
+    found = exhausted(budget, spent, Amount.of(usage(wanted)))
 
     assert found is not None
     assert (found.reason, found.message) == (reason, message)
+
+
+def test_what_was_asked_and_took_nothing_was_asked() -> None:
+    """Three times 500, say."""
+    found = exhausted(Budget(max_tokens=500), Usage(requests=3), Amount.of(usage(3400)))
+
+    assert found is not None
+    assert found.reason == "BudgetReached"
 
 
 @given(st.integers(1, 10**6), st.integers(0, 10**6), st.decimals(0, 100, places=7))
@@ -239,12 +248,12 @@ def test_without_a_limit_nothing_is_too_much() -> None:
 
 
 TOKENS_OVER = (
-    "It has used 640 tokens, 140 more than spec.budget.maxTokens allows: its last answers took "
-    "more than was expected."
+    "It has used 640 tokens, 140 more than spec.budget.maxTokens allows: the last answers took "
+    "more than was expected, or the limit was lowered."
 )
 COST_OVER = (
-    "It has cost 6.40, 1.40 more than spec.budget.maxCost allows: its last answers took more than "
-    "was expected."
+    "It has cost 6.40, 1.40 more than spec.budget.maxCost allows: the last answers took more than "
+    "was expected, or the limit was lowered."
 )
 
 

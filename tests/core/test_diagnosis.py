@@ -115,3 +115,23 @@ def test_what_there_is_to_know_of_others_is_said() -> None:
     at = looked(Diagnosis(), around="Its fallback spare does not exist.")
 
     assert at.verdict.message == "Nothing speaks against it. Its fallback spare does not exist."
+
+
+def test_what_a_look_finds_a_look_finds_mended() -> None:
+    """Also where a question had found it first: nobody may be left who would ask."""
+    at = looked(Diagnosis()).doubted(WRONG_KEY, 100.0)
+    at = looked(looked(at, WRONG_KEY))
+
+    assert shown(at) == ("True", "Usable")
+    assert at.fault is None
+
+
+def test_one_that_is_away_for_a_while_is_no_better_for_it() -> None:
+    at = looked(Diagnosis()).doubted(NO_MONEY, 100.0)
+    away = looked(at, AWAY)
+    back = looked(away)
+
+    assert shown(away) == shown(back) == ("False", "InsufficientQuota")
+    assert away.fault is NO_MONEY
+    assert back.fault is None
+    assert shown(back.answered()) == ("True", "Usable")

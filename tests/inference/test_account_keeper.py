@@ -34,7 +34,7 @@ from tests.builders import crd
 from tests.fakes import FreeSlot
 from tests.inference.spent import spent
 from tests.modelserver.answers import WRONG
-from tests.modelserver.behaviour import Behaviour
+from tests.modelserver.behaviour import Behaviour, Latency
 from tests.modelserver.faults import Fault
 from tests.modelserver.server import ModelServer
 
@@ -310,6 +310,23 @@ async def test_a_mended_spec_is_obeyed_at_once() -> None:
         assert one.sink.versions[-1].observed_generation == 2
         told = [(notice.reason, notice.warning) for notice in one.notices]
         assert told == [("ModelNotFound", True), ("Usable", False)]
+
+
+async def test_an_answer_of_before_an_edit_says_nothing_of_after_it() -> None:
+    slow = Behaviour(latency=Latency(mean_s=1.5))
+    with anyio.fail_after(20):
+        async with case(slow) as one:
+            async with anyio.create_task_group() as group:
+                group.start_soon(one.ask)
+                while not one.sent:
+                    await anyio.sleep(0.01)
+                one.keeper.observe(provider(one.server.url, generation=2, model="claude-0"))
+                while one.sink.ready != ("False", "ModelNotFound"):
+                    await anyio.sleep(0.01)
+                assert one.keeper._asking == 1
+            await anyio.sleep(0.2)
+
+            assert one.sink.ready == ("False", "ModelNotFound")
 
 
 async def test_a_rotated_key_is_noticed_by_the_first_question_that_it_fails() -> None:

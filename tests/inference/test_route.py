@@ -1,17 +1,18 @@
 """Who is asked while a circuit is open."""
 
 from contextlib import suppress
+from decimal import Decimal
 from typing import Any
 
 import anyio
 import pytest
 
 from capscan.core.crd import parse_crd
-from capscan.core.digest import digest_crd
+from capscan.core.digest import Digest, digest_crd
 from capscan.core.errors import CircuitOpen, ProviderUnusable, RateLimited
 from capscan.core.question import Pace, Question
 from capscan.inference.route import Route
-from capscan.model import Completion
+from capscan.model import Completion, Usage
 from tests import virtual
 from tests.builders import crd
 from tests.fakes import FreeSlot
@@ -37,6 +38,7 @@ class Stand:
         self.closed_at_s = closed_at_s
         self.unusable = False
         self.asked_at_s: list[float] = []
+        self.cost: Decimal | None = None
 
     async def complete(self, _: Question, *, wait_while_open: bool = True) -> Completion:
         if self.unusable:
@@ -47,6 +49,13 @@ class Stand:
         await anyio.sleep(max(0.0, left_s))
         self.asked_at_s.append(anyio.current_time())
         return Completion(analysis(), self.name, self.model, self.identity)
+
+    @property
+    def is_priced(self) -> bool:
+        return self.cost is not None
+
+    def estimate(self, _: Digest) -> Usage:
+        return Usage(1, cost=self.cost or Decimal(0))
 
     def pace(self, *_: object) -> Pace:
         left_s = self.closed_at_s - anyio.current_time()
@@ -123,12 +132,12 @@ class Busy(Stand):
         self.answers_in_s = answers_in_s
         self.sent = 0
 
-    async def complete(self, question: Question, *, wait_while_open: bool = True) -> Completion:
+    async def complete(self, question: Question, *, wait_while_open: bool = True) -> Completion:  # noqa: ARG002
         await anyio.sleep(self.turn_in_s)
         with question.flight():
             self.sent += 1
             await anyio.sleep(self.answers_in_s)
-        return await super().complete(question, wait_while_open=wait_while_open)
+        return Completion(analysis(), self.name, self.model, self.identity)
 
 
 class Way:
@@ -211,6 +220,30 @@ async def test_what_was_refused_is_not_sent_again_to_one_that_stands_in_no_longe
 
     assert await Way(first, removed).answered_by(first, after_s=5) == "first"
     assert removed.sent == 1
+
+
+async def test_a_repair_is_not_asked_of_one_that_stands_in_no_longer() -> None:
+    class Rambling(Busy):
+        async def complete(self, question: Question, *, wait_while_open: bool = True) -> Completion:  # noqa: ARG002
+            with question.flight():
+                await anyio.sleep(self.answers_in_s)
+            await anyio.sleep(600)  # as the gate does, before the repair
+            raise AssertionError
+
+    first, removed = Stand("first", 10), Rambling("second", answers_in_s=10)
+
+    assert await Way(first, removed).answered_by(first, after_s=5) == "first"
+    assert anyio.current_time() == pytest.approx(10)
+
+
+def test_a_question_may_cost_what_the_dearest_of_them_takes() -> None:
+    """Whoever answers, the budget has to hold; without all prices nobody knows."""
+    first, dear, free = Stand("first"), Stand("second"), Stand("third")
+    first.cost, dear.cost, free.cost = Decimal(1), Decimal(3), None
+
+    assert route(first, dear).is_priced
+    assert route(first, dear).estimate(QUESTION.digest).cost == 3
+    assert not route(first, dear, free).is_priced
 
 
 async def test_a_change_that_concerns_others_disturbs_nobody() -> None:

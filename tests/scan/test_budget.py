@@ -126,6 +126,22 @@ async def test_answers_that_take_more_than_expected_are_learnt_from() -> None:
     assert cluster.provider.asked.total() == 10
 
 
+async def test_what_was_learnt_of_answers_outlives_a_stall() -> None:
+    """No news of a provider brings it back, and a raised budget is met as the first one was."""
+    wanted = {"parallelism": 2, "budget": {"maxTokens": 1050}}
+    cluster = Cluster(wanted, crds=100)
+    cluster.provider.usage, cluster.provider.estimated = ONE, Usage(1, 40)
+    async with cluster.operator() as controller:
+        await anyio.sleep(60)
+        controller.provider_changed("another")
+        await anyio.sleep(60)
+        assert cluster.provider.asked.total() == 10
+        cluster.edit(wanted | {"budget": {"maxTokens": 1160}})
+        await anyio.sleep(60)
+
+    assert cluster.provider.asked.total() == 11
+
+
 @pytest.mark.parametrize(
     ("budget", "enough"),
     [({"maxTokens": 99}, {"maxTokens": 100}), ({"maxCost": "0.0099"}, {"maxCost": "0.01"})],

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import anyio
 import pytest
 
+from capscan.core.budget import Spending
 from capscan.core.errors import MissingPermission, RequestRejected
 from capscan.core.progress import Tally, progress, reported
 from capscan.model import Phase, ScanSpec
@@ -32,6 +33,7 @@ class Setting:
             run=run(run_id),
             spec=lambda: self.spec,
             before=before,
+            spending=Spending(),
             on_change=self._changed,
         )
 

@@ -14,6 +14,9 @@ from capscan.core.conditions import Stall
 from capscan.core.pricing import shown
 from capscan.model import Budget, Usage
 
+EXHAUSTED = frozenset({"BudgetTooSmall", "BudgetReached"})
+"""Reasons of a stall that only an edit of the budget ends."""
+
 DEVIATIONS = 2.0
 """Standard deviations above the mean that are set aside for a question."""
 
@@ -98,6 +101,9 @@ class Spending:
         )
 
 
+UNSPENT = Spending()
+
+
 def fits(budget: Budget, used: Usage, wanted: Amount, reserved: Amount = NOTHING) -> bool:
     """Whether a question may be begun that is expected to take `wanted`."""
     return all(limit.allows for limit in _limits(budget, used, reserved + wanted))
@@ -107,7 +113,7 @@ def exhausted(budget: Budget, used: Usage, wanted: Amount = NOTHING) -> Stall | 
     """Why no question may be begun that is expected to take `wanted`; None where one may."""
     for limit in _limits(budget, used, wanted):
         if not limit.allows:
-            return _too_small(limit) if limit.used == 0 else _reached(limit)
+            return _reached(limit) if used.requests else _too_small(limit)
     return None
 
 
@@ -118,8 +124,8 @@ def overrun(budget: Budget, used: Usage) -> str:
             words = limit.words
             return (
                 f"It has {words.taken} {words.show(limit.used)}{words.unit}, "
-                f"{words.show(limit.used - limit.of)} more than {limit.field} allows: its last "
-                "answers took more than was expected."
+                f"{words.show(limit.used - limit.of)} more than {limit.field} allows: the last "
+                "answers took more than was expected, or the limit was lowered."
             )
     return ""
 

@@ -57,7 +57,10 @@ class Diagnosis:
         if found is None:
             return at._usable()
         if isinstance(found, ProviderUnusable):
-            return at._faulty(found, now_s)
+            # What a look finds, a look finds mended.
+            return replace(at, on_trial=False)._faulty(found, now_s)
+        if self.on_trial:
+            return at._later(now_s)  # nothing new of what the question found
         # Nothing is wrong with the account, as far as is known.
         away = Verdict("False", found.reason, f"It does not answer now: {found.message}")
         return replace(at, verdict=away, fault=None)._later(now_s)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from capscan.core import progress
-from capscan.core.budget import NOTHING, Amount
+from capscan.core.budget import EXHAUSTED, NOTHING, UNSPENT, Amount, Spending
 from capscan.core.conditions import Stall
 from capscan.core.lifecycle import Handled
 from capscan.core.progress import Tally
@@ -31,6 +31,8 @@ class Standing:
     """How often in a row."""
     wanted: Amount = NOTHING
     """What the run's next question is expected to take, where the budget had no room for it."""
+    spending: Spending = UNSPENT
+    """How the run's estimates have held so far."""
     engaged: str | None = None
     """Id of the run that this process works on."""
     resting: bool = True
@@ -54,6 +56,11 @@ class Standing:
             raise RuntimeError("no run has begun")
         return self.handled.run
 
+    @property
+    def stall_heals(self) -> bool:
+        """Whether another try may get further; what a budget has no room for needs an edit."""
+        return self.stall is not None and self.stall.reason not in EXHAUSTED
+
     def begun(self, handled: Handled, before: FinishedRun | None) -> "Standing":
         """A new run."""
         return replace(
@@ -66,6 +73,7 @@ class Standing:
             stall=None,
             stalls=0,
             wanted=NOTHING,
+            spending=UNSPENT,
             resting=False,
         )
 

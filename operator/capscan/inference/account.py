@@ -10,7 +10,7 @@ from dataclasses import replace
 import anyio
 
 from capscan.core.digest import Digest
-from capscan.core.errors import InferenceError, InferenceTimeout
+from capscan.core.errors import InferenceError, InferenceTimeout, ProviderUnusable
 from capscan.core.pricing import price
 from capscan.core.prompt import PROMPT_VERSION, Prompt, estimated_tokens, first_prompt
 from capscan.core.question import Pace, Question
@@ -44,6 +44,7 @@ class Account:
         self._connection: Connection | None = None
         self._connecting = anyio.Lock()
         self._key_read_s = float("-inf")
+        self._closed = False
 
     @property
     def connection(self) -> Connection | None:
@@ -125,6 +126,7 @@ class Account:
 
     async def aclose(self) -> None:
         """Close the connection."""
+        self._closed = True
         connection, self._connection = self._connection, None
         if connection:
             await connection.retire()
@@ -137,13 +139,19 @@ class Account:
                 return self._connection
             ref = self._spec.api_key_secret_ref
             key = await self._read_key(ref) if ref else None
+            if self._closed:
+                raise ProviderUnusable(
+                    "ProviderNotFound", f"The InferenceProvider {self.name} was deleted."
+                )
             if not (self._connection and self._connection.serves(self._spec, key)):
                 # Opened before the old one goes: to the same place both have one gate, which
                 # nobody else may hold, and with it all that was learnt.
                 opened = self._connections.open(self._spec, key)
                 before, self._connection = self._connection, opened
+                self._key_read_s = now_s
                 if before:
                     await before.retire()
+                return opened
             self._key_read_s = now_s
             return self._connection
 

@@ -165,8 +165,11 @@ class AccountKeeper:
     async def complete(self, question: Question, *, wait_while_open: bool = True) -> Completion:
         """Raises InferenceError, ProviderUnusable; CircuitOpen only where told not to wait."""
         await self.ready()
+        judged, asked = self._at.judged, self._account.connection
         with self._in_use():
             completion = await self._answer(question, wait_while_open=wait_while_open)
+        if (judged, asked) != (self._at.judged, self._account.connection):
+            return completion  # of a spec or with a key that is no longer asked
         before, self._at = self._at, self._at.answered()
         if self._at.verdict != before.verdict:
             self._on_change(self.name)

@@ -11,7 +11,7 @@ from dataclasses import replace
 import anyio
 
 from capscan.core.digest import Digest
-from capscan.core.errors import CircuitOpen, InferenceError, ProviderUnusable
+from capscan.core.errors import CircuitOpen, ProviderUnusable
 from capscan.core.question import Flight, Pace, Question
 from capscan.inference.account_keeper import AccountKeeper
 from capscan.model import Completion, Usage
@@ -99,12 +99,20 @@ class Route:
 
     @property
     def is_priced(self) -> bool:
-        """Of the one that was named."""
-        return self._first.is_priced
+        """All of them: any may be the one that answers."""
+        return all(keeper.is_priced for keeper in self._keepers())
 
     def estimate(self, digest: Digest) -> Usage:
-        """What an answer is expected to cost."""
-        return self._first.estimate(digest)
+        """What an answer is expected to cost: of the dearest of them."""
+        estimates = [keeper.estimate(digest) for keeper in self._keepers()]
+        return max(estimates, key=lambda usage: usage.cost)
+
+    def _keepers(self) -> Sequence[AccountKeeper]:
+        """As they are now; the one that was last asked where there is nobody any more."""
+        try:
+            return self._chain()
+        except ProviderUnusable:
+            return (self._first,)
 
     def pace(self, flow: str, weight: int) -> Pace:
         """Of the first that lets questions through; of the one that was named where none does."""
@@ -128,7 +136,9 @@ class _Trip:
         self._turned_back = False
 
     def turn_back(self) -> None:
-        """At once, or when the request that is under way has failed."""
+        """At once, or when the request that is under way is over, unless it was answered well: a
+        repair takes the new way too.
+        """
         self._turned_back = True
         if not self._in_flight:
             self.scope.cancel()
@@ -139,9 +149,7 @@ class _Trip:
         try:
             with self._open_flight() as flight:
                 yield flight
-        except InferenceError:
-            if self._turned_back:
-                self.scope.cancel()
-            raise
         finally:
             self._in_flight = False
+            if self._turned_back:
+                self.scope.cancel()

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import anyio
 
 from capscan.core import lifecycle
-from capscan.core.budget import NOTHING, exhausted
+from capscan.core.budget import exhausted
 from capscan.core.conditions import Stall, beside
 from capscan.core.errors import KubeError, MissingPermission, ObjectGone, ScanError, StatusRejected
 from capscan.core.lifecycle import Continue, Handled, Hold, Intent, Rest, Start
@@ -90,9 +90,8 @@ class ScanController:
         """Do not wait any longer with a stall that a provider may have caused: this one, or one
         whose fallback it is.
         """
-        if self._at.stall or (self._at.resting and self._lookout.has_news):
+        if self._at.stall_heals or (self._at.resting and self._lookout.has_news):
             logger.debug("%s: the provider %s changed, trying again", self.name, name)
-            self._at = replace(self._at, wanted=NOTHING)  # its prices may be others
             self._changed.set()
 
     def hindrance_changed(self) -> None:
@@ -226,6 +225,7 @@ class ScanController:
             run=self._at.run,
             spec=lambda: self._scan.spec,
             before=self._at.tally,
+            spending=self._at.spending,
             on_change=self._reporter.touch,
         )
         try:
@@ -243,7 +243,9 @@ class ScanController:
             await self._stalled(Stall("InternalError", f"{cause}; see the operator's log."))
         finally:
             tally = None if self._at.run.dry_run else session.tally
-            self._at = replace(self._at, tally=tally, wanted=session.wanted)
+            self._at = replace(
+                self._at, tally=tally, wanted=session.wanted, spending=session.spending
+            )
             self._session = None
 
     async def _go_through(self, session: Session) -> None:

@@ -12,7 +12,7 @@ from math import inf
 import anyio
 
 from capscan.core import capability, progress
-from capscan.core.budget import NOTHING, Amount, exhausted
+from capscan.core.budget import NOTHING, Amount, Spending, exhausted
 from capscan.core.errors import CapscanError, InvalidBudget
 from capscan.core.eta import Load, Throughput, eta_s, settle
 from capscan.core.events import CrdFailed, ScanEvent, Settled
@@ -42,6 +42,7 @@ class Session:
         run: Run,
         spec: Callable[[], ScanSpec],
         before: Tally | None,
+        spending: Spending,
         on_change: Callable[[], None],
     ) -> None:
         self._ports = ports
@@ -57,6 +58,7 @@ class Session:
         self._dry = run.dry_run
         self._estimator: Estimator | None = None
         self._throughput = Throughput()
+        self._learnt = spending
         self._spending: WithinBudget | None = None
         self._budget = spec().budget
         self.wanted = NOTHING
@@ -64,6 +66,11 @@ class Session:
         self.provider: Provider | None = None
         self.tally = before
         self.stopped = False
+
+    @property
+    def spending(self) -> Spending:
+        """How estimates have held so far, in this session and before it."""
+        return self._spending.spending if self._spending else self._learnt
 
     @property
     def planned(self) -> bool:
@@ -201,6 +208,7 @@ class Session:
             provider,
             budget=lambda: self._spec().budget,
             used=lambda: self._used,
+            before=self._learnt,
             on_exhausted=self._out_of_budget,
         )
         return Settler(self._ports, within, scan=self._scan, run=self._run, spec=self._spec)

@@ -21,8 +21,9 @@ from capscan.scan.ports import Provider
 class WithinBudget:
     """Implements the port `scan.ports.Answers` over a provider.
 
-    `used` is what the run has spent so far. `on_exhausted` is told what the next question is
-    expected to take; who waits then is cancelled by it, or goes on once the budget is raised.
+    `used` is what the run has spent so far, `before` what an earlier session of it has learnt.
+    `on_exhausted` is told what the next question is expected to take; who waits then is cancelled
+    by it, or goes on once the budget is raised.
     """
 
     def __init__(
@@ -31,13 +32,14 @@ class WithinBudget:
         *,
         budget: Callable[[], Budget],
         used: Callable[[], Usage],
+        before: Spending,
         on_exhausted: Callable[[Amount], None],
     ) -> None:
         self._provider = provider
         self._budget = budget
         self._used = used
         self._on_exhausted = on_exhausted
-        self._spending = Spending()
+        self._spending = before
         self._line = anyio.Lock()
         """Who holds it is the next: so the large are not overtaken by the small for ever."""
         self._changed = anyio.Event()
@@ -46,6 +48,11 @@ class WithinBudget:
     def identity(self) -> str:
         """That of the provider."""
         return self._provider.identity
+
+    @property
+    def spending(self) -> Spending:
+        """What is set aside now, and what was learnt of estimates."""
+        return self._spending
 
     @property
     def is_overdrawn(self) -> bool:
