@@ -216,6 +216,15 @@ def test_what_is_in_the_way_is_told_with_what_to_write(
     assert (found.reason, found.message) == (reason, message)
 
 
+def test_each_limit_that_is_in_the_way_is_told() -> None:
+    """Or raising the one would only show the other."""
+    found = exhausted(Budget(max_tokens=500, max_cost="5"), usage(500), Amount.of(usage(10)))
+
+    assert found is not None
+    assert "raise spec.budget.maxTokens to go on" in found.message
+    assert "raise spec.budget.maxCost to go on" in found.message
+
+
 def test_what_was_asked_and_took_nothing_was_asked() -> None:
     """Three times 500, say."""
     found = exhausted(Budget(max_tokens=500), Usage(requests=3), Amount.of(usage(3400)))

@@ -1,11 +1,13 @@
 """The steps from one standing of a scan to the next."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from capscan.core.conditions import Stall
 from capscan.core.lifecycle import Handled
+from capscan.core.progress import Tally
 from capscan.core.standing import Standing
 from capscan.model import Phase, ScanStatus
 from tests import fakes
@@ -41,6 +43,12 @@ def test_a_stall_stays_until_what_it_prevented_works() -> None:
     assert (stalled.phase, stalled.discovering().stall) == (Phase.PENDING, STALL)
     assert stalled.scanning().stall is None
     assert stalled.scanning().stalled(STALL, planned=True).phase is Phase.SCANNING
+
+
+def test_a_run_that_stalls_again_has_got_as_far_as_before() -> None:
+    stalled = replace(BEGUN, tally=Tally(total=4, completed=2)).stalled(STALL, planned=False)
+
+    assert stalled.phase is Phase.SCANNING
 
 
 def test_a_new_run_knows_nothing_of_the_old_ones_trouble() -> None:

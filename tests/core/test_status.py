@@ -358,6 +358,13 @@ def test_requests_are_told_by_their_times_and_tokens() -> None:
     }
 
 
+def test_before_the_first_answer_of_a_process_nothing_is_known_of_its_speed() -> None:
+    """What was used before a restart says nothing of it."""
+    resumed = replace(ASKED, latencies=Latencies())
+
+    assert shown(Phase.SCANNING, resumed, working_s=2.0).speedup is None
+
+
 def test_a_cost_is_told_where_it_is_known() -> None:
     priced = replace(ASKED, usage=replace(ASKED.usage, cost=Decimal("0.117")))
     usage = shown(Phase.COMPLETED, priced, working_s=2.0).usage

@@ -18,6 +18,7 @@ from capscan.core.errors import (
     ContextTooLong,
     InferenceTimeout,
     InvalidAnswer,
+    MissingPermission,
     ProviderFailed,
     ProviderOverloaded,
     ProviderUnavailable,
@@ -50,11 +51,14 @@ class Sink:
 
     def __init__(self) -> None:
         self.versions: list[ProviderStatus] = []
+        self.refused: MissingPermission | None = None
 
     def observe(self, seen: InferenceProvider) -> bool:  # noqa: ARG002
         return True
 
     async def update(self, render: Callable[[ProviderStatus], ProviderStatus]) -> bool:
+        if self.refused:
+            raise self.refused
         before = self.versions[-1] if self.versions else ProviderStatus()
         if (wanted := render(before)) != before:
             self.versions.append(wanted)
@@ -94,6 +98,12 @@ class Case:
         return self.server.ledger.count(
             lambda call: call.path.endswith(("/messages", "/chat/completions"))
         )
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Look again and again; the test has a deadline."""
+    while not holds():  # noqa: ASYNC110
+        await anyio.sleep(0.01)
 
 
 def provider(url: str, generation: int = 1, **spec: Any) -> InferenceProvider:
@@ -318,15 +328,25 @@ async def test_an_answer_of_before_an_edit_says_nothing_of_after_it() -> None:
         async with case(slow) as one:
             async with anyio.create_task_group() as group:
                 group.start_soon(one.ask)
-                while not one.sent:
-                    await anyio.sleep(0.01)
+                await until(lambda: one.sent > 0)
                 one.keeper.observe(provider(one.server.url, generation=2, model="claude-0"))
-                while one.sink.ready != ("False", "ModelNotFound"):
-                    await anyio.sleep(0.01)
+                await until(lambda: one.sink.ready == ("False", "ModelNotFound"))
                 assert one.keeper._asking == 1
             await anyio.sleep(0.2)
 
             assert one.sink.ready == ("False", "ModelNotFound")
+
+
+async def test_a_status_that_may_not_be_written_is_written_when_it_may() -> None:
+    async with case() as one:
+        one.sink.refused = MissingPermission("The operator may not patch it.")
+        await one.ask()
+        assert not one.sink.versions
+        one.sink.refused = None
+        with anyio.fail_after(30):
+            await until(lambda: bool(one.sink.versions))
+
+        assert one.sink.ready == ("True", "Usable")
 
 
 async def test_a_rotated_key_is_noticed_by_the_first_question_that_it_fails() -> None:

@@ -272,6 +272,29 @@ async def test_a_limit_in_money_needs_prices() -> None:
         assert cluster.phase() is Phase.SCANNING
 
 
+async def test_money_is_not_spent_once_nobody_says_prices() -> None:
+    """An administrator takes them away, or a fallback without any stands in: what is in flight
+    is waited for.
+    """
+    cluster = cluster_with({"maxCost": "100"})
+    async with cluster.operator() as controller:
+        await anyio.sleep(2.5)
+        cluster.provider.is_priced = False
+        await anyio.sleep(60)
+        asked = cluster.provider.asked.total()
+        assert 0 < asked < 20
+        assert cluster.condition("Stalled").reason == "InvalidBudget"
+        assert cluster.status.progress is not None
+        assert cluster.status.progress.completed == asked
+        assert cluster.phase() is Phase.SCANNING
+        cluster.provider.is_priced = True
+        controller.provider_changed("")
+        await anyio.sleep(60)
+
+    assert cluster.phase() is Phase.COMPLETED
+    assert set(cluster.provider.asked.values()) == {1}
+
+
 @pytest.mark.parametrize("budget", [{}, {"maxTokens": 0, "maxCost": ""}, {"maxCost": "0.00"}])
 async def test_nothing_is_no_limit(budget: dict[str, Any]) -> None:
     cluster = cluster_with(budget)

@@ -104,6 +104,11 @@ class Spending:
 UNSPENT = Spending()
 
 
+def needs_prices(budget: Budget) -> bool:
+    """Whether it limits money."""
+    return bool(Decimal(budget.max_cost or 0))
+
+
 def fits(budget: Budget, used: Usage, wanted: Amount, reserved: Amount = NOTHING) -> bool:
     """Whether a question may be begun that is expected to take `wanted`."""
     return all(limit.allows for limit in _limits(budget, used, reserved + wanted))
@@ -111,10 +116,12 @@ def fits(budget: Budget, used: Usage, wanted: Amount, reserved: Amount = NOTHING
 
 def exhausted(budget: Budget, used: Usage, wanted: Amount = NOTHING) -> Stall | None:
     """Why no question may be begun that is expected to take `wanted`; None where one may."""
-    for limit in _limits(budget, used, wanted):
-        if not limit.allows:
-            return _reached(limit) if used.requests else _too_small(limit)
-    return None
+    stalls = [
+        _reached(limit) if used.requests else _too_small(limit)
+        for limit in _limits(budget, used, wanted)
+        if not limit.allows
+    ]
+    return Stall(stalls[0].reason, " ".join(s.message for s in stalls)) if stalls else None
 
 
 def overrun(budget: Budget, used: Usage) -> str:

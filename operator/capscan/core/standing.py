@@ -96,7 +96,8 @@ class Standing:
 
     def stalled(self, stall: Stall, *, planned: bool) -> "Standing":
         """The run cannot go on; `planned` where it had got to its items."""
-        phase = self.phase if planned else Phase.PENDING
+        begun = Phase.PENDING if self.tally is None else Phase.SCANNING
+        phase = self.phase if planned else begun
         return replace(self, phase=phase, stall=stall, stalls=self.stalls + 1)
 
     def out_of_budget(self, stall: Stall) -> "Standing":

@@ -168,6 +168,8 @@ def _speedup(snapshot: Snapshot) -> float | None:
     tally = snapshot.tally
     if not tally or not tally.usage.requests or snapshot.working_s <= 0:
         return None
+    if not tally.latencies.total_s:
+        return None  # nothing was answered since this process has begun
     return round(tally.latencies.total_s / snapshot.working_s, 1)
 
 

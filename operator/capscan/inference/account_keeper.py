@@ -12,7 +12,7 @@ from typing import Protocol
 
 import anyio
 
-from capscan.core.diagnosis import Diagnosis
+from capscan.core.diagnosis import RECHECK_S, Diagnosis
 from capscan.core.digest import Digest
 from capscan.core.errors import (
     InferenceError,
@@ -25,6 +25,7 @@ from capscan.core.errors import (
 from capscan.core.notice import Notice
 from capscan.core.provider_status import CHECKING, AccountState, project, shown_verdict
 from capscan.core.question import Pace, Question
+from capscan.core.retry import stepped_s
 from capscan.core.text import shorten
 from capscan.inference.account import Account
 from capscan.inference.connection import Connection
@@ -91,6 +92,8 @@ class AccountKeeper:
         self._ended = False
         self._changed = anyio.Event()
         self._asking = 0
+        self._unwritten = 0
+        """How often in a row its status was refused."""
         self._rate_limit: tuple[RateLimitSeen, LastRateLimit] | None = None
 
     @property
@@ -253,8 +256,10 @@ class AccountKeeper:
     async def _report(self) -> None:
         try:
             await self._sink.update(self._render)
+            self._unwritten = 0
             self._notify()
         except (MissingPermission, StatusRejected) as error:
+            self._unwritten += 1
             logger.error("%s: %s", self.name, error, extra={"provider": self.name})
 
     def _notify(self) -> None:
@@ -300,8 +305,12 @@ class AccountKeeper:
 
     def _pause_s(self) -> float:
         """Until there is something to look at, or to tell."""
-        look_in_s = max(0.0, self._at.due_s - anyio.current_time())
-        return min(look_in_s, REPORT_S) if self._asking else look_in_s
+        pauses_s = [max(0.0, self._at.due_s - anyio.current_time())]
+        if self._asking:
+            pauses_s.append(REPORT_S)
+        if self._unwritten:
+            pauses_s.append(stepped_s(RECHECK_S, self._unwritten - 1))
+        return min(pauses_s)
 
     @contextmanager
     def _in_use(self) -> Iterator[None]:

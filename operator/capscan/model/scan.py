@@ -77,7 +77,7 @@ class Budget(Wire):
     max_cost: Annotated[str, Field(max_length=32)] = Field(
         default="",
         description="By the pricing of the InferenceProvider, in its currency, such as 12.50; "
-        "empty is no limit.",
+        "empty or 0 is no limit.",
     )
 
 

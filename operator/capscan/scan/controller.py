@@ -208,8 +208,8 @@ class ScanController:
     def _hold(self) -> None:
         if self._at.phase is not Phase.SUSPENDED:
             self._tell("Suspended", "Set spec.suspend to false to go on.")
+            self._log("suspended")
         self._at = self._at.held()
-        self._log("suspended")
 
     def _lift(self) -> None:
         """Show a finished run as finished again, once nothing is held back any more."""

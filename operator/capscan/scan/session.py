@@ -6,13 +6,12 @@ anew from the store, so it needs nothing of this one but what was reported.
 
 import logging
 from collections.abc import Callable, Iterable
-from decimal import Decimal
 from math import inf
 
 import anyio
 
 from capscan.core import capability, progress
-from capscan.core.budget import NOTHING, Amount, Spending, exhausted
+from capscan.core.budget import NOTHING, Amount, Spending, exhausted, needs_prices
 from capscan.core.errors import CapscanError, InvalidBudget
 from capscan.core.eta import Load, Throughput, eta_s, settle
 from capscan.core.events import CrdFailed, ScanEvent, Settled
@@ -179,11 +178,11 @@ class Session:
             self._plan = todo
 
     def _check_budget(self, provider: Provider) -> None:
-        limit = self._spec().budget.max_cost
-        if Decimal(limit or 0) and not provider.is_priced:
+        if needs_prices(self._spec().budget) and not provider.is_priced:
             raise InvalidBudget(
-                f"spec.budget.maxCost cannot be kept: the InferenceProvider {provider.name} says "
-                "no prices. Set its spec.pricing, or use spec.budget.maxTokens."
+                f"spec.budget.maxCost cannot be kept: the InferenceProvider {provider.name}, or a "
+                "fallback of it, says no prices. Set its spec.pricing, or use "
+                "spec.budget.maxTokens."
             )
 
     async def scan(self) -> None:
@@ -198,6 +197,8 @@ class Session:
             await self._engine.run(self._plan.pending)
         except BaseExceptionGroup as group:
             raise _first(group) from group
+        if not (self.finished or self.stopped):
+            self._check_budget(self.provider)
 
     def _settler(self, provider: Provider) -> Settle:
         if self._dry:

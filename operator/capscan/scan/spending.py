@@ -2,7 +2,8 @@
 
 Each sets aside what it is expected to take before it goes to the provider, and gives that back
 when it returns. One that does not fit waits until others have returned, which may have taken less;
-when none is left to wait for, the budget is exhausted. The arithmetic is `core/budget.py`'s.
+when none is left to wait for, the budget is exhausted. So it is where nobody knows
+any longer what an answer costs. The arithmetic is `core/budget.py`'s.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from dataclasses import replace
 
 import anyio
 
-from capscan.core.budget import NOTHING, Amount, Spending, fits
+from capscan.core.budget import NOTHING, Amount, Spending, fits, needs_prices
 from capscan.core.question import Flight, Question
 from capscan.model import Budget, Completion, Usage
 from capscan.model.completion import NO_USAGE
@@ -91,9 +92,10 @@ class WithinBudget:
                 self._changed = anyio.Event()
                 spending = self._spending
                 expected = spending.expected(estimate)
-                if fits(self._budget(), self._used(), expected, spending.reserved):
+                counts = self._provider.is_priced or not needs_prices(self._budget())
+                if counts and fits(self._budget(), self._used(), expected, spending.reserved):
                     self._spending = spending.begun(expected)
                     return expected
-                if not spending.under_way:
+                if not (counts and spending.under_way):
                     self._on_exhausted(expected)
                 await self._changed.wait()
