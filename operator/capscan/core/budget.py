@@ -106,7 +106,12 @@ UNSPENT = Spending()
 
 def needs_prices(budget: Budget) -> bool:
     """Whether it limits money."""
-    return bool(Decimal(budget.max_cost or 0))
+    return bool(_max_cost(budget))
+
+
+def _max_cost(budget: Budget) -> Decimal:
+    """0 where there is none."""
+    return Decimal(budget.max_cost or 0)
 
 
 def fits(budget: Budget, used: Usage, wanted: Amount, reserved: Amount = NOTHING) -> bool:
@@ -178,7 +183,7 @@ def _limits(budget: Budget, used: Usage, wanted: Amount) -> Iterator[_Limit]:
     if budget.max_tokens:
         tokens = Decimal(budget.max_tokens), Decimal(so_far.tokens), Decimal(wanted.tokens)
         yield _Limit("spec.budget.maxTokens", _TOKENS, *tokens)
-    if max_cost := Decimal(budget.max_cost or 0):
+    if max_cost := _max_cost(budget):
         yield _Limit("spec.budget.maxCost", _MONEY, max_cost, so_far.cost, wanted.cost)
 
 

@@ -7,7 +7,6 @@ whatever they are called.
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from types import TracebackType
 from weakref import WeakValueDictionary
 
 import anyio
@@ -43,12 +42,7 @@ class Connection:
         self._users += 1
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._users -= 1
         await self._close_if_done()
 
