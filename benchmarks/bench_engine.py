@@ -19,10 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.builders import crd
-from tests.kubectl import Kubectl
 from tests.operator.api import Api, Watch, ended
 from tests.operator.cluster import Cluster, asked
-from tests.operator.conftest import account_kubeconfig, install
+from tests.operator.conftest import account_kubeconfig, own_plane
 from tests.operator.process import Operator
 from tests.proxy import CountingProxy, Request
 
@@ -30,7 +29,6 @@ from benchmarks.figures import Figure
 from benchmarks.memory import cpu_s, rss_mib
 from capscan.kube.client import PAGE_ITEMS_MAX
 from capscan.localplane.console import Console
-from capscan.localplane.plane import Plane
 
 ITEMS = 125
 LATENCY_S = 0.5
@@ -125,14 +123,11 @@ def _growth(cluster: Cluster, folder: Path, rss_125: float) -> Iterator[Figure]:
 @contextmanager
 def cluster_in(folder: Path) -> Iterator[Cluster]:
     """A control plane with capscan's kinds, for as long as the block lasts."""
-    plane = Plane(folder / "plane", Console(io.StringIO()))
-    try:
-        info = plane.up()
-        kubectl = Kubectl(info.kubectl, info.kubeconfig)
-        install(kubectl)
-        yield Cluster(kubectl, "bench.example.com")
-    finally:
-        plane.down()
+    with (
+        own_plane(folder, Console(io.StringIO())) as (_, kubectl),
+        Cluster(kubectl, "bench.example.com") as cluster,
+    ):
+        yield cluster
 
 
 def create_crds(cluster: Cluster, numbers: range) -> None:

@@ -9,10 +9,8 @@ from typing import Any
 
 import yaml
 
-from capscan.localplane.plane import Plane
-from tests.kubectl import Kubectl
 from tests.operator.cluster import Cluster, Json
-from tests.operator.conftest import account_kubeconfig, install
+from tests.operator.conftest import account_kubeconfig, own_plane
 from tests.operator.process import Operator
 
 FOLDER = Path(__file__).parent / "captured"
@@ -82,16 +80,10 @@ def running() -> Iterator[tuple[Cluster, Operator]]:
     """A control plane of its own with capscan installed; the operator is not started."""
     with tempfile.TemporaryDirectory(prefix="capscan-capture-") as name:
         folder = Path(name)
-        plane = Plane(folder / "plane")
-        info = plane.up()
-        try:
-            kubectl = Kubectl(info.kubectl, info.kubeconfig)
-            install(kubectl)
+        with own_plane(folder) as (_, kubectl):
             operator = Operator(account_kubeconfig(kubectl, folder), folder)
             try:
                 with Cluster(kubectl, "example.com") as cluster:
                     yield cluster, operator
             finally:
                 operator.close()
-        finally:
-            plane.down()

@@ -3,11 +3,14 @@
 import itertools
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import yaml
 
+from capscan.localplane.console import Console
+from capscan.localplane.plane import Plane
 from tests.kubectl import Kubectl
 from tests.operator.cluster import Cluster
 from tests.operator.process import Operator
@@ -24,6 +27,19 @@ def install(kubectl: Kubectl) -> None:
         *("capabilityscans.capscan.dev", "capabilities.capscan.dev"),
         "inferenceproviders.capscan.dev",
     )
+
+
+@contextmanager
+def own_plane(folder: Path, console: Console | None = None) -> Iterator[tuple[Plane, Kubectl]]:
+    """A control plane of one's own with capscan installed, while the block lasts."""
+    plane = Plane(folder / "plane", console)
+    try:
+        info = plane.up()
+        kubectl = Kubectl(info.kubectl, info.kubeconfig)
+        install(kubectl)
+        yield plane, kubectl
+    finally:
+        plane.down()
 
 
 def account_kubeconfig(kubectl: Kubectl, folder: Path) -> Path:

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from capscan.localplane.plane import Plane
-from tests.kubectl import Kubectl, KubectlError
+from tests.kubectl import KubectlError
 from tests.operator.api import Refused
 from tests.operator.cluster import Cluster, Json, asked, condition, settled, until
-from tests.operator.conftest import account_kubeconfig, install
+from tests.operator.conftest import account_kubeconfig, install, own_plane
 from tests.operator.process import Operator
 from tests.proxy import CountingProxy
 
@@ -242,11 +241,7 @@ def test_it_waits_for_its_own_kinds_and_goes_on_when_they_come(
 @pytest.mark.usefixtures("programs")
 def test_an_api_server_that_goes_away_in_mid_run_ends_nothing(tmp_path: Path) -> None:
     """Killed, and back a while later, on a control plane of this test's own."""
-    plane = Plane(tmp_path / "plane")
-    info = plane.up()
-    try:
-        kubectl = Kubectl(info.kubectl, info.kubeconfig)
-        install(kubectl)
+    with own_plane(tmp_path) as (plane, kubectl):
         operator = Operator(account_kubeconfig(kubectl, tmp_path), tmp_path)
         operator.start(latency=0.4)
         try:
@@ -263,8 +258,6 @@ def test_an_api_server_that_goes_away_in_mid_run_ends_nothing(tmp_path: Path) ->
         assert status["run"]["id"] == before["run"]["id"]
         assert status["progress"]["completed"] == 30
         assert len(asked(operator.ledger)) == 30
-    finally:
-        plane.down()
 
 
 def test_two_operators_at_rest_leave_the_status_alone(
