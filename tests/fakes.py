@@ -6,8 +6,8 @@ told to it by setting an attribute; what it saw is there to be read.
 
 import itertools
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -273,7 +273,7 @@ class FakeProvider:
         self.in_flight += 1
         self.in_flight_max = max(self.in_flight_max, self.in_flight)
         try:
-            with question.flight() as flight:
+            async with question.flight() as flight:
                 flight.usage = self.usage
                 await anyio.sleep(self.delay_s)
                 script = self.replies.get(name)
@@ -343,8 +343,8 @@ class FreeSlot:
     async def permit(self) -> AsyncIterator[None]:
         yield
 
-    @contextmanager
-    def flight(self) -> Iterator[Flight]:
+    @asynccontextmanager
+    async def flight(self) -> AsyncIterator[Flight]:
         self.flights.append(Flight())
         yield self.flights[-1]
 

@@ -62,7 +62,7 @@ class ScriptedProvider:
     async def complete(self, question: Question) -> Completion:
         name = question.digest.name
         self.asked.append(name)
-        with question.flight():
+        async with question.flight():
             await anyio.sleep(self.delay_s)
             if error := next(self.script, None):
                 raise error
@@ -99,7 +99,7 @@ class LedgerProvider:
 
     async def complete(self, question: Question) -> Completion:
         name = question.digest.name
-        with question.flight():
+        async with question.flight():
             with self.ledger.open("a") as ledger:
                 ledger.write(f"{name}\n")
             await anyio.sleep(self._latency_s())

@@ -134,7 +134,7 @@ class Busy(Stand):
 
     async def complete(self, question: Question, *, wait_while_open: bool = True) -> Completion:  # noqa: ARG002
         await anyio.sleep(self.turn_in_s)
-        with question.flight():
+        async with question.flight():
             self.sent += 1
             await anyio.sleep(self.answers_in_s)
         return Completion(analysis(), self.name, self.model, self.identity)
@@ -209,10 +209,11 @@ async def test_what_was_refused_is_not_sent_again_to_one_that_stands_in_no_longe
     class Refusing(Busy):
         async def complete(self, question: Question, *, wait_while_open: bool = True) -> Completion:  # noqa: ARG002
             for _ in range(2):
-                with suppress(RateLimited), question.flight():
-                    self.sent += 1
-                    await anyio.sleep(self.answers_in_s)
-                    raise RateLimited
+                with suppress(RateLimited):
+                    async with question.flight():
+                        self.sent += 1
+                        await anyio.sleep(self.answers_in_s)
+                        raise RateLimited
                 await anyio.sleep(600)  # as the gate does
             raise AssertionError
 
@@ -225,7 +226,7 @@ async def test_what_was_refused_is_not_sent_again_to_one_that_stands_in_no_longe
 async def test_a_repair_is_not_asked_of_one_that_stands_in_no_longer() -> None:
     class Rambling(Busy):
         async def complete(self, question: Question, *, wait_while_open: bool = True) -> Completion:  # noqa: ARG002
-            with question.flight():
+            async with question.flight():
                 await anyio.sleep(self.answers_in_s)
             await anyio.sleep(600)  # as the gate does, before the repair
             raise AssertionError

@@ -33,9 +33,8 @@ def items(count: int) -> list[PlannedItem]:
 @asynccontextmanager
 async def flying(slot: Slot) -> AsyncIterator[None]:
     """One request that is under way as soon as it may be."""
-    async with slot.permit():
-        with slot.flight():
-            yield
+    async with slot.permit(), slot.flight():
+        yield
 
 
 class Work:
@@ -308,8 +307,9 @@ async def test_a_stop_interrupts_at_once_what_only_waits(*, failed_first: bool) 
     async def settle(item: PlannedItem, slot: Slot) -> Settled:
         async with slot.permit():
             if failed_first:
-                with suppress(InvalidAnswer), slot.flight():
-                    raise InvalidAnswer
+                with suppress(InvalidAnswer):
+                    async with slot.flight():
+                        raise InvalidAnswer
             await anyio.sleep(3600)
         return CrdSkipped(item.ref.name)
 
@@ -323,13 +323,37 @@ async def test_a_stop_interrupts_at_once_what_only_waits(*, failed_first: bool) 
     assert CrdSkipped not in work.kinds()
 
 
+async def test_a_stop_in_the_very_moment_before_a_request_keeps_it_from_being_sent() -> None:
+    """An item that was let through already, and has only not run on yet."""
+    work, turn = Work(), anyio.Event()
+
+    async def settle(item: PlannedItem, slot: Slot) -> Settled:
+        async with slot.permit():
+            await turn.wait()
+            async with slot.flight():
+                work.begun += 1
+                await anyio.sleep(1)
+        return CrdSkipped(item.ref.name)
+
+    running = engine(work, 2, settle)
+    async with anyio.create_task_group() as group:
+        group.start_soon(running.run, items(2))
+        await anyio.sleep(1)
+        turn.set()
+        running.stop(grace_s=60)
+
+    assert work.begun == 0
+    assert work.events == []
+
+
 async def test_a_failure_that_is_being_stored_survives_a_stop() -> None:
     work = Work()
 
     async def settle(item: PlannedItem, slot: Slot) -> Settled:
         async with slot.permit():
-            with suppress(InvalidAnswer), slot.flight():
-                raise InvalidAnswer
+            with suppress(InvalidAnswer):
+                async with slot.flight():
+                    raise InvalidAnswer
             slot.commit()
             await anyio.sleep(3)
         return CrdFailed(failed_item(item.ref.name))
@@ -347,7 +371,7 @@ async def test_the_end_of_a_request_says_what_it_took_and_cost() -> None:
     work = Work()
 
     async def settle(item: PlannedItem, slot: Slot) -> Settled:
-        with slot.flight() as flight:
+        async with slot.flight() as flight:
             await anyio.sleep(2.5)
             flight.usage = Usage(requests=1, input_tokens=70)
         return CrdScanned(item.ref.name, attempts=1)

@@ -4,7 +4,7 @@ Declared below `inference` and `scan`, because the one asks what the other answe
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from capscan.core.digest import Digest
@@ -28,9 +28,9 @@ class Question:
     """Questions of one flow wait in one line: the name of the scan."""
     weight: int
     """The flow's share of a contended provider, against the weights of the others."""
-    flight: Callable[[], AbstractContextManager[Flight]]
-    """Entered for as long as a request is under way, once for each; it ends the request, with
-    InferenceTimeout, when the item's time is used up."""
+    flight: Callable[[], AbstractAsyncContextManager[Flight]]
+    """Entered for as long as a request is under way, once for each. A question that was cancelled
+    just before does not get in, and one whose item's time is used up gets InferenceTimeout."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ class Account:
                 return await connection.gate.ask(turn, lambda: call(prompt, tokens_max))
 
             async def call(prompt: Prompt, tokens_max: int) -> Reply:
-                with question.flight() as flight:
+                async with question.flight() as flight:
                     try:
                         with self._in_time():
                             reply = await connection.client.send(

@@ -4,8 +4,8 @@ Another one is asked only while a circuit is open. When all are, questions wait 
 them lets somebody try.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 
 import anyio
@@ -143,11 +143,11 @@ class _Trip:
         if not self._in_flight:
             self.scope.cancel()
 
-    @contextmanager
-    def _flight(self) -> Iterator[Flight]:
+    @asynccontextmanager
+    async def _flight(self) -> AsyncIterator[Flight]:
         self._in_flight = True
         try:
-            with self._open_flight() as flight:
+            async with self._open_flight() as flight:
                 yield flight
         finally:
             self._in_flight = False

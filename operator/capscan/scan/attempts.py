@@ -4,8 +4,8 @@ What is counted against an item is what it costs: requests under way and pauses 
 question that waits for its turn at a busy provider is not late.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import anyio
 import tenacity
@@ -68,14 +68,15 @@ class Attempts:
         slot.wait()
         await anyio.sleep(delay_s)
 
-    @contextmanager
-    def _in_flight(self, slot: Slot) -> Iterator[Flight]:
+    @asynccontextmanager
+    async def _in_flight(self, slot: Slot) -> AsyncIterator[Flight]:
         began_s = anyio.current_time()
-        with anyio.move_on_after(self._left_s()) as scope, slot.flight() as flight:
-            try:
-                yield flight
-            finally:
-                self._spent_s += anyio.current_time() - began_s
+        with anyio.move_on_after(self._left_s()) as scope:
+            async with slot.flight() as flight:
+                try:
+                    yield flight
+                finally:
+                    self._spent_s += anyio.current_time() - began_s
         if scope.cancelled_caught:
             raise self._too_late()
 

@@ -7,13 +7,8 @@ grace period, and interrupts at once what only waits. A failed item is an event;
 the run.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import (
-    AbstractAsyncContextManager,
-    AbstractContextManager,
-    asynccontextmanager,
-    contextmanager,
-)
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
 import anyio
@@ -32,7 +27,7 @@ class Slot(Protocol):
         """One of the scan's `parallelism`: held from the first question to the last answer."""
         ...
 
-    def flight(self) -> AbstractContextManager[Flight]:
+    def flight(self) -> AbstractAsyncContextManager[Flight]:
         """A request is under way: from here on it costs something, so a stop lets it finish."""
         ...
 
@@ -125,12 +120,13 @@ class _Slot:
     @asynccontextmanager
     async def permit(self) -> AsyncIterator[None]:
         async with self._engine._permits:
-            # It may have been handed on by the very failure that stopped the run.
-            await anyio.lowlevel.checkpoint_if_cancelled()
             yield
 
-    @contextmanager
-    def flight(self) -> Iterator[Flight]:
+    @asynccontextmanager
+    async def flight(self) -> AsyncIterator[Flight]:
+        # The permit may have been handed on by the very failure that stopped the run; or a signal
+        # came just now. What began all the same would be paid for, and then cancelled.
+        await anyio.lowlevel.checkpoint_if_cancelled()
         self.commit()
         flight = Flight()
         began_s = anyio.current_time()

@@ -6,8 +6,8 @@ when none is left to wait for, the budget is exhausted. So it is where nobody kn
 any longer what an answer costs. The arithmetic is `core/budget.py`'s.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import anyio
@@ -66,10 +66,10 @@ class WithinBudget:
         expected = await self._room_for(estimate)
         taken = NO_USAGE
 
-        @contextmanager
-        def counted() -> Iterator[Flight]:
+        @asynccontextmanager
+        async def counted() -> AsyncIterator[Flight]:
             nonlocal taken
-            with question.flight() as flight:
+            async with question.flight() as flight:
                 try:
                     yield flight
                 finally:

@@ -59,7 +59,7 @@ class OfflineAnalysis:
 
     async def complete(self, question: Question) -> Completion:
         """Never raises on a digest."""
-        with question.flight():
+        async with question.flight():
             return Completion(analyze(question.digest), self.name, self.model, self.identity)
 
     @property
