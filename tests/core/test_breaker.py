@@ -16,11 +16,15 @@ NEW = Breaker()
 
 
 def after(results: str, rules: CircuitBreaker = RULES, breaker: Breaker = NEW) -> Breaker:
-    """`.` for an answer, `x` for a failure, all at second zero; ends when it opens."""
+    """`.` for an answer, `x` for a failure, `a` for one that found nobody, all at second zero; ends
+    when it opens.
+    """
     for result in results:
         if breaker.circuit is Circuit.OPEN:
             break
-        breaker = breakers.on_result(breaker, rules, failed=result == "x", now_s=0.0)
+        breaker = breakers.on_result(
+            breaker, rules, failed=result != ".", absent=result == "a", now_s=0.0
+        )
     return breaker
 
 
@@ -41,9 +45,28 @@ def test_it_opens_when_too_many_of_the_newest_failed(results: str, circuit: Circ
     assert after(results).circuit is circuit
 
 
-def test_at_a_hundred_percent_it_never_opens() -> None:
+@pytest.mark.parametrize(
+    ("results", "circuit"),
+    [
+        ("aa", Circuit.CLOSED),
+        ("aaa", Circuit.OPEN),
+        ("....................aaa", Circuit.OPEN),
+        ("aa.aa.aa", Circuit.CLOSED),
+        ("axaxa", Circuit.OPEN),
+        ("xxxx", Circuit.CLOSED),
+    ],
+)
+def test_it_opens_when_nobody_was_there_three_times_in_a_row(
+    results: str, circuit: Circuit
+) -> None:
+    """What failed otherwise in between is no sign that somebody was."""
+    assert after(results).circuit is circuit
+
+
+@pytest.mark.parametrize("failure", ["x", "a"])
+def test_at_a_hundred_percent_it_never_opens(failure: str) -> None:
     """More than all of them cannot fail."""
-    assert after("x" * 100, CircuitBreaker(failure_percent=100)).circuit is Circuit.CLOSED
+    assert after(failure * 100, CircuitBreaker(failure_percent=100)).circuit is Circuit.CLOSED
 
 
 @given(st.lists(st.sampled_from("afo"), max_size=60), st.integers(1, 20), st.integers(1, 99))

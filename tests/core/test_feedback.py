@@ -86,6 +86,34 @@ def test_an_outage_leaves_the_limit_as_it_was() -> None:
     assert state.permits.ceiling == math.inf
 
 
+@pytest.mark.parametrize(
+    ("outcome", "circuit"),
+    [
+        (Outcome.UNREACHED, Circuit.OPEN),
+        (Outcome.OVERLOADED, Circuit.OPEN),
+        (Outcome.FAILED, Circuit.CLOSED),
+    ],
+)
+def test_few_that_ask_find_out_soon_that_nobody_is_there(
+    outcome: Outcome, circuit: Circuit
+) -> None:
+    """What was cut off, or broke, may be the fault of the one question that is asked again."""
+    state = opened()
+    for _ in range(3):
+        state = answered(state, Sample(outcome))
+
+    assert state.breaker.circuit is circuit
+
+
+def test_refused_beside_others_that_are_under_way_is_no_absence() -> None:
+    """Those may still be answered: it is just too much at once."""
+    state, _ = admission.admitted(opened(), ITEM, 0.0)
+    for _ in range(9):
+        state = answered(state, Sample(Outcome.OVERLOADED))
+
+    assert state.breaker.circuit is Circuit.CLOSED
+
+
 def test_after_an_outage_the_limit_grows_on_as_before() -> None:
     """Also where few were in flight when it began: that so few were too many is not true."""
     state = opened()

@@ -12,7 +12,7 @@ from capscan.core.errors import (
     InferenceError,
     ProviderFailed,
     ProviderOverloaded,
-    ProviderUnavailable,
+    ProviderUnreachable,
     RateLimited,
 )
 from capscan.core.retry import backoff_s, worth_retrying
@@ -158,7 +158,7 @@ class SimulatedProvider:
         now_s = anyio.current_time()
         if self.outage[0] <= now_s < self.outage[1]:
             self.counts["wasted"] += 1
-            return ProviderUnavailable("connection refused")
+            return ProviderUnreachable("connection refused")
         if self.in_flight >= self.in_flight_max:
             self.counts["overloaded"] += 1
             return ProviderOverloaded("overloaded")

@@ -19,6 +19,7 @@ from capscan.core.errors import (
     ProviderFailed,
     ProviderOverloaded,
     ProviderUnavailable,
+    ProviderUnreachable,
     RateLimited,
     RequestRejected,
 )
@@ -212,7 +213,8 @@ class TestA429:
     [
         ProviderFailed("500"),
         ProviderOverloaded("529"),
-        ProviderUnavailable("refused"),
+        ProviderUnavailable("502"),
+        ProviderUnreachable("refused"),
         InferenceTimeout(),
         InvalidAnswer(),
         RequestRejected(),
@@ -231,7 +233,8 @@ async def test_every_other_error_is_raised_and_leaves_its_permit(error: Exceptio
 
 
 class TestOpenCircuit:
-    DOWN = ProviderUnavailable("connection refused")
+    DOWN = ProviderUnavailable("connection cut")
+    ABSENT = ProviderUnreachable("connection refused")
 
     async def test_lets_nothing_through_and_then_one(self) -> None:
         broken = gate()
@@ -245,10 +248,10 @@ class TestOpenCircuit:
         assert second >= first + provider.takes_s
         assert broken.statistics().circuit is Circuit.CLOSED
 
-    @pytest.mark.parametrize("error", [DOWN, ProviderOverloaded("503")])
+    @pytest.mark.parametrize("error", [DOWN, ABSENT, ProviderOverloaded("503")])
     async def test_a_probe_that_finds_nobody_spends_no_attempt(self, error: Exception) -> None:
         broken = gate()
-        await failing(10, broken, error)
+        await failing(10, broken, self.DOWN)
         provider = Provider(*[error] * 4, takes_s=0.0)
 
         assert await broken.ask(TURN, provider) is OK
@@ -263,6 +266,28 @@ class TestOpenCircuit:
             await broken.ask(TURN, provider)
 
         assert provider.calls == 1
+        assert broken.statistics().circuit is Circuit.OPEN
+
+    async def test_where_one_asks_alone_three_absences_in_a_row_open_it(self) -> None:
+        """Or its attempts would be used up before an outage is noticed. The one that notices was
+        not sent, so that it is no attempt.
+        """
+        broken, provider = gate(), Provider(*[self.ABSENT] * 20, takes_s=0.0)
+        for _ in range(2):
+            with pytest.raises(ProviderUnreachable):
+                await broken.ask(TURN, provider)
+        assert broken.statistics().circuit is Circuit.CLOSED
+
+        assert await broken.ask(TURN, provider) is OK
+        assert provider.calls == 21
+        assert broken.statistics().circuit is Circuit.CLOSED
+
+    async def test_who_was_sent_when_it_opened_may_be_at_fault(self) -> None:
+        broken, error = gate(), ProviderOverloaded("503")
+        for _ in range(3):
+            with pytest.raises(ProviderOverloaded):
+                await broken.ask(TURN, Provider(error))
+
         assert broken.statistics().circuit is Circuit.OPEN
 
     async def test_a_probe_that_found_nobody_lets_another_item_try(self) -> None:
@@ -305,7 +330,7 @@ class TestOpenCircuit:
         pace = broken.pace("scan", 1)
 
         assert pace.wait_s == pytest.approx(2.0)
-        assert "ProviderUnavailable: connection refused" in pace.obstacle
+        assert "ProviderUnavailable: connection cut" in pace.obstacle
 
 
 async def test_a_waiter_that_is_cancelled_hands_on() -> None:

@@ -58,9 +58,11 @@ class Measured:
     wasted: int
 
 
-def least_s(provider: SimulatedProvider, limits: Limits, count: int) -> float:
+def least_s(
+    provider: SimulatedProvider, limits: Limits, count: int, workers: int = WORKERS
+) -> float:
     """By each of the provider's limits; requests that it broke had to be asked again."""
-    bounds_s = [provider.served_s / min(WORKERS, provider.in_flight_max, _permits(limits))]
+    bounds_s = [provider.served_s / min(workers, provider.in_flight_max, _permits(limits))]
     for bucket, amount in (
         (provider.requests, count + provider.counts["broken"]),
         (provider.tokens, provider.charged_tokens),
@@ -75,13 +77,13 @@ def _permits(limits: Limits) -> float:
     return math.inf if limits.max_in_flight is None else limits.max_in_flight
 
 
-def measured(make: Make, limits: Limits, count: int) -> list[Measured]:
+def measured(make: Make, limits: Limits, count: int, workers: int = WORKERS) -> list[Measured]:
     """A run for each seed."""
     backend, options = virtual.BACKEND
 
     def run(seed: int) -> Measured:
         return anyio.run(
-            _measured, make, limits, count, seed, backend=backend, backend_options=options
+            _measured, make, limits, count, workers, seed, backend=backend, backend_options=options
         )
 
     first, *others = SEEDS
@@ -106,15 +108,15 @@ def meets(runs: list[Measured], target: float) -> bool:
     return mean(ratios) <= target and max(ratios) <= target + TAIL
 
 
-async def _measured(make: Make, limits: Limits, count: int, seed: int) -> Measured:
+async def _measured(make: Make, limits: Limits, count: int, workers: int, seed: int) -> Measured:
     rng = random.Random(seed)
     provider = make(rng)
     gate = Gate(ApiProtocol.OPENAI, limits)
-    run = await ask_all(gate, provider, items(count, rng), workers=WORKERS)
+    run = await ask_all(gate, provider, items(count, rng), workers=workers)
     assert gate.statistics().in_flight == 0
     return Measured(
         makespan_s=run.makespan_s,
-        ratio=run.makespan_s / least_s(provider, limits, count),
+        ratio=run.makespan_s / least_s(provider, limits, count, workers),
         lost=len(run.lost),
         calls=provider.counts["calls"],
         rate_limited=provider.counts["rate_limited"],
@@ -261,6 +263,20 @@ def test_an_outage_costs_little_more_than_its_time(
     assert [run.lost for run in runs] == [0] * len(SEEDS)
     assert max(run.wasted for run in runs) <= 20
     assert meets(runs, 1.08)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 5])
+def test_nothing_is_lost_of_an_outage_where_few_ask(workers: int) -> None:
+    """Nor is it waited for longer than it takes to try again."""
+
+    def make(rng: random.Random) -> SimulatedProvider:
+        return SimulatedProvider(rng, outage=(5.0, 125.0))
+
+    runs = measured(make, UNLIMITED, 60, workers)
+
+    assert [run.lost for run in runs] == [0] * len(SEEDS)
+    assert max(run.wasted for run in runs) <= 20
+    assert max(run.makespan_s - 120 - 60 * 0.6 / workers for run in runs) <= 35
 
 
 @pytest.mark.parametrize("seed", SEEDS)

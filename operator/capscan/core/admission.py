@@ -50,6 +50,8 @@ class Outcome(Enum):
     """It is there and answers, but did no work that would say how much it can take."""
     REFUSED = auto()
     OVERLOADED = auto()
+    UNREACHED = auto()
+    """Nothing was sent: there was no connection."""
     FAILED = auto()
     ABANDONED = auto()
     """Nobody waited for the answer."""

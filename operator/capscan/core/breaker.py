@@ -1,7 +1,9 @@
 """Whether a provider is asked at all: the circuit breaker.
 
 It opens when most of the newest requests failed, lets one through after a pause, and closes when
-that one is answered. How fast requests come back after it closed is `core/aimd.py`'s.
+that one is answered. Where few ask at a time, their attempts would be used up before that: so it
+also opens when nobody was there a few times in a row. How fast requests come back after it closed
+is `core/aimd.py`'s.
 """
 
 import math
@@ -12,6 +14,8 @@ from capscan.model.provider import Circuit, CircuitBreaker
 PROBES_PATIENT = 5
 """So many probes in a row fail before the pause between them grows."""
 PAUSE_S_MAX = 30.0
+ABSENCES_MAX = 3
+"""So many in a row open it: fewer than the attempts that an item has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,8 @@ class Breaker:
     """One bit a request, the newest lowest; set for a failure."""
     counted: int = 0
     """How many of those bits are requests."""
+    absences: int = 0
+    """So often in a row, while nothing else was under way, nobody was there."""
     openings: int = 0
     until_s: float = -math.inf
     """While open: when one request may try."""
@@ -52,13 +58,22 @@ def admitted(breaker: Breaker) -> Breaker:
     return replace(breaker, circuit=Circuit.HALF_OPEN)
 
 
-def on_result(breaker: Breaker, rules: CircuitBreaker, *, failed: bool, now_s: float) -> Breaker:
-    """A request sent while the circuit was closed came back."""
+def on_result(
+    breaker: Breaker, rules: CircuitBreaker, *, failed: bool, absent: bool = False, now_s: float
+) -> Breaker:
+    """A request sent while the circuit was closed came back. `absent`: it failed because nobody was
+    there for it, and nothing else that is under way could still be answered.
+    """
     most = 2 * rules.minimum_requests
-    recent = (breaker.recent << 1 | failed) & ((1 << most) - 1)
-    counted = min(breaker.counted + 1, most)
-    breaker = replace(breaker, recent=recent, counted=counted)
-    return _opened(breaker, rules, 0, now_s) if failed and _too_many(breaker, rules) else breaker
+    breaker = replace(
+        breaker,
+        recent=(breaker.recent << 1 | failed) & ((1 << most) - 1),
+        counted=min(breaker.counted + 1, most),
+        absences=breaker.absences + absent if failed else 0,
+    )
+    if failed and (_too_many(breaker, rules) or _away(breaker, rules)):
+        return _opened(breaker, rules, 0, now_s)
+    return breaker
 
 
 def on_probe(breaker: Breaker, rules: CircuitBreaker, *, failed: bool, now_s: float) -> Breaker:
@@ -83,8 +98,17 @@ def _too_many(breaker: Breaker, rules: CircuitBreaker) -> bool:
     )
 
 
+def _away(breaker: Breaker, rules: CircuitBreaker) -> bool:
+    return rules.failure_percent < 100 and breaker.absences >= ABSENCES_MAX
+
+
 def _opened(breaker: Breaker, rules: CircuitBreaker, probes: int, now_s: float) -> Breaker:
     open_for_s = rules.open_for.total_seconds()
     growth = 2.0 ** min(max(0, probes - PROBES_PATIENT), 16)
     pause_s = max(open_for_s, min(open_for_s * growth, PAUSE_S_MAX))
-    return Breaker(Circuit.OPEN, 0, 0, breaker.openings + 1, now_s + pause_s, probes)
+    return Breaker(
+        Circuit.OPEN,
+        openings=breaker.openings + 1,
+        until_s=now_s + pause_s,
+        probes_failed=probes,
+    )

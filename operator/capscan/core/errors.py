@@ -3,7 +3,8 @@
 CapscanError
 ├── ItemError                 one CRD's failure: it becomes a value in the run, with a reason
 │   ├── InferenceError        what a model provider did
-│   │   ├── ProviderUnavailable   nobody there: refused, cut off, 502, 504   (retryable)
+│   │   ├── ProviderUnavailable   nobody there: cut off, 502, 504            (retryable)
+│   │   │   └── ProviderUnreachable   no connection: nothing was sent        (retryable)
 │   │   ├── ProviderOverloaded    there, but too busy: 503, 529              (retryable)
 │   │   ├── ProviderFailed        it broke over this request: 500            (retryable)
 │   │   ├── CircuitOpen           it fails so much that it is not asked for a moment   (retryable)
@@ -84,10 +85,14 @@ class InferenceError(ItemError):
 
 
 class ProviderUnavailable(InferenceError):
-    """Connection refused or cut, no such host, 502, 504."""
+    """Connection cut, 502, 504."""
 
     reason = "ProviderUnavailable"
     retryable = True
+
+
+class ProviderUnreachable(ProviderUnavailable):
+    """Connection refused, no such host: nothing was sent, so that no question can be the cause."""
 
 
 class ProviderOverloaded(InferenceError):

@@ -20,7 +20,9 @@ CALIBRATION_MIN, CALIBRATION_MAX = 0.05, 20.0
 FAILURES_BY_CHANCE = 2
 """Among the requests that the breaker looks at; with more, the limit may be falling already."""
 
-_FAILURES = (Outcome.OVERLOADED, Outcome.FAILED)
+_ABSENCES = (Outcome.OVERLOADED, Outcome.UNREACHED)
+"""Again and again, with no answer in between: not the question is the cause, nobody is there."""
+_FAILURES = (*_ABSENCES, Outcome.FAILED)
 
 
 def returned(state: Admission, permit: Permit, sample: Sample, now_s: float) -> Admission:
@@ -145,7 +147,10 @@ def _judged(state: Admission, permit: Permit, outcome: Outcome, now_s: float) ->
     if outcome in (Outcome.REFUSED, Outcome.ABANDONED):
         return state
     failed = outcome in _FAILURES
-    breaker = breakers.on_result(state.breaker, state.rules.breaker, failed=failed, now_s=now_s)
+    absent = outcome in _ABSENCES and state.in_flight == 1
+    breaker = breakers.on_result(
+        state.breaker, state.rules.breaker, failed=failed, absent=absent, now_s=now_s
+    )
     if breaker.circuit is Circuit.OPEN:
         # What it saw must not have cut the limit as well.
         permits = aimd.restarted(state.permits_good)

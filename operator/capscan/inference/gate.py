@@ -24,6 +24,7 @@ from capscan.core.errors import (
     ProviderFailed,
     ProviderOverloaded,
     ProviderUnavailable,
+    ProviderUnreachable,
     RateLimited,
     RequestRejected,
 )
@@ -46,6 +47,7 @@ _OUTCOMES: dict[type[InferenceError], Outcome] = {
     RateLimited: Outcome.REFUSED,
     ProviderOverloaded: Outcome.OVERLOADED,
     InferenceTimeout: Outcome.OVERLOADED,
+    ProviderUnreachable: Outcome.UNREACHED,
     ProviderUnavailable: Outcome.FAILED,
     ProviderFailed: Outcome.FAILED,
     ContextTooLong: Outcome.DECLINED,
@@ -53,7 +55,7 @@ _OUTCOMES: dict[type[InferenceError], Outcome] = {
 }
 """What a provider that was there and did its work raises (InvalidAnswer) is an answer."""
 
-_TROUBLES = frozenset({Outcome.FAILED, Outcome.OVERLOADED, Outcome.REFUSED})
+_TROUBLES = frozenset({Outcome.UNREACHED, Outcome.FAILED, Outcome.OVERLOADED, Outcome.REFUSED})
 
 
 class Answered(Protocol):
@@ -149,10 +151,10 @@ class Gate:
     async def ask(self, turn: Turn, call: Callable[[], Awaitable[AnsweredT]]) -> AnsweredT:
         """Let `call` make its one request as soon as the account allows it.
 
-        Raises what `call` raises, but for two errors that spend no attempt: a 429 waits until the
+        Raises what `call` raises, but for errors that spend no attempt: a 429 waits until the
         account is open again and goes first then (at most REFUSALS_MAX times), and a request that
-        merely found out that the provider is still down waits for its turn anew. Raises CircuitOpen
-        where the turn says so.
+        merely found out that the provider is down, or still is, waits for its turn anew. Raises
+        CircuitOpen where the turn says so.
         """
         waiter = _Waiter(turn)
         self._asking[waiter] = None
@@ -168,9 +170,7 @@ class Gate:
                     refusals += isinstance(error, RateLimited)
                     if isinstance(error, RateLimited) and refusals < REFUSALS_MAX:
                         self._queue.push_front(waiter)
-                    elif permit.probe and isinstance(
-                        error, ProviderUnavailable | ProviderOverloaded
-                    ):
+                    elif self._is_an_outage(permit, error):
                         self._queue.push(waiter, turn.flow, turn.weight)
                     else:
                         raise
@@ -260,6 +260,13 @@ class Gate:
             self._last_rate_limit = RateLimitSeen(now_s, error.message, error.retry_after_s)
         self._state = feedback.returned(self._state, permit, sample, now_s)
         self._poke()
+
+    def _is_an_outage(self, permit: Permit, error: InferenceError) -> bool:
+        """Whether the circuit is to blame, and not the question."""
+        if permit.probe:
+            return isinstance(error, ProviderUnavailable | ProviderOverloaded)
+        closed = self._state.breaker.circuit is Circuit.CLOSED
+        return isinstance(error, ProviderUnreachable) and not closed
 
     def _divert(self) -> None:
         """Raises CircuitOpen where it is."""

@@ -77,7 +77,9 @@ class CircuitBreaker(Wire):
         default=60, description="More failures than this among the last requests open the circuit."
     )
     minimum_requests: Annotated[int, Field(ge=1, le=1000)] = Field(
-        default=10, description="So many requests must have been answered before it can open."
+        default=10,
+        description="Out of so many of the last requests, or twice as many. Three in a row that "
+        "found nobody there, with nothing else under way, open it too.",
     )
     open_for: Duration = Field(
         default=timedelta(seconds=2), description="How long it stays open before one request tries."

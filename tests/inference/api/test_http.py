@@ -21,6 +21,7 @@ from capscan.core.errors import (
     InferenceTimeout,
     InvalidAnswer,
     ProviderUnavailable,
+    ProviderUnreachable,
     ProviderUnusable,
 )
 from capscan.inference.api.http import REPLY_BYTES_MAX, HttpClient, open_http
@@ -254,7 +255,7 @@ async def test_nobody_listening_is_unavailable() -> None:
         {"protocol": "OpenAI", "model": "m", "baseURL": f"http://127.0.0.1:{port}"}
     )
     async with client_of(spec) as client:
-        with pytest.raises(ProviderUnavailable, match=rf"127\.0\.0\.1:{port} cannot be reached"):
+        with pytest.raises(ProviderUnreachable, match=rf"127\.0\.0\.1:{port} cannot be reached"):
             await client.get("/")
 
 
@@ -264,7 +265,7 @@ async def test_a_name_that_is_not_resolved_is_named() -> None:
         {"protocol": "OpenAI", "model": "m", "baseURL": "http://no-such-host.invalid/v1"}
     )
     async with client_of(spec) as client:
-        with pytest.raises(ProviderUnavailable, match=r"the name no-such-host\.invalid cannot"):
+        with pytest.raises(ProviderUnreachable, match=r"the name no-such-host\.invalid cannot"):
             await client.get("/")
 
 
@@ -400,7 +401,7 @@ async def test_tls_that_breaks_off_is_unavailable(pki: Pki) -> None:
     context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers("AES128-SHA")  # none that a client takes today
     async with serving(answer_all, context) as server, client_of(server.spec()) as client:
-        with pytest.raises(ProviderUnavailable, match="no TLS connection to"):
+        with pytest.raises(ProviderUnreachable, match="no TLS connection to"):
             await client.get("/")
 
 
@@ -416,16 +417,16 @@ async def test_a_client_is_quickly_made() -> None:
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (httpx2.ConnectTimeout("x"), ProviderUnavailable),
+        (httpx2.ConnectTimeout("x"), ProviderUnreachable),
         (httpx2.ReadTimeout("x"), InferenceTimeout),
         (httpx2.WriteTimeout("x"), InferenceTimeout),
-        (httpx2.ConnectError("x"), ProviderUnavailable),
+        (httpx2.ConnectError("x"), ProviderUnreachable),
         (httpx2.ReadError("x"), ProviderUnavailable),
         (httpx2.WriteError("x"), ProviderUnavailable),
         (httpx2.CloseError("x"), ProviderUnavailable),
         (httpx2.RemoteProtocolError("x"), ProviderUnavailable),
         (httpx2.LocalProtocolError("x"), ProviderUnusable),
-        (httpx2.ProxyError("x"), ProviderUnavailable),
+        (httpx2.ProxyError("x"), ProviderUnreachable),
         (httpx2.UnsupportedProtocol("x"), ProviderUnusable),
         (httpx2.DecodingError("x"), InvalidAnswer),
         (httpx2.InvalidURL("x"), ProviderUnusable),

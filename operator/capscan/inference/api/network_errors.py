@@ -11,6 +11,7 @@ from capscan.core.errors import (
     InferenceTimeout,
     InvalidAnswer,
     ProviderUnavailable,
+    ProviderUnreachable,
     ProviderUnusable,
 )
 from capscan.inference.api.address import INVALID
@@ -26,18 +27,18 @@ def translated(error: Exception, base_url: str) -> CapscanError:
     url = httpx2.URL(base_url)
     host = url.netloc.decode()
     if _caused_by(error, socket.gaierror):
-        return ProviderUnavailable(f"the name {url.host} cannot be resolved")
+        return ProviderUnreachable(f"the name {url.host} cannot be resolved")
     if tls := _caused_by(error, ssl.SSLError):
         return _of_tls(tls, host)
     match error:
         case httpx2.ConnectTimeout():
-            found: CapscanError = ProviderUnavailable(f"no connection to {host} in time")
+            found: CapscanError = ProviderUnreachable(f"no connection to {host} in time")
         case httpx2.TimeoutException():
             found = InferenceTimeout(f"{host} did not answer in time")
         case httpx2.ConnectError():
-            found = ProviderUnavailable(f"{host} cannot be reached: {_said(error)}")
+            found = ProviderUnreachable(f"{host} cannot be reached: {_said(error)}")
         case httpx2.ProxyError():
-            found = ProviderUnavailable(f"the proxy of spec.proxyURL says no: {_said(error)}")
+            found = ProviderUnreachable(f"the proxy of spec.proxyURL says no: {_said(error)}")
         case httpx2.DecodingError():
             found = InvalidAnswer(f"the reply of {host} cannot be decompressed")
         case httpx2.InvalidURL() | httpx2.UnsupportedProtocol() | httpx2.LocalProtocolError():
@@ -56,7 +57,7 @@ def _of_tls(error: ssl.SSLError, host: str) -> CapscanError:
         )
     if error.reason in _NO_TLS:
         return ProviderUnusable(INVALID, f"{host} speaks no TLS: is spec.baseURL http://?")
-    return ProviderUnavailable(f"no TLS connection to {host}: {error.reason}")
+    return ProviderUnreachable(f"no TLS connection to {host}: {error.reason}")
 
 
 def _said(error: Exception) -> str:
