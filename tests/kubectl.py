@@ -7,7 +7,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-TIMEOUT_S = 60
+TIMEOUT_S = 100
+"""Under load an API server takes its time to delete a CRD: it tries again with growing pauses."""
 
 
 class KubectlError(subprocess.CalledProcessError):
