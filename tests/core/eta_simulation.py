@@ -108,7 +108,11 @@ class Run:
     @property
     def _pace(self) -> Pace:
         adaptive = self._setting.permits_at_start is not None
-        return Pace(self._permits if adaptive else None, self._setting.items_per_s, self._wait_s)
+        return Pace(
+            self._permits if adaptive else None,
+            items_per_s=self._setting.items_per_s,
+            wait_s=self._wait_s,
+        )
 
     def _dispatch(self) -> None:
         if wait_s := self._wait_s:

@@ -154,6 +154,21 @@ def test_growing_permits_are_counted_on_up_to_the_parallelism() -> None:
     assert grown_s < steady_s / 3
 
 
+def test_permits_on_their_way_back_after_an_outage_are_counted_on() -> None:
+    """One at a time is but how it begins."""
+    load = Load(160, latencies=STEADY)
+    back_s, up_s, one_s = (
+        eta_s(load, pace, 64, now_s=1)
+        for pace in (Pace(permits=1, permits_soon=16), Pace(permits=16), Pace(permits=1))
+    )
+
+    assert back_s is not None
+    assert up_s is not None
+    assert one_s is not None
+    assert back_s == pytest.approx(up_s, rel=0.2)
+    assert one_s > 5 * up_s
+
+
 def test_a_closed_gate_begins_the_count_anew() -> None:
     throughput = settle(Throughput(), 1, pace=Pace(), parallelism=10, in_flight=9)
 

@@ -7,7 +7,16 @@ from contextlib import asynccontextmanager, suppress
 import anyio
 import pytest
 
-from capscan.core.errors import InvalidAnswer, MissingPermission
+from capscan.core.errors import (
+    InferenceError,
+    InferenceTimeout,
+    InvalidAnswer,
+    MissingPermission,
+    ProviderFailed,
+    ProviderOverloaded,
+    ProviderUnreachable,
+    RateLimited,
+)
 from capscan.core.events import (
     CrdFailed,
     CrdReleased,
@@ -380,3 +389,33 @@ async def test_the_end_of_a_request_says_what_it_took_and_cost() -> None:
 
     released = [event for event in work.events if isinstance(event, CrdReleased)]
     assert released == [CrdReleased(name_of(0), 2.5, ending=Ending.ANSWERED, usage=Usage(1, 70))]
+
+
+@pytest.mark.parametrize(
+    ("error", "ending"),
+    [
+        (InvalidAnswer(), Ending.FAILED),
+        (ProviderFailed(), Ending.FAILED),
+        (InferenceTimeout(), Ending.FAILED),
+        (RateLimited(), Ending.REFUSED),
+        (ProviderOverloaded(), Ending.REFUSED),
+        (ProviderUnreachable(), Ending.REFUSED),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_a_provider_that_was_not_there_says_nothing_of_the_next_request(
+    error: InferenceError, ending: Ending
+) -> None:
+    """Neither how long it takes nor how often one is asked again."""
+    work = Work()
+
+    async def settle(item: PlannedItem, slot: Slot) -> Settled:
+        with suppress(InferenceError):
+            async with slot.flight():
+                raise error
+        return CrdSkipped(item.ref.name)
+
+    await engine(work, 1, settle).run(items(1))
+
+    (released,) = (event for event in work.events if isinstance(event, CrdReleased))
+    assert released.ending is ending

@@ -200,6 +200,11 @@ def costs(state: Admission, estimate: Estimate) -> tuple[float, float]:
     return input_cost, output_cost
 
 
+def permits_soon(state: Admission) -> int:
+    """What permits are on their way back to; 0 where they are on no such way."""
+    return int(state.permits.threshold) if state.permits.ramping else 0
+
+
 def requests_per_s(state: Admission) -> float | None:
     """By the limit on requests, or what refusals taught; None where neither is known."""
     known = (state.requests.rate_per_s, state.learned.rate_per_s)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from math import inf, log
 from statistics import fmean
 
+from capscan.core.aimd import RAMP
 from capscan.core.latency import Latencies
 from capscan.core.lognormal import Lognormal, fit
 from capscan.core.question import Pace
@@ -137,6 +138,7 @@ class _Starts:
 def _starts(load: Load, pace: Pace, parallelism: int, mean_s: float, now_s: float) -> _Starts:
     # By Little's law a rate is a bound on what can be in flight, as permits are.
     limit = (pace.items_per_s or inf) * mean_s
+    recovering = pace.permits is not None and pace.permits < pace.permits_soon
     permits = min(float(_permits(pace, parallelism)), limit)
     used = load.throughput.in_flight
     idle = (
@@ -144,14 +146,15 @@ def _starts(load: Load, pace: Pace, parallelism: int, mean_s: float, now_s: floa
         and bool(used)
         and fmean(used) < BUSY_MIN * permits
         and len(load.ages_s) < _permits(pace, parallelism)
+        and not recovering
     )
     observed = load.throughput.rate_per_s(now_s) if idle else None
     return _Starts(
         wait_s=pace.wait_s,
         mean_s=mean_s,
         permits=permits,
-        permits_max=min(float(parallelism), limit),
-        growth=load.throughput.growth,
+        permits_max=min(float(parallelism), limit, pace.permits_soon if recovering else inf),
+        growth=RAMP if recovering else load.throughput.growth,
         observed_per_s=observed or inf,
     )
 

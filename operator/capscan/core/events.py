@@ -27,7 +27,7 @@ class Ending(Enum):
     FAILED = auto()
     """The provider worked on it, or did not answer: trying again is another request."""
     REFUSED = auto()
-    """The provider did not look at it: 429."""
+    """The provider did not look at it, or was not there: that says nothing of the next one."""
     INTERRUPTED = auto()
     """Nobody waited for the answer any longer."""
 

@@ -39,6 +39,8 @@ class Pace:
 
     permits: int | None = None
     """Requests at once; None where nothing but the scan's own parallelism bounds them."""
+    permits_soon: int = 0
+    """What permits are on their way back to after an outage, by RAMP with each answer."""
     items_per_s: float | None = None
     """By the account's limits on requests and tokens; None where none is known."""
     wait_s: float = 0.0

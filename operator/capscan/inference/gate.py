@@ -198,6 +198,7 @@ class Gate:
         items_per_s = admission.items_per_s(state)
         return Pace(
             permits=max(1, round(state.permits.count * share)),
+            permits_soon=round(admission.permits_soon(state) * share),
             items_per_s=None if items_per_s is None else items_per_s * share,
             wait_s=max(0.0, admission.closed_until_s(state) - now_s),
             returns=state.breaker.circuit is Circuit.CLOSED,

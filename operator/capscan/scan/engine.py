@@ -14,7 +14,12 @@ from typing import Protocol
 import anyio
 import anyio.lowlevel
 
-from capscan.core.errors import InferenceError, RateLimited
+from capscan.core.errors import (
+    InferenceError,
+    ProviderOverloaded,
+    ProviderUnavailable,
+    RateLimited,
+)
 from capscan.core.events import CrdReleased, CrdStarted, Ending, ScanEvent, Settled
 from capscan.core.plan import PlannedItem
 from capscan.core.question import Flight
@@ -41,6 +46,8 @@ class Slot(Protocol):
 
 
 Settle = Callable[[PlannedItem, Slot], Awaitable[Settled]]
+
+_UNSEEN = (RateLimited, ProviderOverloaded, ProviderUnavailable)
 
 AHEAD_MAX = 4
 """Items that are getting ready, or storing their answer, beyond those in flight: enough to hide
@@ -136,7 +143,7 @@ class _Slot:
             yield flight
             ending = Ending.ANSWERED
         except InferenceError as error:
-            ending = Ending.REFUSED if isinstance(error, RateLimited) else Ending.FAILED
+            ending = Ending.REFUSED if isinstance(error, _UNSEEN) else Ending.FAILED
             raise
         finally:
             took_s = anyio.current_time() - began_s
