@@ -1,7 +1,5 @@
 """Addresses and certificates of providers: which ones are taken."""
 
-import base64
-
 import pytest
 
 from capscan.core.errors import ProviderUnusable
@@ -10,7 +8,6 @@ from capscan.inference.api.address import (
     checked_proxy_url,
     is_forbidden,
     is_in_the_clear,
-    trust,
 )
 
 
@@ -107,24 +104,3 @@ def test_a_proxy_is_checked_alike() -> None:
     assert checked_proxy_url("http://proxy:3128") == "http://proxy:3128"
     with pytest.raises(ProviderUnusable, match=r"spec\.proxyURL holds a user name"):
         checked_proxy_url("http://me:word@proxy:3128")
-
-
-@pytest.mark.parametrize(
-    "bundle",
-    [
-        "-----BEGIN CERTIFICATE-----",
-        base64.b64encode(b"no certificate").decode(),
-        base64.b64encode(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----").decode(),
-        base64.b64encode("é".encode()).decode(),
-        base64.b64encode(b"").decode() + " ",
-    ],
-)
-def test_a_bundle_that_is_none_is_named(bundle: str) -> None:
-    """With the command that makes one."""
-    with pytest.raises(ProviderUnusable, match=r"caBundle holds no certificate.*base64 -w0"):
-        trust(bundle)
-
-
-def test_without_a_bundle_the_system_is_trusted() -> None:
-    """And with one, only what it holds (see test_http)."""
-    assert trust("") is None

@@ -7,7 +7,6 @@ import logging
 import socket
 import ssl
 import subprocess
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,7 +24,6 @@ from capscan.core.errors import (
     ProviderUnusable,
 )
 from capscan.inference.api.http import REPLY_BYTES_MAX, HttpClient, open_http
-from capscan.inference.api.transport import ProviderTransport
 from capscan.model.provider import ProviderSpec
 from tests.inference.api.loopback import Connection, Serve, answer_all, response, serving
 from tests.inference.spent import spent
@@ -403,15 +401,6 @@ async def test_tls_that_breaks_off_is_unavailable(pki: Pki) -> None:
     async with serving(answer_all, context) as server, client_of(server.spec()) as client:
         with pytest.raises(ProviderUnreachable, match="no TLS connection to"):
             await client.get("/")
-
-
-async def test_a_client_is_quickly_made() -> None:
-    """One for each change of an InferenceProvider."""
-    started = time.perf_counter()
-    for _ in range(5):
-        await ProviderTransport(None, None).aclose()
-
-    assert (time.perf_counter() - started) / 5 < 1.0
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,10 @@
-"""Where a provider may be: what an InferenceProvider's addresses and certificates must be like.
+"""Where a provider may be: what an InferenceProvider's addresses must be like.
 
 Pure checks of what somebody wrote. An address that only its name resolves to is checked at the
 moment of connecting, in `transport.py`.
 """
 
-import base64
 import ipaddress
-import ssl
 from urllib.parse import SplitResult, urlsplit
 
 from capscan.core.errors import ProviderUnusable
@@ -82,26 +80,6 @@ def is_in_the_clear(url: str) -> bool:
         return ipaddress.ip_address(host).is_global
     except ValueError:
         return "." in host and not host.endswith(_LOCAL_SUFFIXES)
-
-
-def trust(ca_bundle: str) -> ssl.SSLContext | None:
-    """Trusts the certificates in base64 PEM alone; None, the system's, where there are none.
-
-    Raises ProviderUnusable.
-    """
-    if not ca_bundle:
-        return None
-    try:
-        pem = base64.b64decode("".join(ca_bundle.split()), validate=True).decode("ascii")
-        if not pem.strip():  # Python would take that for the system's
-            raise ValueError("empty")
-        return ssl.create_default_context(cadata=pem)
-    except (ValueError, ssl.SSLError) as error:
-        raise ProviderUnusable(
-            INVALID,
-            "spec.caBundle holds no certificate: it takes PEM in base64, as "
-            "`base64 -w0 < ca.crt` prints it",
-        ) from error
 
 
 def _split(url: str, field: str) -> SplitResult:

@@ -12,9 +12,10 @@ from typing import Any
 import httpx2
 
 from capscan.core.errors import InvalidAnswer
-from capscan.inference.api.address import checked_base_url, checked_proxy_url, trust
+from capscan.inference.api.address import checked_base_url, checked_proxy_url
 from capscan.inference.api.network_errors import translated
 from capscan.inference.api.transport import ProviderTransport
+from capscan.inference.api.trust import trust
 from capscan.model import Usage
 from capscan.model.provider import ProviderSpec
 
@@ -103,7 +104,8 @@ def open_http(
 ) -> HttpClient:
     """As the spec says. `transport` replaces the network. Raises ProviderUnusable."""
     base_url = checked_base_url(spec.base_url or default_base_url)
-    proxy_url, context = checked_proxy_url(spec.proxy_url), trust(spec.ca_bundle)
+    proxy_url = checked_proxy_url(spec.proxy_url)
+    context = trust(spec.ca_bundle, base_url, proxy_url)
     return HttpClient(
         base_url,
         headers,

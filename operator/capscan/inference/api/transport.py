@@ -43,10 +43,9 @@ class ProviderTransport(httpx2.AsyncBaseTransport):
     asked then, so that it is asked again, once, on a connection that was not in the pool.
     """
 
-    def __init__(self, context: ssl.SSLContext | None, proxy_url: str | None) -> None:
-        verify = context or httpx2.create_ssl_context(trust_env=False)
-        self._pooled = _transport(verify, proxy_url, idle_max=None)
-        self._unpooled = _transport(verify, proxy_url, idle_max=0)
+    def __init__(self, context: ssl.SSLContext, proxy_url: str | None) -> None:
+        self._pooled = _transport(context, proxy_url, idle_max=None)
+        self._unpooled = _transport(context, proxy_url, idle_max=0)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         route = Route(request.url.host)
@@ -64,15 +63,15 @@ class ProviderTransport(httpx2.AsyncBaseTransport):
 
 
 def _transport(
-    verify: ssl.SSLContext, proxy_url: str | None, idle_max: int | None
+    context: ssl.SSLContext, proxy_url: str | None, idle_max: int | None
 ) -> httpx2.AsyncHTTPTransport:
     limits = httpx2.Limits(
         max_connections=None, max_keepalive_connections=idle_max, keepalive_expiry=KEEPALIVE_S
     )
     proxy = None
     if proxy_url:
-        tls = verify if proxy_url.startswith("https:") else None
+        tls = context if proxy_url.startswith("https:") else None
         proxy = httpx2.Proxy(proxy_url, ssl_context=tls)
     return httpx2.AsyncHTTPTransport(
-        verify=verify, trust_env=False, http1=True, http2=False, limits=limits, proxy=proxy
+        verify=context, trust_env=False, http1=True, http2=False, limits=limits, proxy=proxy
     )

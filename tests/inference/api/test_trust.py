@@ -1,0 +1,49 @@
+"""Who is trusted. That a handshake goes by it is in test_http."""
+
+import base64
+import ssl
+
+import pytest
+
+from capscan.core.errors import ProviderUnusable
+from capscan.inference.api.trust import trust
+
+
+@pytest.mark.parametrize(
+    "bundle",
+    [
+        "-----BEGIN CERTIFICATE-----",
+        base64.b64encode(b"no certificate").decode(),
+        base64.b64encode(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----").decode(),
+        base64.b64encode("é".encode()).decode(),
+        base64.b64encode(b"").decode() + " ",
+    ],
+)
+def test_a_bundle_that_is_none_is_named(bundle: str) -> None:
+    """With the command that makes one."""
+    with pytest.raises(ProviderUnusable, match=r"caBundle holds no certificate.*base64 -w0"):
+        trust(bundle)
+
+
+def test_without_a_bundle_the_system_is_trusted() -> None:
+    """By one context for all."""
+    context = trust("", "https://api.example.com", None)
+
+    assert context is trust("", "https://other.example.com", None)
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+
+
+def test_without_tls_nobody_is() -> None:
+    """Reading the system's certificates would be in vain."""
+    context = trust("", "http://ollama.ai.svc", "http://proxy:3128")
+
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+    assert context.cert_store_stats()["x509"] == 0
+
+
+def test_a_proxy_may_ask_for_tls_too() -> None:
+    context = trust("", "http://ollama.ai.svc", "https://proxy:3129")
+
+    assert context is trust("", "https://api.example.com")
