@@ -299,7 +299,7 @@ class FakeStatus:
     def __init__(self, seen: CapabilityScan) -> None:
         self.scan = seen
         self.versions: list[tuple[float, ScanStatus]] = []
-        self.denied: ScanError | None = None
+        self.denied: Exception | None = None
         self.on_write: Callable[[CapabilityScan], None] = lambda _: None
 
     @property

@@ -39,13 +39,21 @@ class Cluster:
         self.may_watch = True
         self.objects: list[dict[str, Any]] = []
         self.seen: set[str] = set()
+        self.removed: list[str] = []
+        self.retained: list[tuple[list[str], str]] = []
         self.watcher: Watcher | None = None
         self.health = Health(clock=lambda: 0.0)
 
     async def serve(self, request: Seen) -> web.Response:
         if "watch" not in request.query:
-            return ok({"items": self.objects})
+            return ok({"metadata": {"resourceVersion": "9"}, "items": self.objects})
         return ok() if self.may_watch else refusal(403, "you may not")
+
+    def parse(self, body: dict[str, Any]) -> str:
+        uid: str = body["metadata"]["uid"]
+        if uid == "odd":
+            raise KeyError("spec")
+        return uid
 
     async def watch(self, watcher: Watcher) -> None:
         self.watcher = watcher
@@ -58,10 +66,10 @@ class Cluster:
     async def watched(self, folder: Path) -> AsyncIterator[Watching]:
         kind = Watched(
             "capabilityscans",
-            parse=lambda body: body["metadata"]["uid"],
+            parse=self.parse,
             observe=self.seen.add,
-            remove=lambda _: None,
-            retain=lambda _: None,
+            remove=self.removed.append,
+            retain=lambda uids, version: self.retained.append((list(uids), version)),
         )
         async with serving(folder) as (server, client), anyio.create_task_group() as group:
             server.handler = self.serve
@@ -113,3 +121,49 @@ async def test_what_may_not_be_watched_is_listed_until_it_may(
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.mark.anyio
+async def test_what_is_being_deleted_counts_as_gone(tmp_path: Path) -> None:
+    """Finalizers of others may hold it for long."""
+    cluster = Cluster()
+    async with cluster.watched(tmp_path):
+        await until(lambda: cluster.watcher)
+        assert cluster.watcher
+        cluster.watcher.seen("capabilityscans", {"metadata": {"uid": "a"}})
+        await until(lambda: cluster.seen == {"a"})
+        dying = {"uid": "a", "deletionTimestamp": "2026-01-01T00:00:00Z"}
+        cluster.watcher.seen("capabilityscans", {"metadata": dying})
+        await until(lambda: cluster.removed == ["a"])
+
+
+@pytest.mark.anyio
+async def test_news_that_cannot_be_taken_in_keeps_no_others_back(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nor does it end the operator."""
+    cluster = Cluster()
+    async with cluster.watched(tmp_path):
+        await until(lambda: cluster.watcher)
+        assert cluster.watcher
+        cluster.watcher.seen("capabilityscans", {"metadata": {"uid": "odd"}})
+        cluster.watcher.seen("capabilityscans", {"metadata": {"uid": "b"}})
+        await until(lambda: cluster.seen == {"b"})
+
+    assert "the news of one of capabilityscans could not be taken in" in caplog.text
+
+
+@pytest.mark.anyio
+async def test_after_a_listing_by_the_watch_deletions_are_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It tells of none that it missed; what came after our listing is left alone."""
+    monkeypatch.setattr(watching, "SETTLE_S", 0.01)
+    cluster = Cluster()
+    async with cluster.watched(tmp_path):
+        await until(lambda: cluster.watcher)
+        assert cluster.watcher
+        assert cluster.retained == [([], "")]
+        cluster.objects.append({"metadata": {"uid": "a"}})
+        cluster.watcher.listed()
+        await until(lambda: cluster.retained[1:] == [(["a"], "9")])

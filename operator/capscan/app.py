@@ -22,6 +22,7 @@ from capscan.kube.crds import CrdSource
 from capscan.kube.events import EventRecorder
 from capscan.kube.kinds import PROVIDERS, SCANS, provider_status, scan_status
 from capscan.kube.secrets import Secrets
+from capscan.kube.supervision import supervised
 from capscan.model import CapabilityScan, InferenceProvider
 from capscan.scan.controller import Identity, ScanController
 from capscan.scan.controllers import Controllers
@@ -76,15 +77,15 @@ class Application:
                     now=_now,
                 )
                 ports = self._ports(accounts)
-                group.start_soon(self._following.run)
-                group.start_soon(self._events.run)
+                group.start_soon(supervised, "the watch of CRDs", self._following.run)
+                group.start_soon(supervised, "the teller of Events", self._events.run)
                 controllers = Controllers(group, lambda scan: self._controller(scan, ports))
                 accounts.on_change = controllers.provider_changed
                 kinds = [_providers(accounts), _scans(controllers)]
                 watching = self._watching = Watching(
                     self._client, self._watch, kinds, health, controllers.hindrance_changed
                 )
-                group.start_soon(watching.run)
+                group.start_soon(supervised, "the watch of scans", watching.run)
                 await stop.wait()
                 await self._close(controllers)
                 group.cancel_scope.cancel()

@@ -112,8 +112,10 @@ def _watch_kind(registry: kopf.OperatorRegistry, watcher: Watcher, plural: str) 
     async def seen(event: kopf.RawEvent, **_: object) -> None:
         if event["type"] == "DELETED":
             watcher.deleted(plural, dict(event["object"]))
-        else:
-            watcher.seen(plural, dict(event["object"]))
+            return
+        if event["type"] is None:  # of a listing, as kopf has it
+            watcher.listed()
+        watcher.seen(plural, dict(event["object"]))
 
 
 def _settings(watcher: Watcher) -> kopf.OperatorSettings:

@@ -6,6 +6,7 @@ about each object.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ WATCH_RESTART_S = (1.0, 2.0, 5.0, 10.0)
 
 WATCH_HEALTHY_S = 60.0
 KINDS_POLL_S = 2.0
+SETTLE_S = 2.0
+"""After the first object of a listing by the watch, the others have come too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +45,10 @@ class Watched:
     """An object as it now is."""
     remove: Callable[[str], None]
     """The object of that UID is gone."""
-    retain: Callable[[Iterable[str]], None]
-    """Only the objects of these UIDs are there: what else was known is gone."""
+    retain: Callable[[Iterable[str], str], None]
+    """Only the objects of these UIDs are there: what else was known is gone, but for what came
+    after the version that is said.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,8 @@ class Watcher:
     """An object of this plural as it now is."""
     deleted: Callable[[str, Json], None]
     """An object of this plural that is gone."""
+    listed: Callable[[], None]
+    """The watch had to list again: what was deleted meanwhile it does not tell."""
     login: Callable[[], Awaitable[Credentials]]
     """Credentials, read anew; from any event loop."""
     beat: Callable[[], None]
@@ -110,6 +117,7 @@ class Watching:
         self._inbox = Inbox()
         self._on_hindrance = on_hindrance
         self._refused = anyio.Event()
+        self._listed = anyio.Event()
         self.hindrance: Stall | None = None
         """Why objects are not watched; they are listed again and again instead."""
 
@@ -122,11 +130,17 @@ class Watching:
     async def _deliver(self) -> None:
         while True:
             for (plural, uid), body in (await self._inbox.take()).items():
-                kind = self._kinds[plural]
-                if body is None:
-                    kind.remove(uid)
-                elif (found := _parse(kind, body)) is not None:
-                    kind.observe(found)
+                try:
+                    self._hand_on(self._kinds[plural], uid, body)
+                except Exception:
+                    logger.exception("the news of one of %s could not be taken in", plural)
+
+    def _hand_on(self, kind: Watched, uid: str, body: Json | None) -> None:
+        if body is None or "deletionTimestamp" in body["metadata"]:
+            # Whatever finalizer of others still holds it: nobody wants anything more of it.
+            kind.remove(uid)
+        elif (found := _parse(kind, body)) is not None:
+            kind.observe(found)
 
     async def _keep_watching(self) -> None:
         health, failures = self._health, 0
@@ -166,8 +180,8 @@ class Watching:
 
     async def _taken_stock(self, kind: Watched) -> int:
         """A deletion during a gap between two watches brings no event: compare."""
-        bodies = await self._until_listed(kind.plural)
-        kind.retain(body["metadata"]["uid"] for body in bodies)
+        bodies, _ = await self._until_listed(kind.plural)
+        kind.retain((body["metadata"]["uid"] for body in bodies), "")
         # At once and in order: scans need the providers that they name.
         for body in bodies:
             self._inbox.put(kind.plural, body["metadata"]["uid"], body)
@@ -188,6 +202,7 @@ class Watching:
         """A watch whose right was taken away would ask for it for ever, and see nothing."""
         async with anyio.create_task_group() as group:
             group.start_soon(self._cancel_if_refused, group.cancel_scope)
+            group.start_soon(self._notice_deletions)
             await self._watch(self._watcher())
             group.cancel_scope.cancel()
 
@@ -198,7 +213,18 @@ class Watching:
             if await self._refusal():
                 watch.cancel()
 
-    async def _until_listed(self, plural: str) -> list[Json]:
+    async def _notice_deletions(self) -> None:
+        """Those that a listing by the watch passed over."""
+        while True:
+            await self._listed.wait()
+            await anyio.sleep(SETTLE_S)
+            self._listed = anyio.Event()
+            for kind in self._kinds.values():
+                with contextlib.suppress(KubeError):  # then the watch fails too, and begins anew
+                    bodies, version = await list_kind(self._client, kind.plural)
+                    kind.retain((body["metadata"]["uid"] for body in bodies), version)
+
+    async def _until_listed(self, plural: str) -> tuple[list[Json], str]:
         """All objects of a kind, once they can be listed; what prevents it is said once.
 
         Without its kind no watch is begun: kopf would overlook a kind that comes later.
@@ -227,13 +253,16 @@ class Watching:
         def deleted(plural: str, body: Json) -> None:
             loop.call_soon_threadsafe(self._inbox.put, plural, body["metadata"]["uid"], None)
 
+        def listed() -> None:
+            loop.call_soon_threadsafe(self._listed.set)
+
         def beat() -> None:
             loop.call_soon_threadsafe(self._health.beat)
 
         def refused() -> None:
             loop.call_soon_threadsafe(self._refused.set)
 
-        return Watcher(tuple(self._kinds), seen, deleted, self._client.login, beat, refused)
+        return Watcher(tuple(self._kinds), seen, deleted, listed, self._client.login, beat, refused)
 
 
 def restart_pause_s(failures: int) -> float:

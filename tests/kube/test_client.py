@@ -19,6 +19,7 @@ from capscan.core.errors import (
     NotServed,
     ServerError,
 )
+from capscan.kube import client as kube_client
 from capscan.kube.client import PAGE_ITEMS_MAX, KubeClient
 from tests.kube.apiserver import ApiServer, Seen, ok, refusal
 
@@ -85,8 +86,11 @@ async def test_not_every_403_is_mended_by_a_permission(
     assert type(caught.value) is kind
 
 
-async def test_a_server_error_is_waited_for_and_then_told(api: Api) -> None:
+async def test_a_server_error_is_waited_for_and_then_told(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A broken webhook may need somebody: endless patience would hide it."""
+    monkeypatch.setattr(kube_client, "SERVER_ERROR_PATIENCE_S", 2.0)
     server, client = api
     server.script = [refusal(500, "failed calling webhook") for _ in range(3)]
     assert await client.get(PATH) == {}
@@ -94,6 +98,17 @@ async def test_a_server_error_is_waited_for_and_then_told(api: Api) -> None:
     server.script = [refusal(500, "failed calling webhook") for _ in range(99)]
     with pytest.raises(ServerError, match="answered 500: failed calling webhook"):
         await client.get(PATH)
+
+
+async def test_patience_with_server_errors_begins_when_the_server_is_back(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have been away for longer than that, and its etcd has no leader at first."""
+    monkeypatch.setattr(kube_client, "SERVER_ERROR_PATIENCE_S", 0.0)
+    server, client = api
+    server.script = [refusal(503), refusal(500, "etcdserver: no leader")]
+
+    assert await client.get(PATH) == {}
 
 
 async def test_a_kind_that_is_not_there_is_told_from_an_object_that_is_not(api: Api) -> None:
@@ -369,7 +384,7 @@ async def test_no_items_may_come_as_null(api: Api) -> None:
     server.script = [ok({"metadata": {}, "items": None}) for _ in range(2)]
 
     assert await client.list_metadata(PATH, name_of) == []
-    assert await client.list_objects(PATH) == []
+    assert await client.list_objects(PATH) == ([], "")
 
 
 # -- writes

@@ -158,6 +158,28 @@ async def test_a_version_that_is_too_old_is_listed_anew(api: Api, ended: web.Res
     assert server.seen[3].query["resourceVersion"] == "9"
 
 
+@pytest.mark.parametrize("ended", [refusal(410), events()], ids=["too old", "over at once"])
+async def test_a_watch_that_tells_nothing_again_and_again_is_not_begun_without_a_pause(
+    api: Api, ended: web.Response
+) -> None:
+    """A proxy that closes streams, or an API server that forgets too soon."""
+    server, client = api
+
+    async def refuse(seen: Seen) -> web.Response:
+        return web.Response(**_copied(ended)) if "watch" in seen.query else listing(meta("a.x"))
+
+    server.handler = refuse
+    async with watching(client, server):
+        await anyio.sleep(1.5)
+
+    assert len(server.seen) <= 4
+
+
+def _copied(response: web.Response) -> dict[str, Any]:
+    """A response can be sent but once."""
+    return {"status": response.status, "text": response.text, "content_type": response.content_type}
+
+
 async def test_a_watch_that_is_cut_goes_on_where_it_was(api: Api) -> None:
     server, client = api
     server.script = [
@@ -228,9 +250,11 @@ async def test_a_stream_says_what_is_wrong(api: Api) -> None:
     server.script = [
         events(("ERROR", {"code": 500, "message": "etcd"})),
         web.Response(text="no json\n"),
+        web.Response(text='{"kind": "Status", "message": "who knows"}\n'),
+        web.Response(text='{"type": "ADDED", "object": {}}\n'),
     ]
 
-    for error in (ServerError, Unavailable):
+    for error in (ServerError, Unavailable, Unavailable, Unavailable):
         with pytest.raises(error):
             async with aclosing(client.watch_metadata(PATH, "1")) as found:
                 await anext(found)

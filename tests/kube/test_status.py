@@ -278,6 +278,25 @@ async def test_a_status_that_is_refused_names_the_likely_cause(api: Api) -> None
         await writer.update(says("hello"))
 
 
+async def test_what_cannot_be_read_again_is_told(api: Api, writer: Writer) -> None:
+    """As what is refused is: whoever writes knows how to wait with it."""
+    api[0].script = [refusal(409), refusal(400, "etcdserver: mvcc: database space exceeded")]
+
+    with pytest.raises(StatusRejected, match="space exceeded"):
+        await writer.update(says("hello"))
+
+
+async def test_a_spec_beyond_reading_keeps_no_status_from_being_written(
+    api: Api, scan: Scan, writer: Writer
+) -> None:
+    """As a newer operator's is, after a downgrade."""
+    scan.body["spec"] = {"refresh": "Weekly"}
+    scan.touch()
+
+    assert await writer.update(says("hello"))
+    assert methods(api) == ["PATCH", "GET", "PATCH"]
+
+
 async def test_an_older_version_from_the_watch_is_not_taken(
     api: Api, scan: Scan, writer: Writer
 ) -> None:
@@ -309,9 +328,12 @@ async def test_a_newer_version_from_the_watch_saves_a_conflict(
 
 
 async def test_scans_are_listed_whole(api: Api, scan: Scan) -> None:
-    api[0].script = [ok({"items": [scan.body]})]
+    body = {"metadata": {"resourceVersion": "12"}, "items": [scan.body]}
+    api[0].script = [ok(body)]
 
-    assert await list_kind(api[1], SCANS) == [scan.body]
+    found = await list_kind(api[1], SCANS)
+
+    assert found == ([scan.body], "12")
 
 
 async def test_without_its_kind_there_is_no_listing(api: Api) -> None:

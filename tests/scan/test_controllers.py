@@ -24,10 +24,14 @@ class Operator:
         self.crds = FakeCrds.of(10)
         self.sinks: dict[str, FakeStatus] = {}
         self.created = 0
+        self.failing = 0
+        """So many controllers end by a bug."""
 
     def create(self, scan: CapabilityScan) -> ScanController:
         self.created += 1
         sink = self.sinks[scan.metadata.uid] = FakeStatus(scan)
+        if self.created <= self.failing:
+            sink.denied = RuntimeError("a bug")
         these = ports(self.crds, self.store, self.provider)
         return ScanController(scan, sink, these, Identity("me", lambda: f"t{self.created}"))
 
@@ -114,6 +118,38 @@ async def test_a_deletion_that_was_missed_shows_in_the_next_listing() -> None:
 
     assert operator.phase("u1") is Phase.SCANNING
     assert operator.phase("u2") is Phase.COMPLETED
+
+
+async def test_what_came_after_a_listing_is_not_missed_in_it() -> None:
+    operator = Operator()
+    async with operator.at_work() as controllers:
+        controllers.observe(scan("u1", "one", version=8))
+        controllers.observe(scan("u2", "two", version=10))
+        await anyio.sleep(1.5)
+        controllers.retain([], "9")
+        await anyio.sleep(60)
+
+    assert operator.phase("u1") is Phase.SCANNING
+    assert operator.phase("u2") is Phase.COMPLETED
+
+
+async def test_what_a_bug_has_ended_is_begun_anew_where_it_was(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """By the newest version that was seen, after a pause that grows."""
+    operator = Operator()
+    operator.failing = 2
+    async with operator.at_work() as controllers:
+        controllers.observe(scan("u1"))
+        await anyio.sleep(0.5)
+        controllers.observe(scan("u1", version=2, parallelism=10))
+        await anyio.sleep(5)
+        assert operator.phase("u1") is None
+        await anyio.sleep(5)
+
+    assert operator.created == 3
+    assert operator.phase("u1") is Phase.COMPLETED
+    assert caplog.text.count("what looks after all ended by a bug") == 2
 
 
 async def test_a_scan_that_was_recreated_under_its_name_replaces_the_old_one() -> None:

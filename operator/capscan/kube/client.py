@@ -34,8 +34,8 @@ SERVER_ERROR_PATIENCE_S = 20.0
 """An answered 5xx is tried again for so long; then it is told, because somebody may have to act."""
 
 WARM_UP_S = 20.0
-"""An API server that was away refuses permissions and does not know its kinds for some seconds
-after it is back (measured: 403 and 404 from an otherwise willing server)."""
+"""An API server that was away refuses permissions, does not know its kinds and has no leader of its
+etcd for some seconds after it is back (measured: 403 and 404 from an otherwise willing server)."""
 
 PAGE_ITEMS_MAX = 500
 
@@ -109,9 +109,13 @@ class KubeClient:
         request = Request("GET", path, query, accept=_METADATA)
         async with aclosing(self._transport.stream(request, silence_s=WATCH_SILENCE_S)) as lines:
             async for line in lines:
-                if line["type"] == "ERROR":
-                    raise told(line["object"])
-                yield line["type"], line["object"]["metadata"]
+                match line:
+                    case {"type": "ERROR", "object": dict(status)}:
+                        raise told(status)
+                    case {"type": str(type_), "object": {"metadata": dict(metadata)}}:
+                        yield type_, metadata
+                    case _:
+                        raise Unavailable(f"no event of a watch: {str(line)[:100]}")
 
     async def check_watch(self, path: str) -> None:
         """Raises what a watch would be refused with: Forbidden, NotFound."""
@@ -129,9 +133,10 @@ class KubeClient:
             if not token:
                 return items, page["metadata"].get("resourceVersion", "")
 
-    async def list_objects(self, path: str) -> list[Json]:
-        """Every object in full: for kinds of which there are few."""
-        return (await self._patiently(Request("GET", path)))["items"] or []
+    async def list_objects(self, path: str) -> tuple[list[Json], str]:
+        """Every object in full, and the version of the listing: where there are few."""
+        listing = await self._patiently(Request("GET", path))
+        return listing["items"] or [], listing["metadata"].get("resourceVersion", "")
 
     async def apply(self, path: str, body: Json, *, dry_run: bool = False) -> Json:
         """Server-side apply; conflicts over fields are won. Raises Invalid, Forbidden, NotFound,
@@ -193,9 +198,9 @@ class KubeClient:
             return True
         if error is None:
             self._note_return(now_s)
-        if isinstance(error, ServerError):
-            return (state.seconds_since_start or 0.0) < SERVER_ERROR_PATIENCE_S
         warming_up = now_s - self._last_absence_s < WARM_UP_S
+        if isinstance(error, ServerError):
+            return warming_up or (state.seconds_since_start or 0.0) < SERVER_ERROR_PATIENCE_S
         return warming_up and isinstance(error, Forbidden | NotServed)
 
     def _note_absence(self, state: tenacity.RetryCallState) -> None:

@@ -57,8 +57,9 @@ class CrdWatch:
                     self._hindrance = None
                     on_hindrance(None)
                 await self._watch(on_change)
-            except Expired:
+            except Expired as error:
                 self._version = ""
+                await self._pause_if_again(error)
             except Unavailable as error:
                 # The API server keeps its versions when it is restarted: go on where it was.
                 self._absent_s = anyio.current_time()
@@ -83,6 +84,7 @@ class CrdWatch:
                 self._version = metadata["resourceVersion"]
                 if type_ != "BOOKMARK" and self._is_news(type_, metadata):
                     on_change()
+        await self._pause_if_again(Unavailable("it ended"))
 
     def _is_news(self, type_: str, metadata: Json) -> bool:
         name, known = metadata["name"], self._known
@@ -107,6 +109,13 @@ class CrdWatch:
             self._hindrance = hindrance
             logger.warning("%s", fault)
             on_hindrance(hindrance)
+
+    async def _pause_if_again(self, error: KubeError) -> None:
+        """A watch may end or be too old; not each time, before it has told of anything."""
+        if self._failures:
+            await self._pause(error)
+        else:
+            self._failures = 1
 
     async def _pause(self, error: KubeError) -> None:
         if self._failures == 1 and not isinstance(error, Forbidden):

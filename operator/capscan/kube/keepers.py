@@ -3,7 +3,6 @@
 Names come back with other objects behind them; UIDs do not.
 """
 
-import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
@@ -11,9 +10,8 @@ from typing import Generic, Protocol, TypeVar
 import anyio
 import anyio.abc
 
+from capscan.kube.supervision import supervised
 from capscan.model import ObjectMeta
-
-logger = logging.getLogger(__name__)
 
 
 class HasMeta(Protocol):
@@ -46,10 +44,10 @@ K = TypeVar("K", bound=Keeper)  # type: ignore[type-arg]
 
 
 @dataclass(slots=True)
-class _Running(Generic[K]):
+class _Running(Generic[O, K]):
     keeper: K
-    version: int
-    """The newest resourceVersion that was seen."""
+    seen: O
+    """The newest version of the object."""
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     done: anyio.Event = field(default_factory=anyio.Event)
 
@@ -60,7 +58,7 @@ class Keepers(Generic[O, K]):
     def __init__(self, group: anyio.abc.TaskGroup, create: Callable[[O], K]) -> None:
         self._group = group
         self._create = create
-        self._by_uid: dict[str, _Running[K]] = {}
+        self._by_uid: dict[str, _Running[O, K]] = {}
 
     def __iter__(self) -> Iterator[K]:
         return iter([running.keeper for running in self._by_uid.values()])
@@ -76,16 +74,16 @@ class Keepers(Generic[O, K]):
 
     def observe(self, seen: O) -> None:
         """An object was seen: hand it to its keeper, a new one if need be."""
-        uid, version = seen.metadata.uid, _version(seen)
-        if any(version < namesake.version for namesake in self._namesakes(seen)):
+        uid = seen.metadata.uid
+        if any(_version(seen) < _version(namesake.seen) for namesake in self._namesakes(seen)):
             return  # a late word of one that was deleted
         for namesake in self._namesakes(seen):
             namesake.scope.cancel()  # a deletion that was missed
         if running := self._by_uid.get(uid):
-            running.version = max(running.version, version)
+            running.seen = max(running.seen, seen, key=_version)
             running.keeper.observe(seen)
             return
-        running = self._by_uid[uid] = _Running(self._create(seen), version)
+        running = self._by_uid[uid] = _Running(self._create(seen), seen)
         self._group.start_soon(self._run, uid, running, name=running.keeper.name)
 
     def remove(self, uid: str) -> None:
@@ -93,10 +91,13 @@ class Keepers(Generic[O, K]):
         if running := self._by_uid.get(uid):
             running.scope.cancel()
 
-    def retain(self, uids: Iterable[str]) -> None:
-        """Deletions may have been missed: stop what is not in this listing."""
+    def retain(self, uids: Iterable[str], version: str = "") -> None:
+        """Deletions may have been missed: stop what is not in this listing. With the version of it,
+        what came later is left alone.
+        """
         for uid in self._by_uid.keys() - set(uids):
-            self.remove(uid)
+            if not version or _version(self._by_uid[uid].seen) <= int(version):
+                self.remove(uid)
 
     def ended(self, keeper: K) -> None:
         """That one looks after nothing any more, and is found no longer."""
@@ -106,7 +107,7 @@ class Keepers(Generic[O, K]):
         for running in list(self._by_uid.values()):
             await running.done.wait()
 
-    def _namesakes(self, seen: O) -> list[_Running[K]]:
+    def _namesakes(self, seen: O) -> list[_Running[O, K]]:
         """Of another UID, under the same name."""
         return [
             running
@@ -114,13 +115,17 @@ class Keepers(Generic[O, K]):
             if running.keeper.name == seen.metadata.name and uid != seen.metadata.uid
         ]
 
-    async def _run(self, uid: str, running: _Running[K]) -> None:
+    async def _run(self, uid: str, running: _Running[O, K]) -> None:
+        async def look_after() -> None:
+            try:
+                await running.keeper.run()
+            except Exception:
+                running.keeper = self._create(running.seen)  # of the broken one nothing is kept
+                raise
+
         try:
             with running.scope:
-                await running.keeper.run()
-        except Exception:
-            # Forgotten, so that the next event or listing starts it afresh.
-            logger.exception("what looked after %s ended by a bug", running.keeper.name)
+                await supervised(f"what looks after {running.keeper.name}", look_after)
         finally:
             if self._by_uid.get(uid) is running:
                 del self._by_uid[uid]

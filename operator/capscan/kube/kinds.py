@@ -11,8 +11,10 @@ SCANS = "capabilityscans"
 PROVIDERS = "inferenceproviders"
 
 
-async def list_kind(client: KubeClient, plural: str) -> list[Json]:
-    """Every object of a kind. Raises NotFound while the kind is not installed, Forbidden."""
+async def list_kind(client: KubeClient, plural: str) -> tuple[list[Json], str]:
+    """Every object of a kind, and the version of the listing. Raises NotFound while the kind is not
+    installed, Forbidden.
+    """
     return await client.list_objects(f"/apis/{GROUP}/{VERSION}/{plural}")
 
 
@@ -27,11 +29,11 @@ async def check_watch(client: KubeClient, plural: str) -> None:
 
 def scan_status(client: KubeClient, scan: CapabilityScan) -> StatusWriter[ScanStatus]:
     """The writer of this scan's status."""
-    return StatusWriter(client, scan, plural=SCANS, parse=CapabilityScan.from_wire)
+    return StatusWriter(client, scan, plural=SCANS, model=ScanStatus)
 
 
 def provider_status(
     client: KubeClient, provider: InferenceProvider
 ) -> StatusWriter[ProviderStatus]:
     """The writer of this provider's status."""
-    return StatusWriter(client, provider, plural=PROVIDERS, parse=InferenceProvider.from_wire)
+    return StatusWriter(client, provider, plural=PROVIDERS, model=ProviderStatus)

@@ -10,6 +10,7 @@ conflicts the status goes out whole, under no lock but the object's UID: it is o
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from capscan.core.errors import (
@@ -27,7 +28,7 @@ from capscan.kube.client import KubeClient
 from capscan.kube.transport import Json
 from capscan.model import ObjectMeta
 from capscan.model.base import Wire
-from capscan.model.meta import GROUP, VERSION
+from capscan.model.meta import GROUP, VERSION, readable
 
 CONFLICTS_MAX = 3
 """In a row, before a status is written whole: two operators, or a user, never come to that."""
@@ -47,6 +48,15 @@ class HasStatus(Protocol[S_co]):
     def raw_status(self) -> Json: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Stored(Generic[S]):
+    """What the API server has of it, as far as a status goes: its spec may be beyond reading."""
+
+    metadata: ObjectMeta
+    status: S
+    raw_status: Json
+
+
 class StatusWriter(Generic[S]):
     """Writes the status of one object, and of no other that takes its name later."""
 
@@ -56,12 +66,12 @@ class StatusWriter(Generic[S]):
         seen: HasStatus[S],
         *,
         plural: str,
-        parse: Callable[[Json], HasStatus[S]],
+        model: type[S],
     ) -> None:
         self._client = client
         self._seen = seen
         self._plural = plural
-        self._parse = parse
+        self._model = model
         self._conflicts = 0
         self._path = f"/apis/{GROUP}/{VERSION}/{plural}/{seen.metadata.name}"
 
@@ -131,6 +141,11 @@ class StatusWriter(Generic[S]):
                 "operator? kubectl apply -k crds/"
             ) from error
 
+    def _parse(self, body: Json) -> HasStatus[S]:
+        raw = body.get("status") or {}
+        metadata = ObjectMeta.model_validate(body["metadata"])
+        return Stored(metadata, readable(self._model, raw), raw)
+
     async def _read_again(self) -> None:
         try:
             body = await self._client.get(self._path)
@@ -138,6 +153,8 @@ class StatusWriter(Generic[S]):
             raise ObjectGone(str(error)) from error
         except Forbidden as error:
             raise missing_permission(self._plural, "get, list, watch", error) from error
+        except (Invalid, ServerError) as error:
+            raise StatusRejected(f"The API server does not say what it has: {error}") from error
         seen = self._parse(body)
         if seen.metadata.uid != self._seen.metadata.uid:
             raise ObjectGone(f"{self._path} was deleted and created again")
