@@ -17,7 +17,13 @@ import anyio.lowlevel
 from capscan.core.capability import Entry
 from capscan.core.conditions import Stall
 from capscan.core.digest import Digest
-from capscan.core.errors import InvalidAnswer, NotFound, ScanError, StoreRejected
+from capscan.core.errors import (
+    InvalidAnswer,
+    NotFound,
+    ProviderUnusable,
+    ScanError,
+    StoreRejected,
+)
 from capscan.core.notice import Notice
 from capscan.core.question import Flight, Pace, Question
 from capscan.core.status import merge_patch
@@ -39,7 +45,7 @@ from capscan.model import (
 from capscan.model.completion import NO_USAGE
 from capscan.scan.ports import Ports, Render
 from tests import virtual
-from tests.providers import ESTIMATED, OneProvider, analysis
+from tests.providers import ESTIMATED, analysis
 
 
 def name_of(n: int) -> str:
@@ -255,6 +261,8 @@ class FakeProvider:
     ) -> None:
         self.identity = "fake/1"
         self.is_priced = True
+        self.fault: ProviderUnusable | None = None
+        """Why it is not found."""
         self.usage = NO_USAGE
         self.estimated = ESTIMATED
         self.replies = replies or {}
@@ -291,6 +299,18 @@ class FakeProvider:
 
     def pace(self, flow: str, weight: int) -> Pace:  # noqa: ARG002
         return Pace()
+
+
+class FakeProviders:
+    """One that has any name, unless it says otherwise."""
+
+    def __init__(self, provider: FakeProvider) -> None:
+        self.provider = provider
+
+    async def find(self, name: str) -> FakeProvider:  # noqa: ARG002
+        if self.provider.fault:
+            raise self.provider.fault
+        return self.provider
 
 
 class FakeStatus:
@@ -393,4 +413,6 @@ class FakeNews:
 
 def ports(crds: FakeCrds, store: FakeStore, provider: FakeProvider, **others: Any) -> Ports:
     """All of them together, in virtual time, without jitter: each pause is as long as it gets."""
-    return Ports(crds, store, OneProvider(provider), now=virtual.now, jitter=lambda: 1.0, **others)
+    return Ports(
+        crds, store, FakeProviders(provider), now=virtual.now, jitter=lambda: 1.0, **others
+    )

@@ -27,7 +27,7 @@ from capscan.core.progress import (
     start,
     too_many_failed,
 )
-from capscan.model import Progress, Usage
+from capscan.model import Progress, RunUsage, Usage
 from tests.fakes import failed_item, name_of, ref
 
 REASONS = ["Timeout", "RequestRejected", "InternalError"]
@@ -285,6 +285,15 @@ def test_what_failed_and_was_not_stored_stays_failed_under_its_reason() -> None:
 
 def test_nothing_was_reported_where_a_run_got_to_no_counts() -> None:
     assert reported(None) is None
+
+
+@pytest.mark.parametrize("cost", ["a lot", "NaN", "Infinity"])
+def test_a_cost_that_somebody_else_wrote_is_none(cost: str) -> None:
+    """No budget could be compared with it."""
+    tally = reported(SHOWN, usage=RunUsage(requests=2, cost=cost))
+
+    assert tally is not None
+    assert tally.usage == Usage(requests=2)
 
 
 def test_reported_failures_are_kept_until_the_plan_is_there() -> None:

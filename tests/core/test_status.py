@@ -225,6 +225,15 @@ def test_a_finished_status_is_restated_for_a_spec_that_changes_nothing() -> None
     assert restate(after, 2, Timetable(), EPOCH) == before
 
 
+@pytest.mark.parametrize("kept", [[], ["Ready"]])
+def test_conditions_that_somebody_took_away_come_back(kept: list[str]) -> None:
+    before = shown(Phase.COMPLETED, Tally(total=1, completed=1))
+    trimmed = [c for c in before.conditions or () if c.type in kept]
+    after = restate(before.model_copy(update={"conditions": trimmed}), 2, Timetable(), EPOCH)
+
+    assert after.conditions == before.conditions
+
+
 def test_no_status_is_restated_as_none() -> None:
     assert restate(ScanStatus(), 7, Timetable(), EPOCH) == ScanStatus(observed_generation=7)
 

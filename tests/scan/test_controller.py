@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from capscan.core.errors import MissingPermission, ObjectGone
+from capscan.core.errors import MissingPermission, ObjectGone, ProviderUnusable
 from capscan.model import Phase, ScanStatus, Trigger
 from capscan.scan.controller import INTERRUPT_GRACE_S
 from tests import fakes
@@ -221,6 +221,17 @@ async def test_an_operator_that_ends_before_it_began_leaves_the_status_as_it_was
         await anyio.sleep(5)
 
     assert cluster.status.observed_generation == -1
+
+
+async def test_an_edit_is_told_of_whatever_the_interval() -> None:
+    """observedGeneration is no progress."""
+    cluster = Cluster({"parallelism": 1, "progressInterval": "10m"}, delay_s=10)
+    async with cluster.operator():
+        await anyio.sleep(5)
+        cluster.edit({"parallelism": 2, "progressInterval": "10m"})
+        await anyio.sleep(2)
+
+        assert cluster.status.observed_generation == 2
 
 
 # -- rescans
@@ -457,6 +468,20 @@ async def test_an_operator_that_ends_is_not_kept_by_a_scan_at_rest() -> None:
 
 
 # -- trouble
+
+
+async def test_where_nobody_is_found_nobody_is_said_to_answer() -> None:
+    """Least of all who answered in the run before."""
+    cluster = Cluster()
+    async with cluster.operator():
+        await anyio.sleep(60)
+        assert "provider" in cluster.status.to_wire()
+        cluster.provider.fault = ProviderUnusable("ProviderNotFound", "There is none.")
+        cluster.edit({"rescan": "again"})
+        await anyio.sleep(5)
+
+    assert cluster.condition("Stalled").reason == "ProviderNotFound"
+    assert cluster.status.to_wire().keys().isdisjoint({"provider", "model"})
 
 
 async def test_a_missing_permission_stalls_the_scan_and_heals() -> None:

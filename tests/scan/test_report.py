@@ -52,6 +52,25 @@ async def test_a_change_of_phase_is_written_at_once() -> None:
     assert writes.at == pytest.approx([0, 1])
 
 
+async def test_what_somebody_waits_for_does_not_wait_for_the_interval() -> None:
+    writes = Writes()
+    reporter = Reporter(writes, lambda: 600.0)
+    async with anyio.create_task_group() as group:
+        group.start_soon(reporter.run)
+        reporter.touch()
+        await anyio.sleep(0.2)
+        for _ in range(10):
+            reporter.hurry()
+            await anyio.sleep(0.1)
+        reporter.touch()
+        await anyio.sleep(100)
+        reporter.hurry()
+        await anyio.sleep(1)
+        group.cancel_scope.cancel()
+
+    assert writes.at == pytest.approx([0, 1, 2, 101.2], abs=0.3)
+
+
 async def test_changes_during_a_write_are_written_after_it() -> None:
     writes = Writes(takes_s=5)
     reporter = Reporter(writes, lambda: 2.0)

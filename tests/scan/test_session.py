@@ -211,6 +211,21 @@ async def test_too_many_failures_stop_the_run() -> None:
     assert tally(session).in_flight == {}
 
 
+async def test_what_was_answered_when_too_many_had_failed_is_stored() -> None:
+    """It is paid for."""
+    setting = Setting(
+        crds=FakeCrds.of(10),
+        provider=rejecting(0, delay_s=1),
+        spec=ScanSpec(parallelism=5, max_failed_percent=5),
+    )
+    session = await setting.work()
+
+    assert session.outcome is Phase.FAILED
+    assert setting.provider.asked.total() == 5
+    assert tally(session).completed == 4
+    assert len(setting.store.by_name) == 5
+
+
 async def test_exactly_the_percentage_does_not_stop_it() -> None:
     setting = Setting(
         crds=FakeCrds.of(10), provider=rejecting(0, 1), spec=ScanSpec(max_failed_percent=20)

@@ -88,7 +88,9 @@ def reported(
 def _usage(shown: RunUsage) -> Usage:
     try:
         cost = Decimal(shown.cost or 0)
-    except InvalidOperation:  # written by somebody else
+    except InvalidOperation:
+        cost = Decimal("NaN")
+    if not cost.is_finite():  # written by somebody else
         cost = Decimal(0)
     return Usage(
         shown.requests,

@@ -123,8 +123,20 @@ def restate(
     `hindrance` is what keeps the operator from seeing in time that another run is due.
     """
     before = status.conditions or ()
+    dry_run = status.run is not None and status.run.dry_run
+    if status.phase in DONE and not any(c.type == "Complete" for c in before):
+        # Somebody took them away while nobody looked.
+        before = conditions(
+            status.phase,
+            status.message or "",
+            generation=generation,
+            stall=None,
+            previous=before,
+            now=now,
+            dry_run=dry_run,
+        )
     # Of what a dry run left as it was, no newer generation can be said to hold.
-    old = {"Ready"} if status.run and status.run.dry_run else set()
+    old = {"Ready"} if dry_run else set()
     held = [
         c if c.type in old else c.model_copy(update={"observed_generation": generation})
         for c in before

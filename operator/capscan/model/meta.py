@@ -29,7 +29,9 @@ class Condition(Wire):
     status: Annotated[str, Field(json_schema_extra={"enum": ["True", "False", "Unknown"]})] = Field(
         description="Whether it holds."
     )
-    observed_generation: int = Field(description="The generation of the scan this speaks of.")
+    observed_generation: int = Field(
+        description="The generation of the object that this speaks of."
+    )
     last_transition_time: Time = Field(description="When status last changed.")
     reason: str = Field(description="Why, in one CamelCase word.")
     message: Annotated[str, Field(max_length=1024)] = Field(

@@ -84,6 +84,8 @@ class ScanController:
                 self._session.stop(INTERRUPT_GRACE_S)
         if lifecycle.asks_otherwise(before, scan):
             self._changed.set()
+        if before.metadata.generation != scan.metadata.generation:
+            self._reporter.hurry()
         self._reporter.touch()
 
     def provider_changed(self, name: str) -> None:
@@ -96,7 +98,7 @@ class ScanController:
 
     def hindrance_changed(self) -> None:
         """Say so in the status."""
-        self._reporter.touch()
+        self._reporter.hurry()
 
     def close(self, grace_s: float) -> None:
         """End soon: items in flight have `grace_s` seconds, then the last status is written."""
@@ -301,6 +303,8 @@ class ScanController:
     def _snapshot(self) -> Snapshot:
         session = self._session
         provider = session.provider if session else None
+        run, shown = self._at.handled.run, self._shown
+        before = shown if run and shown.run and shown.run.id == run.id else ScanStatus()
         return Snapshot(
             generation=self._at.obeyed,
             phase=self._at.phase,
@@ -310,8 +314,8 @@ class ScanController:
             working_s=session.working_s if session else 0.0,
             eta_s=session.eta_s if session else None,
             obstacle=session.pace.obstacle if session else "",
-            provider=provider.name if provider else self._shown.provider,
-            model=provider.model if provider else self._shown.model,
+            provider=provider.name if provider else before.provider,
+            model=provider.model if provider else before.model,
             stall=self._at.stall,
             last_run=self._at.last_run,
             estimate=self._at.estimate,

@@ -7,6 +7,8 @@ import anyio
 REFRESH_S = 10.0
 """What only time changes, such as an ETA, is written this often; nothing is sent where nothing
 differs."""
+HASTE_S = 1.0
+"""What somebody waits for, such as whether an edit is obeyed, is written no later than that."""
 
 
 class Reporter:
@@ -21,11 +23,17 @@ class Reporter:
         self._write = write
         self._interval_s = interval_s
         self._touched = anyio.Event()
+        self._hurried = anyio.Event()
         self._writing = anyio.Lock()
         self._last_write_s = float("-inf")
 
     def touch(self) -> None:
         """Something changed; it will be written within the interval."""
+        self._touched.set()
+
+    def hurry(self) -> None:
+        """Something changed that is no progress: the interval does not hold for it."""
+        self._hurried.set()
         self._touched.set()
 
     async def flush(self) -> None:
@@ -40,5 +48,8 @@ class Reporter:
             with anyio.move_on_after(REFRESH_S):
                 await self._touched.wait()
             self._touched = anyio.Event()
-            await anyio.sleep_until(self._last_write_s + self._interval_s())
+            with anyio.CancelScope(deadline=self._last_write_s + self._interval_s()):
+                await self._hurried.wait()
+                await anyio.sleep_until(self._last_write_s + HASTE_S)
+            self._hurried = anyio.Event()
             await self.flush()

@@ -29,6 +29,9 @@ from capscan.scan.spending import WithinBudget
 
 logger = logging.getLogger(__name__)
 
+PAID_GRACE_S = 3.0
+"""For what is under way when a run has failed: it is paid for, and may be stored."""
+
 
 class Session:
     """Works on `run` until it is done, stopped, or cannot go on."""
@@ -241,7 +244,7 @@ class Session:
                 | {"reason": item.reason, "attempts": item.attempts},
             )  # fmt: skip
             if self.failed and self._engine:
-                self._engine.stop(grace_s=0)
+                self._engine.stop(PAID_GRACE_S)
         if self._engine and exhausted(self._spec().budget, self._used):
             self._engine.stop(grace_s=inf)
         self._on_change()
