@@ -78,7 +78,7 @@ class Application:
                 )
                 ports = self._ports(accounts)
                 group.start_soon(supervised, "the watch of CRDs", self._following.run)
-                group.start_soon(supervised, "the teller of Events", self._events.run)
+                group.start_soon(self._events.run)
                 controllers = Controllers(group, lambda scan: self._controller(scan, ports))
                 accounts.on_change = controllers.provider_changed
                 kinds = [_providers(accounts), _scans(controllers)]

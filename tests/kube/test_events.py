@@ -107,6 +107,19 @@ async def test_where_it_is_forbidden_it_is_said_once(
     assert caplog.text.count("verbs [create, patch]") == 1
 
 
+async def test_what_cannot_be_told_keeps_nothing_else_from_being_told(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    server, client = api
+    async with recording(client, Clock()) as recorder:
+        recorder.tell("Deployment", SCAN, STARTED)
+        recorder.tell("InferenceProvider", SCAN, STARTED)
+        await until_seen(server, 1)
+
+    assert server.seen[0].body["action"] == "Check"
+    assert "all: no Event Started" in caplog.text
+
+
 async def test_what_does_not_fit_is_dropped_and_nobody_waits(
     api: Api, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,4 +1,4 @@
-"""What happens to a run's items: one stream, many readers (status, logs, later metrics).
+"""What happens to a run's items: one stream for status, ETA and logs.
 
 An item is in flight from `CrdStarted` to `CrdReleased`, once for each request about it. What became
 of it is one more event, unless it was interrupted: then it is still pending.

@@ -12,5 +12,3 @@ class Notice:
     note: str
     """For a person."""
     warning: bool = False
-    action: str = "Run"
-    """What was being done, in one word."""

@@ -28,6 +28,8 @@ NAMESPACE = "default"
 """Where Events about cluster-scoped objects belong."""
 PATH = f"/apis/events.k8s.io/v1/namespaces/{NAMESPACE}/events"
 
+_ACTIONS = {"CapabilityScan": "Run", "InferenceProvider": "Check"}
+"""What the operator does about objects of that kind, in the one word that an Event must have."""
 QUEUE_MAX = 256
 EVENTS_PER_MINUTE = 60
 SERIES_S = 360.0
@@ -92,6 +94,8 @@ class EventRecorder:
             )  # fmt: skip
         except KubeError as error:
             logger.info("%s: no Event %s: %s", told.about.name, told.notice.reason, error)
+        except Exception:
+            logger.exception("%s: no Event %s", told.about.name, told.notice.reason)
 
     async def _extended(self, told: _Told) -> bool:
         """Whether it only adds to a series."""
@@ -129,7 +133,7 @@ class EventRecorder:
             "eventTime": _micro_time(told.at),
             "reportingController": f"{GROUP}/operator",
             "reportingInstance": self._instance,
-            "action": told.notice.action,
+            "action": _ACTIONS[told.kind],
             "reason": told.notice.reason,
             "note": shorten(told.notice.note, NOTE_CHARS_MAX),
             "type": "Warning" if told.notice.warning else "Normal",

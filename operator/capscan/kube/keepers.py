@@ -68,10 +68,6 @@ class Keepers(Generic[O, K]):
         running = self._by_uid.get(uid)
         return running.keeper if running else None
 
-    def named(self, name: str) -> K | None:
-        """The keeper of the newest object of that name."""
-        return next((keeper for keeper in reversed([*self]) if keeper.name == name), None)
-
     def observe(self, seen: O) -> None:
         """An object was seen: hand it to its keeper, a new one if need be."""
         uid = seen.metadata.uid
