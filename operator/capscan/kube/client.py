@@ -44,6 +44,8 @@ WATCH_SILENCE_S = 90.0
 """A watch that says nothing for so long is dead: bookmarks come every minute."""
 
 BACKOFF_CAP_S = 10.0
+ASKED_S_MAX = 60.0
+"""An API server asks for a second or a few: a proxy that asks for an hour is not obeyed."""
 
 _APPLY_PATCH = "application/apply-patch+yaml; charset=utf-8"
 """With the charset, the transport sends text as it is instead of making JSON of it once more."""
@@ -232,4 +234,4 @@ _backoff = tenacity.wait_random_exponential(multiplier=0.4, max=BACKOFF_CAP_S)
 def _pause(state: tenacity.RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     asked_s = error.retry_after_s if isinstance(error, Unavailable) else None
-    return max(_backoff(state), asked_s or 0.0)
+    return max(_backoff(state), min(asked_s or 0.0, ASKED_S_MAX))

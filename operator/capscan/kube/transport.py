@@ -227,7 +227,7 @@ def _raise(status: int, retry_after: str | None, data: bytes) -> NoReturn:
         raise kind(message)
     if status < 500 and status not in _PASSING:
         raise Invalid(f"{status}: {message}")
-    after_s = float(retry_after) if retry_after and retry_after.isdigit() else None
+    after_s = float(retry_after) if retry_after and retry_after.isdecimal() else None
     if status == 401:
         message = f"it refuses the credentials ({message})"
     if status >= 500 and status != 503:

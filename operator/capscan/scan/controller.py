@@ -143,7 +143,7 @@ class ScanController:
                     self._lift()
                     self._at = replace(self._at, resting=True)
                     self._reporter.touch()
-                    if await self._is_behind():
+                    if await self._is_behind() and not self._closing:
                         self._begin(Trigger.FOLLOW)
                         await self._work()
                     else:
