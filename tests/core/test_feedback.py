@@ -105,6 +105,16 @@ def test_few_that_ask_find_out_soon_that_nobody_is_there(
     assert state.breaker.circuit is circuit
 
 
+@pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.UNREACHED])
+def test_what_was_not_looked_at_takes_nothing_of_the_limits(outcome: Outcome) -> None:
+    limits = Limits(requests_per_minute=60, input_tokens_per_minute=6000)
+    state = opened(limits)
+    before_s = admission.ready_s(state, ITEM, 0.0)
+    state = answered(state, Sample(outcome, retry_after_s=1e-9))
+
+    assert admission.ready_s(state, ITEM, 0.1) == pytest.approx(max(before_s, 0.1))
+
+
 def test_refused_beside_others_that_are_under_way_is_no_absence() -> None:
     """Those may still be answered: it is just too much at once."""
     state, _ = admission.admitted(opened(), ITEM, 0.0)

@@ -5,7 +5,7 @@ from typing import Any
 import anyio
 import pytest
 
-from capscan.inference.connection import Connection
+from capscan.inference.connection import Connection, Connections
 from capscan.inference.gate import Gate
 from capscan.model import ProviderSpec
 from capscan.model.provider import ApiProtocol, Limits
@@ -64,3 +64,42 @@ async def test_it_serves_what_it_was_opened_for() -> None:
     assert opened.serves(SPEC, "sk-right")
     assert not opened.serves(SPEC, "sk-other")
     assert not opened.serves(SPEC.model_copy(update={"base_url": "http://elsewhere"}), "sk-right")
+
+
+@pytest.mark.parametrize(
+    ("protocol", "urls"),
+    [
+        (
+            ApiProtocol.OPENAI,
+            (
+                "",
+                "https://api.openai.com/v1",
+                "https://api.openai.com/v1/",
+                "https://API.OpenAI.com/v1",
+            ),
+        ),
+        (
+            ApiProtocol.ANTHROPIC,
+            (
+                "",
+                "https://api.anthropic.com",
+                "https://api.anthropic.com/v1",
+                " https://api.anthropic.com/",
+            ),
+        ),
+    ],
+)
+async def test_an_account_has_one_gate_however_its_address_is_written(
+    protocol: ApiProtocol, urls: tuple[str, ...]
+) -> None:
+    connections = Connections()
+    opened = [
+        connections.open(ProviderSpec(protocol=protocol, model="m", base_url=url), "sk-right")
+        for url in urls
+    ]
+
+    assert len({id(one.gate) for one in opened}) == 1
+    other = connections.open(ProviderSpec(protocol=protocol, model="m2"), "sk-right")
+    assert other.gate is not opened[0].gate
+    for one in (*opened, other):
+        await one.retire()

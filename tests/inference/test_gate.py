@@ -16,6 +16,7 @@ from capscan.core.errors import (
     InferenceError,
     InferenceTimeout,
     InvalidAnswer,
+    ItemTimeout,
     ProviderFailed,
     ProviderOverloaded,
     ProviderUnavailable,
@@ -230,6 +231,16 @@ async def test_every_other_error_is_raised_and_leaves_its_permit(error: Exceptio
     assert provider.calls == 1
     assert asked.statistics().in_flight == 0
     assert await asked.ask(TURN, Provider()) is OK
+
+
+async def test_an_item_whose_own_time_is_up_says_nothing_of_the_provider() -> None:
+    """One scan's haste would close the account for all others."""
+    asked = gate()
+    await failing(30, asked, ItemTimeout("no answer within 1s"))
+
+    assert asked.statistics().circuit is Circuit.CLOSED
+    assert asked.statistics().permits == gate().statistics().permits
+    assert asked.statistics().in_flight == 0
 
 
 class TestOpenCircuit:

@@ -10,6 +10,7 @@ CapscanError
 │   │   ├── CircuitOpen           it fails so much that it is not asked for a moment   (retryable)
 │   │   ├── RateLimited           429: it was not looked at                  (retryable)
 │   │   ├── InferenceTimeout      no answer in time                          (retryable)
+│   │   │   └── ItemTimeout           the item's own time is used up             (retryable)
 │   │   ├── InvalidAnswer         an answer that is not an analysis          (retryable)
 │   │   ├── AnswerRefused         the model, or a filter before it, declined
 │   │   ├── ContextTooLong        the question does not fit the model
@@ -133,6 +134,10 @@ class InferenceTimeout(InferenceError):
 
     reason = "Timeout"
     retryable = True
+
+
+class ItemTimeout(InferenceTimeout):
+    """The time that a scan gives one item is used up, which says nothing of the provider."""
 
 
 class InvalidAnswer(InferenceError):

@@ -39,7 +39,7 @@ def returned(state: Admission, permit: Permit, sample: Sample, now_s: float) -> 
 
 def _settled(state: Admission, permit: Permit, sample: Sample, now_s: float) -> Admission:
     """Correct the reservation, and the next estimates, by what was used."""
-    if sample.outcome is Outcome.REFUSED:
+    if sample.outcome in (Outcome.REFUSED, Outcome.UNREACHED):
         return replace(
             state,
             requests=quota.give(state.requests, 1.0, now_s),

@@ -30,7 +30,7 @@ class Question:
     """The flow's share of a contended provider, against the weights of the others."""
     flight: Callable[[], AbstractAsyncContextManager[Flight]]
     """Entered for as long as a request is under way, once for each. A question that was cancelled
-    just before does not get in, and one whose item's time is used up gets InferenceTimeout."""
+    just before does not get in, and one whose item's time is used up gets ItemTimeout."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,8 +65,9 @@ class Connections:
 
     def open(self, spec: ProviderSpec, key: str | None) -> Connection:
         """Nothing is sent yet. Raises ProviderUnusable over an address or a certificate."""
+        client = open_api(spec, None if key is None else SecretStr(key), read_limits)
         account = hashlib.sha256((key or "").encode()).hexdigest()
-        place = (spec.protocol, spec.base_url, account, spec.model)
+        place = (spec.protocol, client.address, account, spec.model)
         gate = self._gates.get(place)
         if gate is None:
             gate = self._gates[place] = Gate(
@@ -74,8 +75,7 @@ class Connections:
             )
         else:
             gate.configure(spec.limits, adaptive=spec.adaptive, breaker=spec.circuit_breaker)
-        api_key = None if key is None else SecretStr(key)
-        return Connection(open_api(spec, api_key, read_limits), gate, spec, key)
+        return Connection(client, gate, spec, key)
 
 
 def read_limits(headers: Mapping[str, str]) -> tuple[ObservedLimits | None, float | None]:

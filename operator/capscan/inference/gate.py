@@ -21,6 +21,7 @@ from capscan.core.errors import (
     ContextTooLong,
     InferenceError,
     InferenceTimeout,
+    ItemTimeout,
     ProviderFailed,
     ProviderOverloaded,
     ProviderUnavailable,
@@ -46,6 +47,7 @@ TICK_S = 1e-4
 _OUTCOMES: dict[type[InferenceError], Outcome] = {
     RateLimited: Outcome.REFUSED,
     ProviderOverloaded: Outcome.OVERLOADED,
+    ItemTimeout: Outcome.ABANDONED,
     InferenceTimeout: Outcome.OVERLOADED,
     ProviderUnreachable: Outcome.UNREACHED,
     ProviderUnavailable: Outcome.FAILED,

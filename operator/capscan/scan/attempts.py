@@ -11,7 +11,7 @@ import anyio
 import tenacity
 
 from capscan.core.digest import Digest
-from capscan.core.errors import InferenceError, InferenceTimeout
+from capscan.core.errors import InferenceError, ItemTimeout
 from capscan.core.question import Flight, Question
 from capscan.core.retry import backoff_s, worth_retrying
 from capscan.model import Completion, ScanSpec
@@ -83,7 +83,7 @@ class Attempts:
     def _left_s(self) -> float:
         return self._spec().item_timeout.total_seconds() - self._spent_s
 
-    def _too_late(self) -> InferenceTimeout:
+    def _too_late(self) -> ItemTimeout:
         limit = format_duration(self._spec().item_timeout)
         last = f"; the last error was: {self._last_error}" if self._last_error else ""
-        return InferenceTimeout(f"no answer within {limit}, {self.made} attempts{last}")
+        return ItemTimeout(f"no answer within {limit}, {self.made} attempts{last}")

@@ -34,6 +34,8 @@ def test_addresses_that_will_do(url: str, taken: str) -> None:
         ("http:///v1", "must begin with http:// or https:// and a host"),
         ("https://host:port/v1", "is no URL"),
         ("https://[::1/v1", "is no URL"),
+        ("http://10.0.0.256:8080/v1", "spec.baseURL leads nowhere: Invalid IPv4 address"),
+        ("http://‐.example.com", "spec.baseURL leads nowhere"),
         ("https://user:word@host/v1", "API keys belong in spec.apiKeySecretRef"),
         ("https://host/v1?api-version=1", "Azure needs no api-version"),
         ("https://host/v1#part", "without ? or #"),

@@ -24,6 +24,7 @@ from capscan.core.errors import (
     ProviderUnusable,
 )
 from capscan.inference.api.http import REPLY_BYTES_MAX, HttpClient, open_http
+from capscan.inference.api.transport import STALE_S_MAX
 from capscan.model.provider import ProviderSpec
 from tests.inference.api.loopback import Connection, Serve, answer_all, response, serving
 from tests.inference.spent import spent
@@ -119,6 +120,23 @@ async def test_a_fresh_connection_that_is_cut_is_not_tried_again() -> None:
             await client.post("/x", {})
 
     assert len(server.requests) == 1
+
+
+async def test_what_was_worked_on_is_not_sent_again() -> None:
+    """A server that is restarted would get all that it had in hand at once, past the gate."""
+
+    async def dies_later(connection: Connection) -> None:
+        await connection.request()
+        await connection.send(response())
+        await connection.request()
+        await anyio.sleep(STALE_S_MAX + 0.2)
+
+    async with serving(dies_later) as server, client_of(server.spec()) as client:
+        await client.post("/1", {})
+        with pytest.raises(ProviderUnavailable, match="broke"):
+            await client.post("/2", {})
+
+    assert len(server.requests) == 2
 
 
 async def test_a_stale_connection_is_replaced_once() -> None:

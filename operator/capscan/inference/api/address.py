@@ -7,6 +7,8 @@ moment of connecting, in `transport.py`.
 import ipaddress
 from urllib.parse import SplitResult, urlsplit
 
+import httpx2
+
 from capscan.core.errors import ProviderUnusable
 
 INVALID = "InvalidProvider"
@@ -100,4 +102,10 @@ def _split(url: str, field: str) -> SplitResult:
         raise ProviderUnusable(INVALID, f"{field} has white space in it")
     if is_forbidden(host) or host.rstrip(".").lower() in _METADATA_NAMES:
         raise forbidden(host)
+    try:
+        httpx2.URL(url.strip())  # which is what has to make sense of it
+    except httpx2.InvalidURL as error:
+        raise ProviderUnusable(
+            INVALID, f"{field} leads nowhere: {error}. Is {host} a name or an address?"
+        ) from error
     return parts

@@ -109,6 +109,11 @@ class AnthropicApi:
             self._forces_tool = False
             raise Renegotiated.after(error) from error
 
+    @property
+    def address(self) -> str:
+        """Where it is, however that was written."""
+        return self._endpoint.address
+
     async def check(self) -> None:
         """Asks for the model's card."""
         name = quote(self._endpoint.model, safe="")

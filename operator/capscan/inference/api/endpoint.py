@@ -31,6 +31,11 @@ class Endpoint:
     refusals: Refusals
     read_limits: ReadLimits
 
+    @property
+    def address(self) -> str:
+        """The same for all ways to write it."""
+        return str(httpx2.URL(self.http.base_url)).rstrip("/").removesuffix("/v1")
+
     async def ask(self, path: str, body: Json, read: Callable[[Mapping[str, Any]], Reply]) -> Reply:
         """One request; errors of `read` among those that carry what the response said of limits.
 

@@ -141,6 +141,11 @@ class OpenAIApi:
                 self.dialect = understood
             raise Renegotiated(error.message, usage=error.usage, observed=error.observed) from error
 
+    @property
+    def address(self) -> str:
+        """Where it is, however that was written."""
+        return self._endpoint.address
+
     async def check(self) -> None:
         """Asks for the model's card, and where there is none for the list of models."""
         card = await self._endpoint.look(f"/models/{quote(self._endpoint.model, safe='')}")

@@ -45,6 +45,11 @@ class Renegotiated(InferenceError):
 class ModelApi(Protocol):
     """One account and model, over one HTTP API."""
 
+    @property
+    def address(self) -> str:
+        """Where it is, however that was written."""
+        ...
+
     async def send(self, prompt: Prompt, *, max_output_tokens: int) -> Reply:
         """Exactly one request. Raises InferenceError, ProviderUnusable."""
         ...

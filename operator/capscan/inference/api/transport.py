@@ -7,10 +7,13 @@ import ssl
 from dataclasses import dataclass
 from typing import Any
 
+import anyio
 import httpx2
 
 from capscan.inference.api.address import forbidden, is_forbidden
 
+STALE_S_MAX = 0.5
+"""A connection that was closed before the request came breaks within a round trip."""
 KEEPALIVE_S = 30.0
 """Shorter than the idle timeouts of the load balancers in front of model providers."""
 
@@ -39,8 +42,9 @@ class Route:
 class ProviderTransport(httpx2.AsyncBaseTransport):
     """A pool of connections, and a way past it.
 
-    A server may close an idle connection at the moment a request goes out on it. Nothing was
-    asked then, so that it is asked again, once, on a connection that was not in the pool.
+    A server may close an idle connection at the moment a request goes out on it. It has not looked
+    at it then, and says so at once: it is asked again, once, on a connection that was not in the
+    pool. What breaks later may have been worked on.
     """
 
     def __init__(self, context: ssl.SSLContext, proxy_url: str | None) -> None:
@@ -48,12 +52,12 @@ class ProviderTransport(httpx2.AsyncBaseTransport):
         self._unpooled = _transport(context, proxy_url, idle_max=0)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        route = Route(request.url.host)
+        route, began_s = Route(request.url.host), anyio.current_time()
         request.extensions = {**request.extensions, "trace": route.trace}
         try:
             return await self._pooled.handle_async_request(request)
         except (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError):
-            if route.fresh:
+            if route.fresh or anyio.current_time() - began_s > STALE_S_MAX:
                 raise
         return await self._unpooled.handle_async_request(request)
 
