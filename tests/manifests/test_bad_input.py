@@ -13,9 +13,30 @@ ITEM_TIMEOUT = "write a duration from 1s to 1h, such as 90s or 2m30s"
 AMOUNT = 'write a decimal number in quotes, such as "3" or "0.25"'
 FIELDS = "write the five fields of a cron line"
 ZONE = "write a name of the IANA database, such as Europe/Berlin, or UTC"
+NAME = "an RFC 1123 subdomain); write the name of an InferenceProvider, such as anthropic, or none"
 INTERVAL = "write a duration from 500ms to 10m, such as 2s"
 
 BAD_SPECS: dict[str, tuple[Any, str, str]] = {
+    "a provider's name with a space": (
+        {"providerRef": {"name": "Fake Provider"}},
+        'spec.providerRef.name: Invalid value: "Fake Provider"',
+        NAME,
+    ),
+    "a provider's name in upper case": (
+        {"providerRef": {"name": "Anthropic"}},
+        "spec.providerRef.name",
+        NAME,
+    ),
+    "a provider's name that ends in a dash": (
+        {"providerRef": {"name": "anthropic-"}},
+        "spec.providerRef.name",
+        NAME,
+    ),
+    "a provider's name with two dots in a row": (
+        {"providerRef": {"name": "claude..haiku"}},
+        "spec.providerRef.name",
+        NAME,
+    ),
     "a glob with a character class": (
         {"selector": {"include": ["*", "[ab]*"]}},
         'spec.selector.include[1]: Invalid value: "[ab]*"',
@@ -43,6 +64,11 @@ BAD_SPECS: dict[str, tuple[Any, str, str]] = {
     ),
     "a label key with a space": (
         {"selector": {"matchLabels": {"a b": "x"}}},
+        "spec.selector.matchLabels",
+        LABEL,
+    ),
+    "a label key whose prefix no domain has": (
+        {"selector": {"matchLabels": {"app..io/part-of": "x"}}},
         "spec.selector.matchLabels",
         LABEL,
     ),
@@ -155,6 +181,8 @@ def test_two_mistakes_are_told_at_once(installed: Kubectl) -> None:
 @pytest.mark.parametrize(
     "spec",
     [
+        {"providerRef": {"name": ""}},
+        {"providerRef": {"name": "claude-4.5-haiku"}},
         {"schedule": ""},
         {"schedule": "*/15 8-18 * JAN,feb mon#1", "timeZone": "America/Argentina/Buenos_Aires"},
         {"schedule": "0 3 L * *", "timeZone": "Etc/GMT+9"},

@@ -64,6 +64,21 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {
         "spec.apiKeySecretRef.name",
         "write the name of a Secret in the operator's namespace",
     ),
+    "a Secret's name in upper case": (
+        {"apiKeySecretRef": {"name": "Anthropic"}},
+        'spec.apiKeySecretRef.name: Invalid value: "Anthropic"',
+        "an RFC 1123 subdomain); write the name of a Secret",
+    ),
+    "a Secret's name with a dash beside a dot": (
+        {"apiKeySecretRef": {"name": "key-.anthropic"}},
+        "spec.apiKeySecretRef.name",
+        "a letter or a digit at both ends and beside each dot",
+    ),
+    "a fallback's name with a space": (
+        {"fallbackRef": {"name": "Fake Provider"}},
+        'spec.fallbackRef.name: Invalid value: "Fake Provider"',
+        "an RFC 1123 subdomain); write the name of another InferenceProvider, such as openai",
+    ),
     "a proxy without scheme": (
         {"proxyURL": "proxy.corp:3128"},
         "spec.proxyURL",

@@ -12,7 +12,9 @@ from capscan.model import Capability, ProviderSpec, ProviderStatus, ScanSpec, Sc
 from capscan.model.duration import PATTERN
 
 _LABEL_NAME = "([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)"
-_DNS_NAME = "([a-z0-9]([a-z0-9.-]*[a-z0-9])?)"
+_DNS_LABEL = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+_DNS_NAME = f"({_DNS_LABEL}([.]{_DNS_LABEL})*)"
+"""A subdomain of RFC 1123, as the names of most objects are."""
 
 CATEGORY = "capscan-all"
 """`kubectl get capscan-all` lists every kind. It cannot be called `capscan`: kubectl expands
@@ -73,6 +75,12 @@ _GLOB_MESSAGE = (
 )
 
 
+_NAME = f"self.matches('^{_DNS_NAME}$')"
+_NAME_MESSAGE = (
+    "a name has only lower-case letters, digits, - and . in it, with a letter or a digit at both "
+    "ends and beside each dot (an RFC 1123 subdomain); write the name of "
+)
+
 _AMOUNT = "self.matches('^[0-9]+([.][0-9]{1,6})?$')"
 _AMOUNT_MESSAGE = 'write a decimal number in quotes, such as "3" or "0.25"'
 
@@ -127,6 +135,12 @@ SCAN = Kind(
         Column("Message", ".status.message", "Where the scan stands, in a sentence.", priority=1),
     ),
     rules=(
+        Rule(
+            "spec.providerRef.name",
+            f"self == '' || {_NAME}",
+            f"{_NAME_MESSAGE}an InferenceProvider, such as anthropic, or none for the offline "
+            "analysis",
+        ),
         Rule("spec.selector.include[]", _GLOB, _GLOB_MESSAGE),
         Rule("spec.selector.exclude[]", _GLOB, _GLOB_MESSAGE),
         Rule(
@@ -248,8 +262,13 @@ PROVIDER = Kind(
         ),
         Rule(
             "spec.apiKeySecretRef.name",
-            f"self.matches('^{_DNS_NAME}$')",
-            "write the name of a Secret in the operator's namespace, such as anthropic; no path",
+            _NAME,
+            f"{_NAME_MESSAGE}a Secret in the operator's namespace, such as anthropic; no path",
+        ),
+        Rule(
+            "spec.fallbackRef.name",
+            _NAME,
+            f"{_NAME_MESSAGE}another InferenceProvider, such as openai",
         ),
         Rule("spec.proxyURL", _HTTP_URL, "write the whole address, such as http://proxy.corp:3128"),
         Rule(
