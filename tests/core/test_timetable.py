@@ -91,6 +91,13 @@ def test_without_a_schedule_nothing_is_due() -> None:
     assert reckon(ScanSpec(), reckon(NIGHTLY, Timetable(), NOON), NOON + 5 * DAY) == Timetable()
 
 
+def test_a_wrong_zone_is_told_before_there_is_a_schedule_that_needs_it() -> None:
+    """Or whoever adds one would be surprised."""
+    flaw = reckon(ScanSpec(time_zone="Mars/Olympus"), Timetable(), NOON).flaw
+
+    assert flaw == next_time("0 3 * * *", "Mars/Olympus", NOON)
+
+
 def test_a_clock_that_was_set_back_does_not_put_off_the_next_time_for_years() -> None:
     from_the_future = reckon(NIGHTLY, Timetable(), NOON + 9000 * DAY)
 

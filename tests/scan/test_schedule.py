@@ -191,6 +191,23 @@ async def test_a_schedule_that_cannot_be_read_disturbs_no_run() -> None:
         assert len(cluster.sink.versions) < written + 10
 
 
+async def test_a_wrong_zone_is_told_while_there_is_no_schedule_yet() -> None:
+    cluster = Cluster()
+    async with cluster.operator():
+        await anyio.sleep(60)
+        cluster.edit({"timeZone": "Mars/Olympus"})
+        await anyio.sleep(60)
+        stalled = cluster.condition("Stalled")
+        assert (stalled.status, stalled.reason) == ("True", "InvalidSchedule")
+        assert "spec.timeZone: there is no zone 'Mars/Olympus'" in stalled.message
+        assert cluster.phase() is Phase.COMPLETED
+        cluster.edit({"timeZone": "Europe/Berlin"})
+        await anyio.sleep(60)
+
+        assert cluster.condition("Stalled").status == "False"
+        assert runs(cluster) == ["t1"]
+
+
 async def test_a_scheduled_scan_at_rest_is_not_written() -> None:
     cluster = Cluster(NIGHTLY)
     async with cluster.operator():

@@ -20,7 +20,7 @@ _FIELDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Timetable:
-    """The next time, in UTC; none without a schedule, or with one that has a flaw."""
+    """The next time, in UTC; none without a schedule, or with a flaw in it or in its zone."""
 
     reckoned_by: str | None = None
     next_time: datetime | None = None
@@ -37,7 +37,8 @@ def reckon(spec: ScanSpec, before: Timetable, now: datetime) -> Timetable:
     A clock that was set back shows in a next time that is not the next one any more.
     """
     if not spec.schedule:
-        return Timetable()
+        zone = _zone(spec.time_zone)
+        return Timetable(flaw=zone if isinstance(zone, Stall) else None)
     by = f"{spec.schedule} {spec.time_zone}"
     following = next_time(spec.schedule, spec.time_zone, now)
     if isinstance(following, Stall):
@@ -53,13 +54,9 @@ def next_time(schedule: str, time_zone: str, now: datetime) -> datetime | Stall:
     Where a zone's clocks change, as Debian's cron has it: a time that is skipped comes when the
     hour is over, one that comes twice counts once; `*` and steps of hours go by real time.
     """
-    try:
-        zone = ZoneInfo(time_zone)
-    except (KeyError, ValueError, OSError):  # not found; no name of a zone; a folder of zones
-        return _invalid(
-            f"spec.timeZone: there is no zone {time_zone!r}; write a name of the IANA database, "
-            "such as Europe/Berlin, in its own spelling"
-        )
+    zone = _zone(time_zone)
+    if isinstance(zone, Stall):
+        return zone
     if len(schedule.split()) != _FIELDS:
         return _invalid(f"spec.schedule: {schedule!r} has not five fields; {_EXAMPLE}")
     try:
@@ -70,6 +67,16 @@ def next_time(schedule: str, time_zone: str, now: datetime) -> datetime | Stall:
     except StopIteration:
         return _invalid(f"spec.schedule: {schedule!r} never comes; {_EXAMPLE}")
     return found.astimezone(UTC)
+
+
+def _zone(name: str) -> ZoneInfo | Stall:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # not found; no name of a zone; a folder of zones
+        return _invalid(
+            f"spec.timeZone: there is no zone {name!r}; write a name of the IANA database, "
+            "such as Europe/Berlin, in its own spelling"
+        )
 
 
 _EXAMPLE = (
