@@ -29,6 +29,8 @@ THREE = at("2026-01-02T03:00")
         ("0 3 * * *", "UTC", "2026-01-01T12:00", "2026-01-02T03:00"),
         ("0 3 * * *", "Etc/UTC", "2026-01-01T03:00", "2026-01-02T03:00"),
         ("0 3 * * *", "Europe/Berlin", "2026-01-01T12:00", "2026-01-02T02:00"),
+        ("0 3 L 2 *", "UTC", "2026-01-01T12:00", "2026-02-28T03:00"),
+        ("0 3 29 2 *", "UTC", "2026-01-01T12:00", "2028-02-29T03:00"),
         ("0 9 * * mon", "America/New_York", "2026-07-01T00:00", "2026-07-06T13:00"),
         (" */15 * *  * * ", "UTC", "2026-01-01T12:00", "2026-01-01T12:15"),
         # Berlin: 02:30 does not exist on 29 March, and comes twice on 25 October.
@@ -46,7 +48,11 @@ def test_the_next_time(schedule: str, zone: str, now: str, then: str) -> None:
     ("schedule", "zone", "said"),
     [
         ("61 * * * *", "UTC", "spec.schedule: '61 * * * *' has a wrong minute; write minute, hour"),
-        ("0 0 30 2 *", "UTC", "wrong day-of-month"),
+        ("0 3 30 2 *", "UTC", "'0 3 30 2 *' never comes, as no year has such a day; write a day"),
+        ("0 3 31 4,jun *", "UTC", 'or L for its last one, such as "0 3 L * *"'),
+        ("0 3 */31 2 1#5", "UTC", "never comes, as no year has such a day"),
+        ("0 3 32 2 *", "UTC", "has a wrong day-of-month; write minute, hour"),
+        ("0 3 30 13 *", "UTC", "has a wrong month; write minute, hour"),
         ("0 0 * * * *", "UTC", "has not five fields"),
         ("@daily", "UTC", "has not five fields"),
         ("0 3 * * *", "Mars/Olympus", "spec.timeZone: there is no zone 'Mars/Olympus'"),

@@ -63,10 +63,30 @@ def next_time(schedule: str, time_zone: str, now: datetime) -> datetime | Stall:
         found = next(CronSim(schedule, now.astimezone(zone)))
     except CronSimError as error:
         wrong = str(error).removeprefix("Bad ")
+        if wrong == "day-of-month" and _comes_in_other_months(schedule, now):
+            return _never(schedule)
         return _invalid(f"spec.schedule: {schedule!r} has a wrong {wrong}; {_EXAMPLE}")
     except StopIteration:
-        return _invalid(f"spec.schedule: {schedule!r} never comes; {_EXAMPLE}")
+        return _never(schedule)
     return found.astimezone(UTC)
+
+
+def _comes_in_other_months(schedule: str, now: datetime) -> bool:
+    """To cronsim, 30 February is as wrong a day as the 99th."""
+    minute, hour, day, _, weekday = schedule.split()
+    try:
+        CronSim(f"{minute} {hour} {day} * {weekday}", now)
+    except CronSimError:
+        return False
+    return True
+
+
+def _never(schedule: str) -> Stall:
+    return _invalid(
+        f"spec.schedule: {schedule!r} never comes, as no year has such a day; write a day that the "
+        'month has, or L for its last one, such as "0 3 L * *" for three o\'clock on the last day '
+        "of each month"
+    )
 
 
 def _zone(name: str) -> ZoneInfo | Stall:
