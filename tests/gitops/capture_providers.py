@@ -30,7 +30,7 @@ def capture_providers(cluster: Cluster, operator: Operator) -> None:
         save("provider-created", provider(cluster, name))
         operator.start()
 
-        waits = cluster.apply_provider("waits", baseURL=slow.url, protocol="OpenAI")
+        waits = cluster.apply_provider("waits", baseURL=f"{slow.url}/v1", protocol="OpenAI")
         settle(cluster, waits, "Checking", "provider-checking")
         settle(cluster, name, "Usable", "provider-usable")
         patched = edit(cluster, name, {"requestTimeout": "30s"}, "-o", "json")

@@ -108,7 +108,7 @@ async def until(holds: Callable[[], bool]) -> None:
 
 def provider(url: str, generation: int = 1, **spec: Any) -> InferenceProvider:
     protocol = spec.get("protocol", "Anthropic")
-    plain = {"protocol": protocol, "model": MODELS[protocol], "baseURL": url}
+    plain = {"protocol": protocol, "model": MODELS[protocol], "baseURL": f"{url}/v1"}
     return InferenceProvider.from_wire(
         {
             "metadata": {"name": "model", "uid": "u1", "generation": generation},
@@ -288,6 +288,19 @@ async def test_what_only_an_administrator_can_mend_ends_all_asking(
         assert one.sent <= 1
         assert one.sink.ready == ("False", reason)
         assert KEY not in str(unusable.value)
+
+
+async def test_a_base_url_with_a_wrong_path_is_told(protocol: str) -> None:
+    """As one that lacks or doubles a part is: the server is there, the API is not."""
+    async with case(protocol=protocol) as one:
+        await one.ask()
+        wrong = provider(f"{one.server.url}/elsewhere", generation=2, protocol=protocol)
+        one.keeper.observe(wrong)
+        with anyio.fail_after(10), pytest.raises(ProviderUnusable) as unusable:
+            await one.ask()
+
+        assert unusable.value.reason == "InvalidProvider"
+        assert "knows no such path (404); is spec.baseURL right" in str(unusable.value)
 
 
 async def test_a_host_that_does_not_exist_may_come_back() -> None:

@@ -46,7 +46,7 @@ class ModelServer:
 
     @property
     def url(self) -> str:
-        """Without a path: Anthropic's base URL; OpenAI's is the same, or with /v1."""
+        """Without a path: Anthropic's base URL. OpenAI's has /v1 behind it."""
         return f"{'https' if self._tls else 'http'}://{HOST}:{self.port}"
 
     @property

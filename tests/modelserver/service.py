@@ -30,6 +30,13 @@ from tests.modelserver.protocol import (
     tokens,
 )
 
+BASE = "/v1"
+"""Where both APIs are, as with those who run them; nothing is found elsewhere."""
+
+_MESSAGES = f"{BASE}/messages"
+_COMPLETIONS = {_MESSAGES, f"{BASE}/chat/completions"}
+_MODELS = f"{BASE}/models"
+
 _CUT = Fault(kind="cut_before_headers")
 
 
@@ -111,11 +118,10 @@ class Service:
 
     def _plan(self, arrival: _Arrival) -> Plan:
         path, method = arrival.incoming.path, arrival.incoming.method
-        if path.endswith(("/v1/messages", "/chat/completions")) and method == "POST":
+        if path in _COMPLETIONS and method == "POST":
             return self._completion(arrival)
-        _, listing, model = path.partition("/models")
-        if listing and method == "GET":
-            return self._models(arrival, model.removeprefix("/"))
+        if f"{path}/".startswith(f"{_MODELS}/") and method == "GET":
+            return self._models(arrival, path.removeprefix(_MODELS).removeprefix("/"))
         raise Refused(arrival.dialect.error(404))
 
     def _models(self, arrival: _Arrival, model: str) -> Plan:
@@ -231,6 +237,6 @@ class Service:
 
 def _dialect(incoming: Incoming) -> Dialect:
     """By the path, or by the headers where both protocols share it."""
-    if incoming.path.endswith("/messages") or "anthropic-version" in incoming.headers:
+    if incoming.path == _MESSAGES or "anthropic-version" in incoming.headers:
         return anthropic
     return openai

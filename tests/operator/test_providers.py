@@ -44,7 +44,7 @@ def test_a_model_is_asked_about_every_crd_once(
     provider = cluster.apply_provider(
         protocol=protocol,
         model=name,
-        baseURL=model.url,
+        baseURL=f"{model.url}/v1",
         apiKeySecretRef=cluster.set_key(KEY),
         pricing={"inputPerMillionTokens": "3", "outputPerMillionTokens": "15"},
     )
@@ -233,7 +233,7 @@ def test_another_provider_stands_in_while_the_circuit_is_open_and_gives_back(
         model.change(latency={"mean_s": 0.1})
         cluster.create_crds(150)
         spare = cluster.apply_provider(
-            "spare", protocol="OpenAI", model="qwen3:8b", baseURL=second.url
+            "spare", protocol="OpenAI", model="qwen3:8b", baseURL=f"{second.url}/v1"
         )
         provider = cluster.apply_provider(
             baseURL=model.url,
@@ -265,7 +265,7 @@ def test_a_fallback_that_is_named_no_longer_is_left_at_once(
     day = Fault(kind="status", status=429, retry_after="86400")
     with running(Behaviour(faults=(day,))) as second:
         spare = cluster.apply_provider(
-            "spare", protocol="OpenAI", model="qwen3:8b", baseURL=second.url
+            "spare", protocol="OpenAI", model="qwen3:8b", baseURL=f"{second.url}/v1"
         )
         named = {"name": spare}
         provider = cluster.apply_provider(baseURL=model.url, apiKeySecretRef=key, fallbackRef=named)
