@@ -389,6 +389,20 @@ def test_where_nothing_was_sent_nothing_was_used() -> None:
     assert (status.usage, status.speedup, status.latency) == (None, None, None)
 
 
+def test_who_stands_in_for_a_provider_is_named() -> None:
+    """Also where that one is what is waited for; status.provider stays what was asked for."""
+    asking = shown(Phase.SCANNING, HALF_WAY, provider="claude", stand_in="spare")
+    waiting = shown(
+        Phase.SCANNING, HALF_WAY, provider="claude", stand_in="spare", obstacle="It asked to wait."
+    )
+
+    assert asking.message == (
+        "Analysing CRDs: 10 of 20 settled. Asking spare while claude is away."
+    )
+    assert waiting.message == "Waiting for spare: 10/20 settled. It asked to wait."
+    assert (asking.provider, waiting.provider) == ("claude", "claude")
+
+
 def test_a_provider_that_lets_nothing_through_is_named_with_what_it_said() -> None:
     """It heals by itself: the run is at work, and says what it waits for."""
     status = shown(

@@ -303,6 +303,16 @@ async def test_a_base_url_with_a_wrong_path_is_told(protocol: str) -> None:
         assert "knows no such path (404); is spec.baseURL right" in str(unusable.value)
 
 
+async def test_an_account_at_fault_has_no_pace() -> None:
+    """A provider that falls back to it is not said to."""
+    async with case(model="claude-0") as one:
+        with pytest.raises(ProviderUnusable) as unusable:
+            await one.ask()
+        pace = one.keeper.pace("all", 1)
+
+        assert (pace.returns, pace.obstacle) == (False, str(unusable.value))
+
+
 async def test_a_host_that_does_not_exist_may_come_back() -> None:
     """DNS fails now and then: the account is not at fault."""
     async with case(baseURL="http://no-such-host.invalid:1") as one:

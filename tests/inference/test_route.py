@@ -37,6 +37,7 @@ class Stand:
         self.identity = name
         self.closed_at_s = closed_at_s
         self.unusable = False
+        self.asks_to_wait = ""
         self.asked_at_s: list[float] = []
         self.cost: Decimal | None = None
 
@@ -59,7 +60,9 @@ class Stand:
 
     def pace(self, *_: object) -> Pace:
         left_s = self.closed_at_s - anyio.current_time()
-        return Pace(wait_s=max(0.0, left_s), obstacle=f"{self.name} is away" if left_s > 0 else "")
+        if left_s <= 0:
+            return Pace(obstacle=self.asks_to_wait)
+        return Pace(wait_s=left_s, returns=False, obstacle=f"{self.name} is away")
 
 
 def route(*stands: Any) -> Route:
@@ -120,7 +123,27 @@ async def test_it_goes_by_the_name_of_the_one_that_was_asked_for() -> None:
 async def test_nothing_is_in_the_way_while_somebody_stands_in() -> None:
     assert route(Stand("first", 60), Stand("second")).pace("all", 1).obstacle == ""
     away = route(Stand("first", 60), Stand("second", 90)).pace("all", 1)
-    assert (away.obstacle, away.wait_s) == ("first is away", 60)
+    assert (away.obstacle, away.wait_s, away.stand_in) == ("first is away", 60, "")
+
+
+async def test_who_stands_in_is_known() -> None:
+    """The first whose circuit is closed, though it may ask to wait too."""
+    first, second, third = Stand("first", 60), Stand("second", 90), Stand("third")
+    way = route(first, second, third)
+
+    assert way.pace("all", 1).stand_in == "third"
+    third.asks_to_wait = "third asked to wait"
+    assert way.pace("all", 1) == Pace(obstacle="third asked to wait", stand_in="third")
+    await anyio.sleep(61)
+    assert way.pace("all", 1) == Pace()
+
+
+async def test_nobody_stands_in_for_one_that_only_asks_to_wait() -> None:
+    """That is waited out, so it is what is told."""
+    first = Stand("first")
+    first.asks_to_wait = "first asked to wait"
+
+    assert route(first, Stand("second")).pace("all", 1) == Pace(obstacle="first asked to wait")
 
 
 class Busy(Stand):

@@ -246,6 +246,8 @@ def test_another_provider_stands_in_while_the_circuit_is_open_and_gives_back(
 
         model.change(outages=[{"at_s": 0, "for_s": 1e9}])
         until(lambda: len(second.asked()), lambda n: n > 20, "the spare one to be asked")
+        told = f"Asking {spare} while {provider} is away."
+        until(lambda: cluster.status(scan)["message"], lambda said: told in said, told)
         model.change(outages=[])
         until(lambda: len(model.asked()), lambda n: n > 10, "the first one to be asked again")
         status = cluster.until_phase(scan, "Completed")

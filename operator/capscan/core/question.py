@@ -49,3 +49,5 @@ class Pace:
     """False where nobody can say how long that is: the provider fails."""
     obstacle: str = ""
     """Why nothing is let through now, in a sentence for a person; empty where it is."""
+    stand_in: str = ""
+    """Who answers in place of the provider that was named; empty where nobody does."""

@@ -51,6 +51,8 @@ class Snapshot:
     """Seconds left; None while that means nothing."""
     obstacle: str = ""
     """Why the provider lets nothing through now, in a sentence; empty where it does."""
+    stand_in: str = ""
+    """Who answers in place of `provider`; empty where nobody does."""
     provider: str | None = None
     model: str | None = None
     stall: Stall | None = None
@@ -231,13 +233,21 @@ def _message(snapshot: Snapshot, counts: Progress | None) -> str:
             return f"Suspended{done}; set spec.suspend to false to go on."
         case _ if counts is None:
             return "Nothing is known about this run yet."
-        case Phase.SCANNING if snapshot.obstacle:
-            return f"Waiting for {snapshot.provider}: {counts.summary} settled. {snapshot.obstacle}"
         case Phase.SCANNING:
-            return f"Analysing CRDs: {counts.settled} of {counts.total} settled."
+            return _at_work(snapshot, counts)
         case _:
             usage = snapshot.tally.usage if snapshot.tally else NO_USAGE
             return f"{_outcome(snapshot, counts)} {overrun(snapshot.budget, usage)}".rstrip()
+
+
+def _at_work(snapshot: Snapshot, counts: Progress) -> str:
+    if snapshot.obstacle:
+        whom = snapshot.stand_in or snapshot.provider
+        return f"Waiting for {whom}: {counts.summary} settled. {snapshot.obstacle}"
+    settled = f"Analysing CRDs: {counts.settled} of {counts.total} settled."
+    if snapshot.stand_in:
+        return f"{settled} Asking {snapshot.stand_in} while {snapshot.provider} is away."
+    return settled
 
 
 def _dry_message(snapshot: Snapshot, counts: Progress | None) -> str:

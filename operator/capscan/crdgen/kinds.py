@@ -116,7 +116,7 @@ SCAN = Kind(
             "Whether the Capabilities are what the spec asks for.",
             priority=1,
         ),
-        Column("Provider", ".status.provider", "Who answers in this run.", priority=1),
+        Column("Provider", ".status.provider", "Who is asked in this run.", priority=1),
         Column("Model", ".status.model", "What answers in this run.", priority=1),
         Column(
             "Tokens",

@@ -189,6 +189,8 @@ class AccountKeeper:
 
     def pace(self, flow: str, weight: int) -> Pace:
         """How fast questions of this flow may go now."""
+        if self._at.fault:
+            return Pace(returns=False, obstacle=self._at.verdict.message)
         return self._account.pace(flow, weight)
 
     def statistics(self) -> GateStatistics | None:

@@ -115,13 +115,17 @@ class Route:
             return (self._first,)
 
     def pace(self, flow: str, weight: int) -> Pace:
-        """Of the first that lets questions through; of the one that was named where none does."""
+        """Of the first whose circuit is closed; of the one that was named where none is."""
         try:
             keepers = self._chain()
         except ProviderUnusable as error:
             return Pace(obstacle=str(error))
-        paces = [keeper.pace(flow, weight) for keeper in keepers]
-        return next((pace for pace in paces if not pace.obstacle), paces[0])
+        first, *others = keepers
+        named = first.pace(flow, weight)
+        if named.returns:
+            return named
+        paces = (replace(other.pace(flow, weight), stand_in=other.name) for other in others)
+        return next((pace for pace in paces if pace.returns), named)
 
 
 class _Trip:

@@ -183,7 +183,10 @@ class ScanStatus(Wire):
     estimated_completion_time: Time | None = Field(
         default=None, description="When the run is expected to end."
     )
-    provider: str | None = Field(default=None, description="Who answers in this run.")
+    provider: str | None = Field(
+        default=None,
+        description="Who is asked in this run; while another one stands in, the message says so.",
+    )
     model: str | None = Field(default=None, description="What answers in this run.")
     throughput_per_minute: float | None = Field(
         default=None, description="CRDs settled per minute since the run was started or resumed."

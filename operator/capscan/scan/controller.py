@@ -17,6 +17,7 @@ from capscan.core.conditions import Stall, beside
 from capscan.core.errors import KubeError, MissingPermission, ObjectGone, ScanError, StatusRejected
 from capscan.core.lifecycle import Continue, Handled, Hold, Intent, Rest, Start
 from capscan.core.notice import Notice
+from capscan.core.question import Pace
 from capscan.core.retry import stepped_s
 from capscan.core.standing import Standing
 from capscan.core.status import Snapshot, finished_run, project, restate
@@ -303,6 +304,7 @@ class ScanController:
     def _snapshot(self) -> Snapshot:
         session = self._session
         provider = session.provider if session else None
+        pace = session.pace if session else Pace()
         run, shown = self._at.handled.run, self._shown
         before = shown if run and shown.run and shown.run.id == run.id else ScanStatus()
         return Snapshot(
@@ -313,7 +315,8 @@ class ScanController:
             tally=session.tally if session else self._at.tally,
             working_s=session.working_s if session else 0.0,
             eta_s=session.eta_s if session else None,
-            obstacle=session.pace.obstacle if session else "",
+            obstacle=pace.obstacle,
+            stand_in=pace.stand_in,
             provider=provider.name if provider else before.provider,
             model=provider.model if provider else before.model,
             stall=self._at.stall,
