@@ -11,6 +11,7 @@ from capscan.core.provider_status import (
     AccountState,
     Verdict,
     project,
+    told_by,
     verdict_on,
 )
 from capscan.model import Circuit, Condition, LastRateLimit, ProviderStatus
@@ -39,6 +40,16 @@ def test_it_is_ready_as_far_as_is_known() -> None:
     assert status.observed_generation == 3
     assert status.in_flight_limit == 16
     assert (ready(status).status, ready(status).reason) == ("True", "Usable")
+
+
+def test_what_was_told_last_is_what_the_status_says() -> None:
+    fault = verdict_on(ProviderUnusable("InvalidCredentials", "no"))
+
+    assert told_by(ProviderStatus()) == CHECKING
+    assert told_by(project(state(), ProviderStatus(), EPOCH)) == Verdict("True", "Usable", "")
+    assert told_by(project(state(fault), ProviderStatus(), EPOCH)) == Verdict(
+        "False", "InvalidCredentials", ""
+    )
 
 
 def test_before_the_first_look_nothing_is_claimed() -> None:

@@ -118,7 +118,10 @@ def provider(url: str, generation: int = 1, **spec: Any) -> InferenceProvider:
 
 
 @asynccontextmanager
-async def case(behaviour: Behaviour | None = None, **spec: Any) -> AsyncIterator[Case]:
+async def case(
+    behaviour: Behaviour | None = None, *, left: ProviderStatus | None = None, **spec: Any
+) -> AsyncIterator[Case]:
+    """`left` is the status that an earlier operator wrote."""
     keys: list[str | Exception] = [KEY]
     sink, notices = Sink(), list[Notice]()
 
@@ -134,7 +137,7 @@ async def case(behaviour: Behaviour | None = None, **spec: Any) -> AsyncIterator
         ModelServer(plain.model_copy(update={"keys": plain.keys or (KEY,)})) as server,
         anyio.create_task_group() as group,
     ):
-        seen = provider(server.url, **spec)
+        seen = provider(server.url, **spec).model_copy(update={"status": left or ProviderStatus()})
         account = Account("model", seen.spec, Connections(), read_key)
         keeper = AccountKeeper(
             seen,
@@ -343,6 +346,36 @@ async def test_a_mended_spec_is_obeyed_at_once() -> None:
         assert one.sink.versions[-1].observed_generation == 2
         told = [(notice.reason, notice.warning) for notice in one.notices]
         assert told == [("ModelNotFound", True), ("Usable", False)]
+
+
+@pytest.mark.parametrize(
+    ("key", "told"), [(KEY, ("Usable", False)), ("sk-other", ("InvalidCredentials", True))]
+)
+async def test_what_was_mended_while_no_operator_ran_is_told_and_what_was_not_once_more(
+    key: str, told: tuple[str, bool]
+) -> None:
+    """What the one before left in the status is what users heard last."""
+    async with case(Behaviour(keys=("sk-other",))) as one:
+        await until(lambda: bool(one.notices))
+        left = one.sink.versions[-1]
+
+    async with case(Behaviour(keys=(key,)), left=left) as two:
+        with anyio.fail_after(5):
+            await until(lambda: bool(two.notices))
+
+        assert [(notice.reason, notice.warning) for notice in two.notices] == [told]
+
+
+async def test_what_was_usable_and_still_is_is_not_told() -> None:
+    async with case() as one:
+        await one.ask()
+        left = one.sink.versions[-1]
+
+    async with case(left=left) as one:
+        await one.ask()
+        await anyio.sleep(0.1)
+
+        assert one.notices == []
 
 
 async def test_an_answer_of_before_an_edit_says_nothing_of_after_it() -> None:

@@ -62,6 +62,14 @@ def shown_verdict(state: AccountState) -> Verdict:
     return state.verdict
 
 
+def told_by(status: ProviderStatus) -> Verdict:
+    """What an earlier process said last, without its words: a fault that stays is told anew."""
+    for one in status.conditions or ():
+        if one.type == "Ready":
+            return Verdict(one.status, one.reason, "")
+    return CHECKING
+
+
 def project(state: AccountState, previous: ProviderStatus, now: datetime) -> ProviderStatus:
     """Render the status; `previous` only lends the transition times."""
     return ProviderStatus(

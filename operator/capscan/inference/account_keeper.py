@@ -23,7 +23,7 @@ from capscan.core.errors import (
     StatusRejected,
 )
 from capscan.core.notice import Notice
-from capscan.core.provider_status import CHECKING, AccountState, project, shown_verdict
+from capscan.core.provider_status import AccountState, project, shown_verdict, told_by
 from capscan.core.question import Pace, Question
 from capscan.core.retry import stepped_s
 from capscan.core.text import shorten
@@ -82,7 +82,7 @@ class AccountKeeper:
         self._sink = sink
         self._on_change = on_change
         self._tell = tell
-        self._told = CHECKING
+        self._told = told_by(seen.status)
         self._look_around = look_around
         self._now = now
         self._at = Diagnosis()
