@@ -31,7 +31,7 @@ from demos.gate.watch import watch
 
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "capscan-system"
-OPERATOR = "operator"
+KUBECONFIG = "capscan.kubeconfig"
 PROVIDER = "fake"
 SCAN = "everything"
 SECRET = "model-key"  # noqa: S105
@@ -77,7 +77,7 @@ class Showing:
     def __init__(self, folder: Path, setting: Setting, *, keep: bool) -> None:
         self._folder = folder
         self._setting = setting
-        self._stage = Stage(folder, keep=keep, processes=[OPERATOR, model_server.NAME])
+        self._stage = Stage(folder, keep=keep, others=[model_server.NAME])
         self._screen = self._stage.screen
 
     def run(self) -> None:
@@ -127,14 +127,9 @@ class Showing:
         self._screen.note("there is no node here to run its Pod, so it runs beside:")
         kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
         token = kubectl("create", "token", "capscan", "-n", NAMESPACE, "--duration=2h").strip()
-        kubeconfig = self._folder.absolute() / "capscan.kubeconfig"
+        kubeconfig = self._folder.absolute() / KUBECONFIG
         _write_kubeconfig(kubeconfig, kubectl.kubeconfig, token)
-        self._screen.command(
-            f"capscan operator --kubeconfig {shlex.quote(str(self._folder / kubeconfig.name))} "
-            f"2> {shlex.quote(str(self._stage.log(OPERATOR)))} &"
-        )
-        command = [sys.executable, "-m", "capscan", "operator", "--kubeconfig", str(kubeconfig)]
-        self._stage.start(OPERATOR, command)
+        self._stage.start_operator(kubeconfig)
 
     def _load_crds(self, kubectl: Kubectl) -> None:
         file = self._write("crds.json", json.dumps(_list(self._setting)))
@@ -199,23 +194,17 @@ class Showing:
         return str(file)
 
     def _say_how_it_ends(self, server: Server) -> None:
-        folder = shlex.quote(str(self._folder))
         if not self._stage.keep:
             self._screen.heading("The end: operator, model server and control plane are stopped")
             return
-        self._screen.heading("Everything is left running. Try:")
-        for line in (
-            f'eval "$(.venv/bin/capscan local env --dir {folder})"',
+        commands = (
             f"kubectl describe inferenceprovider {PROVIDER}",
             "kubectl get capabilities",
             f"curl {server.url}/_control",
             AGAIN,
             f"kubectl get capscan {SCAN} --watch",
-        ):
-            self._screen.command(line)
-        self._screen.note("and in the end:")
-        pids = " ".join(str(self._stage.pid(name)) for name in (OPERATOR, model_server.NAME))
-        self._screen.command(f"kill {pids}; .venv/bin/capscan local down --dir {folder}")
+        )
+        self._stage.say_what_is_left(commands, self._folder / KUBECONFIG)
 
 
 def _list(setting: Setting) -> dict[str, object]:

@@ -10,6 +10,7 @@ import pytest
 
 import capscan.cli
 from capscan.cli import COMMANDS
+from capscan.cli.program import program
 from capscan.localplane.plane import Plane, PlaneInfo
 
 TIMEOUT_S = 60
@@ -95,7 +96,7 @@ def test_up_of_a_running_plane_says_so(info: PlaneInfo, folder: str) -> None:
     assert shown.returncode == 0
     assert shown.stderr == "the control plane is already up\n"
     assert f"API server: {info.server}" in shown.stdout
-    assert f'eval "$(capscan local env --dir {folder})"' in shown.stdout
+    assert f'eval "$({program()} local env --dir {folder})"' in shown.stdout
 
 
 @pytest.mark.parametrize("command", ["status", "env"])

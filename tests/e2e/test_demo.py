@@ -37,6 +37,7 @@ def test_a_kept_demo_can_be_used_and_the_next_one_clears_it_and_leaves_nothing_b
     first = run("demo", "--dir", str(folder), KEEP="1")
     assert first.returncode == 0, first.stdout + first.stderr
     assert_all_is_shown(first)
+    assert_a_stopped_operator_starts_again_as_told(first.stdout)
     env = run("local", "env", "--dir", str(folder)).stdout
     found = subprocess.run(
         ["/bin/sh", "-c", f"{env}kubectl wait --for=condition=Complete capabilityscan/everything"],
@@ -54,6 +55,23 @@ def test_a_kept_demo_can_be_used_and_the_next_one_clears_it_and_leaves_nothing_b
     assert_all_is_shown(second)
     assert not folder.exists()
     assert processes(folder) == []
+
+
+def assert_a_stopped_operator_starts_again_as_told(said: str) -> None:
+    """By the lines that were printed, in a shell that knows nothing else."""
+    *_, kill, again = re.findall(
+        r"^   \$ (kill \d+|.* operator --kubeconfig [^>]+)$", said, re.MULTILINE
+    )
+    subprocess.run(["/bin/sh", "-c", kill], check=True)
+    with subprocess.Popen(
+        ["/bin/sh", "-c", f"exec {again}"], stderr=subprocess.PIPE, text=True
+    ) as operator:
+        try:
+            assert operator.stderr
+            assert any("watching" in line for line in operator.stderr)
+        finally:
+            operator.terminate()
+    assert operator.returncode == 0
 
 
 def assert_all_is_shown(done: subprocess.CompletedProcess[str]) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from capscan.cli import EXIT_CANNOT
+from capscan.cli.program import program
 from capscan.localplane.errors import ForeignFolder
 from capscan.localplane.plane import Plane, ServerStatus
 
@@ -57,8 +58,8 @@ def up(folder: Path, gc: bool) -> None:
     except ForeignFolder as error:
         raise click.BadParameter(str(error), param_hint="--dir") from error
     click.echo(f"API server: {info.server}")
-    click.echo(f'  use it     eval "$(capscan local env{_dir(folder)})"')
-    click.echo(f"  remove it  capscan local down{_dir(folder)}")
+    click.echo(f'  use it     eval "$({program()} local env{_dir(folder)})"')
+    click.echo(f"  remove it  {program()} local down{_dir(folder)}")
 
 
 @local.command()

@@ -5,7 +5,6 @@ own, and kubectl as the user.
 """
 
 import shlex
-import sys
 from pathlib import Path
 
 import click
@@ -13,13 +12,13 @@ import click
 from capscan.cli import Cannot
 from capscan.cli.demo.kubectl import Kubectl
 from capscan.cli.demo.screen import first_rows, short
-from capscan.cli.demo.stage import Stage
+from capscan.cli.demo.stage import OPERATOR, Stage
 from capscan.cli.demo.summary import known, summary
 from capscan.cli.demo.watch import TIMEOUT_S, watch
+from capscan.cli.program import program
 from capscan.localplane.console import Console
 from capscan.localplane.crd_modules import crd_files, crd_modules
 
-OPERATOR = "operator"
 SCAN = "everything"
 SHOWN = "certificates.cert-manager.io"
 ROWS_SHOWN = 12
@@ -54,7 +53,7 @@ class Demo:
 
     def __init__(self, folder: Path, *, keep: bool) -> None:
         self._folder = folder
-        self._stage = Stage(folder, keep=keep, processes=[OPERATOR])
+        self._stage = Stage(folder, keep=keep)
         self._screen = self._stage.screen
 
     def run(self) -> None:
@@ -72,7 +71,7 @@ class Demo:
         screen.heading("capscan: its kinds, and the operator")
         self._stage.shown(kubectl, "apply", "-k", _own_crds())
         kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
-        self._start_operator(kubectl.kubeconfig)
+        self._stage.start_operator(kubectl.kubeconfig)
 
         screen.heading("The CRDs of nine real projects")
         self._load_crds(kubectl)
@@ -94,7 +93,7 @@ class Demo:
 
         screen.heading("So that is what this cluster can do")
         screen.lines(summary(known(kubectl("get", "capabilities", "-o", "json"))))
-        self._say_how_it_ends()
+        self._say_how_it_ends(kubectl.kubeconfig)
 
     def _load_crds(self, kubectl: Kubectl) -> None:
         for name, module in crd_modules().items():
@@ -104,12 +103,6 @@ class Demo:
             args = [f"--filename={file}" for file in files]
             count = len(kubectl("apply", "--server-side", *args).splitlines())
             self._screen.note(f"{count} CRDs of {name} {module.version}")
-
-    def _start_operator(self, kubeconfig: Path) -> None:
-        log = shlex.quote(str(self._stage.log(OPERATOR)))
-        self._screen.command(f"capscan operator 2> {log} &")
-        command = [sys.executable, "-m", "capscan", "operator", "--kubeconfig", str(kubeconfig)]
-        self._stage.start(OPERATOR, command)
 
     def _apply_scan(self, kubectl: Kubectl) -> None:
         file = self._folder / f"{SCAN}.yaml"
@@ -126,25 +119,20 @@ class Demo:
             f"… and {more} more. To see all: KEEP=1 make demo, then kubectl get capabilities"
         )
 
-    def _say_how_it_ends(self) -> None:
-        folder = shlex.quote(str(self._folder))
+    def _say_how_it_ends(self, kubeconfig: Path) -> None:
         if not self._stage.keep:
             self._screen.heading("The end: the operator and the control plane are stopped")
-            self._screen.command(f"capscan local down --dir {folder}")
+            folder = shlex.quote(str(self._folder))
+            self._screen.command(f"{program()} local down --dir {folder}")
             return
-        self._screen.heading("Everything is left running. Try:")
-        for line in (
-            f'eval "$(.venv/bin/capscan local env --dir {folder})"',
+        commands = (
             "kubectl get capabilities",
             "kubectl get capscan --watch",
             """kubectl patch capscan everything --type=merge -p '{"spec":{"rescan":"1"}}'""",
             "kubectl describe capscan everything",
             "kubectl explain capabilityscan.spec",
-        ):
-            self._screen.command(line)
-        self._screen.note("and in the end:")
-        pid = self._stage.pid(OPERATOR)
-        self._screen.command(f"kill {pid}; .venv/bin/capscan local down --dir {folder}")
+        )
+        self._stage.say_what_is_left(commands, kubeconfig)
 
 
 def _own_crds() -> str:

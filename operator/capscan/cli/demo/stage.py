@@ -6,31 +6,37 @@ demo says.
 
 import json
 import shlex
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from capscan.cli.demo.kubectl import Kubectl
 from capscan.cli.demo.screen import Screen
 from capscan.cli.demo.signals import terminated_like_interrupted, undisturbed
+from capscan.cli.program import program
 from capscan.localplane.console import Console
 from capscan.localplane.plane import Plane
 from capscan.localplane.processes import Process, spawn, stop
+
+OPERATOR = "operator"
+"""Among the processes of every demo, and the first to be stopped."""
 
 PATIENCE_S = 15.0
 """For a process that was asked to end: the operator lets what is in flight finish."""
 
 
 class Stage:
-    """One showing in one folder. `processes` are the names it may start, in the order in which
-    they are stopped.
+    """One showing in one folder. `others` are the names of what it may start beside the operator,
+    in the order in which they are stopped.
     """
 
-    def __init__(self, folder: Path, *, keep: bool, processes: Sequence[str]) -> None:
+    def __init__(self, folder: Path, *, keep: bool, others: Sequence[str] = ()) -> None:
         self.folder = folder
         self.keep = keep
         self.screen = Screen()
-        self._processes = processes
+        self._processes = (OPERATOR, *others)
+        self._quoted = shlex.quote(str(folder))
         self._plane = Plane(folder, Console())
 
     def run(self, show: Callable[[], None]) -> None:
@@ -49,20 +55,38 @@ class Stage:
 
     def up(self) -> Kubectl:
         """The control plane, and the administrator's kubectl for it."""
-        self.screen.command(f"capscan local up --dir {shlex.quote(str(self.folder))}")
+        self.screen.command(f"{program()} local up --dir {self._quoted}")
         info = self._plane.up()
         return Kubectl(info.kubectl, info.kubeconfig, self.folder.absolute() / "kubectl-cache")
 
     def start(self, name: str, command: list[str]) -> None:
-        """Start one of `processes`; its output goes to `log(name)`."""
+        """Start one of them; its output goes to `log(name)`."""
         # Between the two, there is a process that nobody would know how to stop.
         with undisturbed():
             process = spawn(command, self.log(name))
             self._file(name).write_text(json.dumps(asdict(process)), encoding="utf-8")
 
-    def pid(self, name: str) -> int:
-        """Of one that was started."""
-        return self._read(name).pid
+    def start_operator(self, kubeconfig: Path) -> None:
+        """In view, as whom that file in the folder says."""
+        log = shlex.quote(str(self.log(OPERATOR)))
+        self.screen.command(f"{self._operator(kubeconfig)} 2> {log} &")
+        command = [sys.executable, "-m", "capscan", "operator", "--kubeconfig", str(kubeconfig)]
+        self.start(OPERATOR, command)
+
+    def say_what_is_left(self, commands: Iterable[str], kubeconfig: Path) -> None:
+        """What to do with what was kept: each line can be pasted."""
+        self.screen.heading("Everything is left running. Try:")
+        self.screen.command(f'eval "$({program()} local env --dir {self._quoted})"')
+        for line in commands:
+            self.screen.command(line)
+        self.screen.note(
+            "stop the operator, and start it again in the foreground (Ctrl-C ends it):"
+        )
+        self.screen.command(f"kill {self._read(OPERATOR).pid}")
+        self.screen.command(self._operator(kubeconfig))
+        self.screen.note("and in the end:")
+        pids = " ".join(str(self._read(name).pid) for name in self._processes)
+        self.screen.command(f"kill {pids}; {program()} local down --dir {self._quoted}")
 
     def log(self, name: str) -> Path:
         """What this process writes."""
@@ -72,6 +96,10 @@ class Stage:
         """Run kubectl in view: the command, and what it prints."""
         self.screen.command(f"kubectl {shlex.join(args)}")
         self.screen.output(kubectl(*args))
+
+    def _operator(self, kubeconfig: Path) -> str:
+        file = shlex.quote(str(self.folder / kubeconfig.name))
+        return f"{program()} operator --kubeconfig {file}"
 
     def _stop_in_any_case(self) -> None:
         """An interrupt may come just before it can be held back: then stop all the same."""
