@@ -31,6 +31,7 @@ from demos.gate.watch import watch
 
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "capscan-system"
+TYPED = ".venv/bin/python -m demos.gate"
 KUBECONFIG = "capscan.kubeconfig"
 PROVIDER = "fake"
 SCAN = "everything"
@@ -77,7 +78,7 @@ class Showing:
     def __init__(self, folder: Path, setting: Setting, *, keep: bool) -> None:
         self._folder = folder
         self._setting = setting
-        self._stage = Stage(folder, keep=keep, others=[model_server.NAME])
+        self._stage = Stage(folder, keep=keep, typed=TYPED, others=[model_server.NAME])
         self._screen = self._stage.screen
 
     def run(self) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from capscan.cli.program import program
+
 pytestmark = pytest.mark.slow
 
 CAPSCAN = (sys.executable, "-m", "capscan")
@@ -51,7 +53,9 @@ def test_a_kept_demo_can_be_used_and_the_next_one_clears_it_and_leaves_nothing_b
     second = run("demo", "--dir", str(folder))
 
     assert second.returncode == 0, second.stdout + second.stderr
-    assert "stopping what an earlier demo left running" in second.stdout
+    told = second.stdout.index(f"stopping what an earlier demo left running in {folder} (")
+    assert told < second.stdout.index("1. A control plane")
+    assert f"{program()} demo --dir FOLDER would spare it" in second.stdout
     assert_all_is_shown(second)
     assert not folder.exists()
     assert processes(folder) == []

@@ -53,7 +53,7 @@ class Demo:
 
     def __init__(self, folder: Path, *, keep: bool) -> None:
         self._folder = folder
-        self._stage = Stage(folder, keep=keep)
+        self._stage = Stage(folder, keep=keep, typed=f"{program()} demo")
         self._screen = self._stage.screen
 
     def run(self) -> None:

@@ -27,14 +27,15 @@ PATIENCE_S = 15.0
 
 
 class Stage:
-    """One showing in one folder. `others` are the names of what it may start beside the operator,
-    in the order in which they are stopped.
+    """One showing in one folder; `typed` is how one starts it. `others` are the names of what it
+    may start beside the operator, in the order in which they are stopped.
     """
 
-    def __init__(self, folder: Path, *, keep: bool, others: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, *, keep: bool, typed: str, others: Sequence[str] = ()) -> None:
         self.folder = folder
         self.keep = keep
         self.screen = Screen()
+        self._typed = typed
         self._processes = (OPERATOR, *others)
         self._quoted = shlex.quote(str(folder))
         self._plane = Plane(folder, Console())
@@ -116,7 +117,10 @@ class Stage:
 
     def _clear_leftovers(self) -> None:
         if any(self._file(name).exists() for name in self._processes) or self._plane.status():
-            self.screen.note("stopping what an earlier demo left running")
+            self.screen.note(
+                f"stopping what an earlier demo left running in {self.folder} "
+                f"({self._typed} --dir FOLDER would spare it)"
+            )
             self._stop()
 
     def _stop(self) -> None:
