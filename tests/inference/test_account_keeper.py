@@ -29,6 +29,7 @@ from capscan.core.notice import Notice
 from capscan.core.question import Question
 from capscan.inference.account import Account
 from capscan.inference.account_keeper import AccountKeeper
+from capscan.inference.asking import ANSWER_TOKENS_MAX, THINKING_TOKENS_MAX
 from capscan.inference.connection import Connections
 from capscan.model import Circuit, InferenceProvider, ProviderStatus, SecretKeyRef, Usage
 from tests.builders import crd
@@ -44,6 +45,7 @@ pytestmark = pytest.mark.anyio
 KEY = "sk-right"
 MODELS = {"Anthropic": "claude-haiku-4-5", "OpenAI": "gpt-5-mini"}
 NAME = "widgets.example.com"
+WIDGETS = digest_crd(parse_crd(crd("widgets", group="example.com")))
 
 
 class Sink:
@@ -182,6 +184,48 @@ async def test_a_question_is_one_request_and_its_cost_is_known(protocol: str) ->
         assert (one.sent, usage.requests) == (1, 1)
         assert usage.cost == Decimal(usage.input_tokens + 5 * usage.output_tokens) / 10**6
         assert one.slot.flights[0].usage == usage
+
+
+async def test_what_a_server_does_not_count_is_estimated(protocol: str) -> None:
+    """Or no budget would ever hold there."""
+    pricing = {"inputPerMillionTokens": "1", "outputPerMillionTokens": "5"}
+    async with case(Behaviour(counts=()), protocol=protocol, pricing=pricing) as one:
+        usage = await one.ask()
+
+        assert usage == one.keeper.estimate(WIDGETS)
+        assert usage.cost > 0
+        assert one.slot.flights[0].usage == usage
+
+
+@pytest.mark.parametrize(
+    ("counted", "other", "told"),
+    [
+        ("input_tokens", "output_tokens", ("input_tokens", "prompt_tokens")),
+        ("output_tokens", "input_tokens", ("output_tokens", "completion_tokens")),
+    ],
+)
+async def test_what_a_server_does_count_is_believed(
+    protocol: str, counted: str, other: str, told: tuple[str, ...]
+) -> None:
+    """Some leave out the prompt's tokens where their cache had it."""
+    uncached = Behaviour(cache_tokens_min=10**6)
+    async with case(uncached, protocol=protocol) as one:
+        whole = await one.ask()
+    async with case(uncached.model_copy(update={"counts": told}), protocol=protocol) as one:
+        partly, estimate = await one.ask(), one.keeper.estimate(WIDGETS)
+
+    assert getattr(partly, counted) == getattr(whole, counted) != getattr(estimate, counted)
+    assert getattr(partly, other) == getattr(estimate, other)
+
+
+async def test_an_answer_that_was_cut_off_took_all_that_it_could(protocol: str) -> None:
+    behaviour = faulty("max_tokens").model_copy(update={"counts": ()})
+    async with case(behaviour, protocol=protocol) as one:
+        with pytest.raises(InvalidAnswer) as invalid:
+            await one.ask()
+
+        tokens = spent(invalid.value).output_tokens
+        assert tokens == ANSWER_TOKENS_MAX + THINKING_TOKENS_MAX
 
 
 @pytest.mark.parametrize("wrong", WRONG)

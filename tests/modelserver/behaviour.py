@@ -107,6 +107,8 @@ class Behaviour(_Value):
     """What an OpenAI server knows beside text."""
     unsupported: tuple[str, ...] = ()
     """Body parameters that an OpenAI server refuses, such as max_tokens."""
+    counts: tuple[str, ...] | None = None
+    """What answers tell of their usage; None: all of it."""
     prompt_bytes_max: int | None = None
     """Longer prompts do not fit the model's context."""
     body_bytes_max: int = 32 * 1024 * 1024

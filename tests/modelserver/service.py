@@ -155,7 +155,10 @@ class Service:
         usage = replace(self._input(ask, prefix, arrival.now), output=tokens(says.text))
         self._charge(arrival, ask, usage)
         self._faults.due(ask.name)
-        reply = Reply(200, dialect.completion(self._serial, ask, says, usage))
+        body = dialect.completion(self._serial, ask, says, usage)
+        if (told := self.behaviour.counts) is not None:
+            body["usage"] = {key: count for key, count in body["usage"].items() if key in told}
+        reply = Reply(200, body)
         if says.stop == "filter":
             reply = dialect.filtered() or reply
         wait_s = self.behaviour.latency.draw(self._latencies, usage.output)

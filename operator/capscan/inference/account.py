@@ -25,7 +25,7 @@ from capscan.model.duration import format_duration
 ReadKey = Callable[[SecretKeyRef], Awaitable[str]]
 
 ANSWER_TOKENS_USUAL = 300
-"""What an analysis takes, for estimates."""
+"""What an analysis takes, where it is estimated."""
 
 KEY_AGE_MAX_S = 60.0
 """A key that is older is read again before it is used, so that a rotated one is picked up."""
@@ -94,6 +94,7 @@ class Account:
                             reply = await connection.client.send(
                                 prompt, max_output_tokens=tokens_max
                             )
+                        reply = _counted(reply, prompt, tokens_max)
                     except InferenceError as error:
                         flight.usage = _priced(error.usage or NO_USAGE, spec)
                         raise
@@ -168,6 +169,19 @@ class Account:
 
 def _identity(name: str, spec: ProviderSpec) -> str:
     return f"{name}/{spec.model}/{PROMPT_VERSION}"
+
+
+def _counted(reply: Reply, prompt: Prompt, tokens_max: int) -> Reply:
+    """With an estimate of what the server did not count, which some never do: no answer takes no
+    tokens, and no budget would ever hold.
+    """
+    usage, answer_tokens = reply.usage, tokens_max if reply.truncated else ANSWER_TOKENS_USUAL
+    usage = replace(
+        usage,
+        input_tokens=usage.input_tokens or estimated_tokens(prompt),
+        output_tokens=usage.output_tokens or answer_tokens,
+    )
+    return replace(reply, usage=usage)
 
 
 def _priced(usage: Usage, spec: ProviderSpec) -> Usage:

@@ -10,7 +10,7 @@ from capscan.model.capability import Analysis
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What requests cost, as the provider counted it.
+    """What requests cost, as the provider counted it, or by an estimate where it did not.
 
     `input_tokens` are all of the prompt's, `cached_input_tokens` those of them that came from the
     provider's cache; `cost` is in the currency of the account's pricing, 0 where it has none.
