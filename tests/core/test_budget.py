@@ -176,6 +176,17 @@ def test_money_and_tokens_are_corrected_apart() -> None:
     assert spending.expected(estimate) == Amount(1100, Decimal("0.02"))
 
 
+def test_what_the_next_one_is_expected_to_take_is_known_until_it_begins() -> None:
+    """By what others have taught meanwhile."""
+    one, first = usage(100), Amount.of(usage(100))
+    waits = Spending().begun(first).held_back(one)
+    taught = waits.ended(first, one, usage(300))
+
+    assert waits.wanted == first
+    assert taught.wanted == taught.expected(one) == Amount.of(usage(300))
+    assert taught.begun(taught.wanted).wanted == NOTHING
+
+
 FIRST = (
     "Nothing was asked: the first question is expected to take 3400 tokens, and "
     "spec.budget.maxTokens allows 500. Write 3400 or more; spec.dryRun tells what the whole run "

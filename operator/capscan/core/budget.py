@@ -13,6 +13,7 @@ from decimal import ROUND_UP, Decimal
 from capscan.core.conditions import Stall
 from capscan.core.pricing import shown
 from capscan.model import Budget, Usage
+from capscan.model.completion import NO_USAGE
 
 EXHAUSTED = frozenset({"BudgetTooSmall", "BudgetReached"})
 """Reasons of a stall that only an edit of the budget ends."""
@@ -72,12 +73,23 @@ class Excess:
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """What is set aside for the questions under way, and how estimates have held so far."""
+    """What is set aside for the questions under way, what the next one waits for, and how
+    estimates have held so far.
+    """
 
     reserved: Amount = NOTHING
     under_way: int = 0
+    waiting: Usage = NO_USAGE
+    """The estimate of the next question, where there was no room for it."""
     in_tokens: Excess = Excess()
     in_cost: Excess = Excess()
+
+    @property
+    def wanted(self) -> Amount:
+        """What the next question is expected to take, by all that is known now; NOTHING where none
+        waits for room.
+        """
+        return self.expected(self.waiting)
 
     def expected(self, estimate: Usage) -> Amount:
         """What to set aside for a question that the provider estimates so."""
@@ -87,17 +99,23 @@ class Spending:
 
     def begun(self, expected: Amount) -> "Spending":
         """One more is under way."""
-        return replace(self, reserved=self.reserved + expected, under_way=self.under_way + 1)
+        reserved, under_way = self.reserved + expected, self.under_way + 1
+        return replace(self, reserved=reserved, under_way=under_way, waiting=NO_USAGE)
+
+    def held_back(self, estimate: Usage) -> "Spending":
+        """The next one has to wait for room."""
+        return replace(self, waiting=estimate)
 
     def ended(self, expected: Amount, estimate: Usage, actual: Usage) -> "Spending":
         """It came back, for better or worse."""
         estimated, spent = Amount.of(estimate), Amount.of(actual)
         left = self.under_way - 1
-        return Spending(
-            self.reserved - expected if left else NOTHING,  # not what rounding leaves over
-            left,
-            self.in_tokens.seen(estimated.tokens, spent.tokens),
-            self.in_cost.seen(float(estimated.cost), float(spent.cost)),
+        return replace(
+            self,
+            reserved=self.reserved - expected if left else NOTHING,  # not what rounding leaves over
+            under_way=left,
+            in_tokens=self.in_tokens.seen(estimated.tokens, spent.tokens),
+            in_cost=self.in_cost.seen(float(estimated.cost), float(spent.cost)),
         )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from capscan.core import progress
-from capscan.core.budget import EXHAUSTED, NOTHING, UNSPENT, Amount, Spending
+from capscan.core.budget import EXHAUSTED, UNSPENT, Spending
 from capscan.core.conditions import Stall
 from capscan.core.lifecycle import Handled
 from capscan.core.progress import Tally
@@ -29,10 +29,8 @@ class Standing:
     stall: Stall | None = None
     stalls: int = 0
     """How often in a row."""
-    wanted: Amount = NOTHING
-    """What the run's next question is expected to take, where the budget had no room for it."""
     spending: Spending = UNSPENT
-    """How the run's estimates have held so far."""
+    """What the run's budget has taught."""
     engaged: str | None = None
     """Id of the run that this process works on."""
     resting: bool = True
@@ -72,7 +70,6 @@ class Standing:
             estimate=None,
             stall=None,
             stalls=0,
-            wanted=NOTHING,
             spending=UNSPENT,
             resting=False,
         )

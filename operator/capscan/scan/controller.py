@@ -152,7 +152,7 @@ class ScanController:
 
     def _used_up(self) -> Stall | None:
         usage = self._at.tally.usage if self._at.tally else NO_USAGE
-        return exhausted(self._scan.spec.budget, usage, self._at.wanted)
+        return exhausted(self._scan.spec.budget, usage, self._at.spending.wanted)
 
     async def _wait_for_budget(self, stall: Stall) -> None:
         """Not by trying again: only an edit changes it."""
@@ -246,9 +246,7 @@ class ScanController:
             await self._stalled(Stall("InternalError", f"{cause}; see the operator's log."))
         finally:
             tally = None if self._at.run.dry_run else session.tally
-            self._at = replace(
-                self._at, tally=tally, wanted=session.wanted, spending=session.spending
-            )
+            self._at = replace(self._at, tally=tally, spending=session.spending)
             self._session = None
 
     async def _go_through(self, session: Session) -> None:

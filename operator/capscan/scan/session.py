@@ -11,7 +11,7 @@ from math import inf
 import anyio
 
 from capscan.core import capability, progress
-from capscan.core.budget import NOTHING, Amount, Spending, exhausted, needs_prices
+from capscan.core.budget import Spending, exhausted, needs_prices
 from capscan.core.errors import CapscanError, InvalidBudget
 from capscan.core.eta import Load, Throughput, eta_s, settle
 from capscan.core.events import CrdFailed, ScanEvent, Settled
@@ -63,15 +63,13 @@ class Session:
         self._learnt = spending
         self._spending: WithinBudget | None = None
         self._budget = spec().budget
-        self.wanted = NOTHING
-        """What the next question is expected to take, where the budget had no room for it."""
         self.provider: Provider | None = None
         self.tally = before
         self.stopped = False
 
     @property
     def spending(self) -> Spending:
-        """How estimates have held so far, in this session and before it."""
+        """What the budget has taught, in this session and before it."""
         return self._spending.spending if self._spending else self._learnt
 
     @property
@@ -221,8 +219,7 @@ class Session:
     def _used(self) -> Usage:
         return self.tally.usage if self.tally else NO_USAGE
 
-    def _out_of_budget(self, wanted: Amount) -> None:
-        self.wanted = wanted
+    def _out_of_budget(self) -> None:
         if self._engine:
             self._engine.stop(grace_s=inf)
 

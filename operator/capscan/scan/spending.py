@@ -23,8 +23,8 @@ class WithinBudget:
     """Implements the port `scan.ports.Answers` over a provider.
 
     `used` is what the run has spent so far, `before` what an earlier session of it has learnt.
-    `on_exhausted` is told what the next question is expected to take; who waits then is cancelled
-    by it, or goes on once the budget is raised.
+    `on_exhausted` is called where there is nothing to wait for: who waits then is cancelled by it,
+    or goes on once the budget is raised.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class WithinBudget:
         budget: Callable[[], Budget],
         used: Callable[[], Usage],
         before: Spending,
-        on_exhausted: Callable[[Amount], None],
+        on_exhausted: Callable[[], None],
     ) -> None:
         self._provider = provider
         self._budget = budget
@@ -52,7 +52,7 @@ class WithinBudget:
 
     @property
     def spending(self) -> Spending:
-        """What is set aside now, and what was learnt of estimates."""
+        """What is set aside and waited for now, and what was learnt of estimates."""
         return self._spending
 
     @property
@@ -96,6 +96,7 @@ class WithinBudget:
                 if counts and fits(self._budget(), self._used(), expected, spending.reserved):
                     self._spending = spending.begun(expected)
                     return expected
+                self._spending = spending.held_back(estimate)
                 if not (counts and spending.under_way):
-                    self._on_exhausted(expected)
+                    self._on_exhausted()
                 await self._changed.wait()
