@@ -1,22 +1,15 @@
 """What a run may use: arithmetic, and whole runs of it."""
 
-from dataclasses import replace
+import re
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capscan.core.budget import (
-    NOTHING,
-    Amount,
-    Excess,
-    Spending,
-    exhausted,
-    fits,
-    overrun,
-)
-from capscan.model import Budget, Usage
+from capscan.core.budget import exhausted, fits, overrun, rest_of
+from capscan.core.spending import NOTHING, Amount, Spending
+from capscan.model import Budget, Progress, Usage
 from capscan.model.completion import NO_USAGE
 
 CENT = Decimal("0.01")
@@ -136,104 +129,98 @@ def test_estimates_that_are_far_too_low_are_not_believed_for_long() -> None:
     assert Amount.of(run.used).tokens == 99_000
 
 
-@given(st.lists(st.floats(0.01, 1.0), max_size=20))
-def test_estimates_that_were_high_enough_are_not_touched(shares: list[float]) -> None:
-    excess = Excess()
-    for share in shares:
-        excess = excess.seen(100.0, 100.0 * share)
-
-    assert excess.factor == 1.0
-
-
-@pytest.mark.parametrize(
-    ("shares", "factor"),
-    [
-        ([], 1.0),
-        ([2.0], 2.0),
-        ([2.0, 2.0, 2.0], 2.0),
-        ([1.0, 3.0], 1 + 1 + 2 * 1),
-        ([0.5, 0.5, 0.5, 3.0], 1 + 0.5 + 2 * 0.75**0.5),
-        ([2.0, 0.0], 2.0),
-    ],
-)
-def test_what_came_out_dearer_is_expected_to_do_so_again(
-    shares: list[float], factor: float
-) -> None:
-    """By its mean, and by how much it varies; what was refused without a look says nothing."""
-    excess = Excess()
-    for share in shares:
-        excess = excess.seen(100.0, 100.0 * share)
-
-    assert excess.factor == pytest.approx(factor)
-
-
-def test_money_and_tokens_are_corrected_apart() -> None:
-    """An answer costs five times what a prompt does: it may be dear, and short."""
-    estimate = Usage(1, 1000, 0, 100, Decimal("0.01"))
-    spending = Spending().begun(NOTHING)
-    spending = spending.ended(NOTHING, estimate, replace(estimate, cost=Decimal("0.02")))
-
-    assert spending.expected(estimate) == Amount(1100, Decimal("0.02"))
-
-
-def test_what_the_next_one_is_expected_to_take_is_known_until_it_begins() -> None:
-    """By what others have taught meanwhile."""
-    one, first = usage(100), Amount.of(usage(100))
-    waits = Spending().begun(first).held_back(one)
-    taught = waits.ended(first, one, usage(300))
-
-    assert waits.wanted == first
-    assert taught.wanted == taught.expected(one) == Amount.of(usage(300))
-    assert taught.begun(taught.wanted).wanted == NOTHING
-
-
 FIRST = (
-    "Nothing was asked: the first question is expected to take 3400 tokens, and "
-    "spec.budget.maxTokens allows 500. Write 3400 or more; spec.dryRun tells what the whole run "
-    "takes."
+    "Nothing was asked: the first question is expected to take 3400 tokens, and spec.budget allows "
+    "500 tokens. To begin, raise spec.budget.maxTokens to at least 3400; spec.dryRun tells what "
+    "the whole run takes."
+)
+FIRST_OF_BOTH = (
+    "Nothing was asked: the first question is expected to take 3400 tokens and cost 34.00, and "
+    "spec.budget allows 500 tokens and 5.00. To begin, raise spec.budget.maxTokens to at least "
+    "3400 and spec.budget.maxCost to at least 34.00; spec.dryRun tells what the whole run takes."
 )
 NEXT = (
-    "This run has used 450 of 500 tokens, and the next question is expected to take 100. What is "
-    "settled stays; raise spec.budget.maxTokens to go on, to 550 or more."
+    "This run has used 450 of 500 tokens, and the next question is expected to take 100 tokens; "
+    "what is settled stays. To go on, raise spec.budget.maxTokens to at least 550"
 )
-REACHED = (
-    "This run has used 640 of 500 tokens. What is settled stays; raise spec.budget.maxTokens to "
-    "go on."
+LOWERED = (
+    "This run has used 640 of 500 tokens; what is settled stays. To go on, raise "
+    "spec.budget.maxTokens to "
 )
 COST = (
-    "This run has cost 4.50 of 5.00, and the next question is expected to cost 1.00. What is "
-    "settled stays; raise spec.budget.maxCost to go on, to 5.50 or more."
+    "This run has cost 4.50 of 5.00, and the next question is expected to cost 1.00; what is "
+    "settled stays. To go on, raise spec.budget.maxCost to at least 5.50"
 )
+BOTH = (
+    "This run has used 500 of 500 tokens and cost 5.00 of 5.00; what is settled stays. To go on, "
+    "raise spec.budget.maxTokens to at least 600 and spec.budget.maxCost to at least 6.00; the "
+    "whole run takes about 1800 tokens and costs about 18.00."
+)
+HALF = (
+    "This run has used 500 of 500 tokens and cost 5.00 of 5.50, and the next question is expected "
+    "to cost 1.00; what is settled stays. To go on, raise spec.budget.maxTokens to at least 600 "
+    "and spec.budget.maxCost to at least 6.00."
+)
+EITHER = Budget(max_tokens=500, max_cost="5")
+TOKENS, MONEY = limits(500)
 
 
 @pytest.mark.parametrize(
-    ("budget", "used", "wanted", "reason", "message"),
+    ("budget", "used", "wanted", "rest", "message"),
     [
-        (Budget(max_tokens=500), 0, 3400, "BudgetTooSmall", FIRST),
-        (Budget(max_tokens=500), 450, 100, "BudgetReached", NEXT),
-        (Budget(max_tokens=500), 640, 100, "BudgetReached", REACHED),
-        (Budget(max_tokens=500), 640, 0, "BudgetReached", REACHED),
-        (Budget(max_cost="5"), 450, 100, "BudgetReached", COST),
-        (Budget(max_tokens=10**6, max_cost="5"), 450, 100, "BudgetReached", COST),
+        (TOKENS, 0, 3400, 0, FIRST),
+        (EITHER, 0, 3400, 0, FIRST_OF_BOTH),
+        (TOKENS, 450, 100, 0, f"{NEXT}."),
+        (TOKENS, 450, 100, 1234, f"{NEXT}; the whole run takes about 1700 tokens."),
+        (TOKENS, 450, 100, 40, f"{NEXT}; the whole run takes about 550 tokens."),
+        (TOKENS, 640, 100, 0, f"{LOWERED}at least 740."),
+        (TOKENS, 640, 0, 0, f"{LOWERED}more than 640."),
+        (TOKENS, 640, 0, 900, f"{LOWERED}more than 640; the whole run takes about 1600 tokens."),
+        (MONEY, 450, 100, 0, f"{COST}."),
+        (MONEY, 450, 100, 1234, f"{COST}; the whole run costs about 17.00."),
+        (Budget(max_tokens=10**6, max_cost="5"), 450, 100, 0, f"{COST}."),
+        (
+            Budget(max_tokens=600, max_cost="5"), 450, 100, 1234,
+            f"{COST}; the whole run takes about 1700 tokens and costs about 17.00.",
+        ),
+        (EITHER, 500, 100, 1234, BOTH),
+        (Budget(max_tokens=500, max_cost="5.50"), 500, 100, 0, HALF),
     ],
-)
+)  # fmt: skip
 def test_what_is_in_the_way_is_told_with_what_to_write(
-    budget: Budget, used: int, wanted: int, reason: str, message: str
+    budget: Budget, used: int, wanted: int, rest: int, message: str
 ) -> None:
     spent = usage(used) if used else NO_USAGE
-    found = exhausted(budget, spent, Amount.of(usage(wanted)))
+    found = exhausted(budget, spent, Amount.of(usage(wanted)), Amount.of(usage(rest)))
 
     assert found is not None
-    assert (found.reason, found.message) == (reason, message)
+    assert found.reason == ("BudgetReached" if used else "BudgetTooSmall")
+    assert found.message == message
 
 
-def test_each_limit_that_is_in_the_way_is_told() -> None:
-    """Or raising the one would only show the other."""
-    found = exhausted(Budget(max_tokens=500, max_cost="5"), usage(500), Amount.of(usage(10)))
+@pytest.mark.parametrize(
+    ("limit", "used", "wanted", "said"),
+    [
+        ("0.0150000", "0.0123456789", "0.00312345", (
+            "has cost 0.0123 of 0.015,", "to cost 0.0031;", "to at least 0.016."
+        )),
+        ("5", "4.9985123", "0.0031", ("has cost 4.9985 of 5.00,", "to at least 5.01.")),
+        ("5", "5.00001", "0", ("has cost 5.00 of 5.00;", "to more than 5.01.")),
+        ("0.0001", "0.0000912345", "0.00001518435", (
+            "has cost 0.000091 of 0.0001,", "to cost 0.000015;", "to at least 0.00011."
+        )),
+        ("1200", "1199.987654321", "0.1", ("has cost 1199.9877 of 1200.00,", "least 1200.09.")),
+    ],
+)  # fmt: skip
+def test_a_cost_is_told_in_digits_that_say_something(
+    limit: str, used: str, wanted: str, said: tuple[str, ...]
+) -> None:
+    """And what is to be written is rounded up."""
+    spent = Usage(1, cost=Decimal(used))
+    found = exhausted(Budget(max_cost=limit), spent, Amount(0, Decimal(wanted)))
 
     assert found is not None
-    assert "raise spec.budget.maxTokens to go on" in found.message
-    assert "raise spec.budget.maxCost to go on" in found.message
+    assert [part for part in said if part not in found.message] == []
 
 
 def test_what_was_asked_and_took_nothing_was_asked() -> None:
@@ -244,15 +231,59 @@ def test_what_was_asked_and_took_nothing_was_asked() -> None:
     assert found.reason == "BudgetReached"
 
 
-@given(st.integers(1, 10**6), st.integers(0, 10**6), st.decimals(0, 100, places=7))
-def test_what_one_is_told_to_write_is_enough(limit: int, used: int, wanted: Decimal) -> None:
-    """Rounded up, never down."""
-    spent = replace(usage(used), cost=used * Decimal("0.000001"))
-    found = exhausted(Budget(max_cost=str(limit * CENT / 100)), spent, Amount(0, wanted))
-    for words in ("Write ", "to go on, to "):
-        if found and words in found.message:
-            written = found.message.partition(words)[2].split()[0]
-            assert not exhausted(Budget(max_cost=written), spent, Amount(0, wanted))
+AMOUNTS = st.builds(Amount, st.integers(0, 10**7), st.decimals(0, 100, places=9))
+COSTS = st.decimals("0.000001", 100, places=6)
+
+
+@given(st.integers(1, 10**6), COSTS, AMOUNTS, AMOUNTS, AMOUNTS)
+def test_what_one_is_told_to_write_is_enough(
+    tokens: int, cost: Decimal, used: Amount, wanted: Amount, rest: Amount
+) -> None:
+    """Rounded up, never down; as is what the whole run is said to take."""
+    budget = Budget(max_tokens=tokens, max_cost=f"{cost:f}")
+    spent = Usage(1, used.tokens, cost=used.cost)
+    found = exhausted(budget, spent, wanted, rest)
+    if found is None:
+        return
+    least, _, whole = found.message.partition("; the whole run ")
+    for field, beyond, amount in re.findall(r"(max\w+) to (at least|more than) ([\d.]*\d)", least):
+        step = Decimal("0.000001") if field == "maxCost" else 1
+        written = Decimal(amount) + (step if beyond == "more than" else 0)
+        budget = written_to(budget, field, written)
+    assert not exhausted(budget, spent, wanted)
+
+    for verb, amount in re.findall(r"(take|cost)s about ([\d.]*\d)", whole):
+        field = {"take": "maxTokens", "cost": "maxCost"}[verb]
+        budget = written_to(budget, field, Decimal(amount))
+        assert not exhausted(budget, spent, wanted)
+    assert not whole or not exhausted(budget, spent, rest)
+
+
+def written_to(budget: Budget, field: str, amount: Decimal) -> Budget:
+    """With this limit instead."""
+    return Budget.model_validate(
+        {"maxTokens": budget.max_tokens, "maxCost": budget.max_cost}
+        | {field: f"{amount:f}" if field == "maxCost" else int(amount)}
+    )
+
+
+@pytest.mark.parametrize(
+    ("progress", "rest"),
+    [
+        (Progress(total=20), NOTHING),
+        (Progress(total=20, unchanged=10), NOTHING),
+        (Progress(total=20, completed=4, failed=1), Amount(1500, Decimal(15))),
+        (
+            Progress(total=20, completed=4, failed=1, unchanged=9, skipped=1),
+            Amount(500, Decimal(5)),
+        ),
+        (Progress(total=8, completed=7), Amount(72, Decimal(5) / 7)),
+        (Progress(total=5, completed=5), NOTHING),
+    ],
+)
+def test_what_is_left_takes_what_others_took(progress: Progress, rest: Amount) -> None:
+    """Of those that were asked about: what is unchanged took nothing."""
+    assert rest_of(usage(500), progress) == rest
 
 
 @pytest.mark.parametrize("budget", [Budget(), Budget(max_tokens=100), Budget(max_cost="1")])
@@ -271,6 +302,11 @@ TOKENS_OVER = (
     "It has used 640 tokens, 140 more than spec.budget.maxTokens allows: the last answers took "
     "more than was expected, or the limit was lowered."
 )
+BOTH_OVER = (
+    "It has used 640 tokens, 140 more than spec.budget.maxTokens allows, and cost 6.40, 1.40 more "
+    "than spec.budget.maxCost allows: the last answers took more than was expected, or the limit "
+    "was lowered."
+)
 COST_OVER = (
     "It has cost 6.40, 1.40 more than spec.budget.maxCost allows: the last answers took more than "
     "was expected, or the limit was lowered."
@@ -283,6 +319,7 @@ COST_OVER = (
         (Budget(max_tokens=500), 500, ""),
         (Budget(max_tokens=500), 640, TOKENS_OVER),
         (Budget(max_tokens=10**6, max_cost="5"), 640, COST_OVER),
+        (EITHER, 640, BOTH_OVER),
     ],
 )
 def test_by_how_much_a_run_went_over_is_told(budget: Budget, used: int, said: str) -> None:

@@ -83,7 +83,7 @@ def test_a_budget_holds_with_many_questions_in_flight(
     scan = cluster.apply_scan(
         providerRef={"name": provider}, parallelism=32, budget={"maxTokens": 100}
     )
-    written = re.search(r"Write (\d+) or more", stalled(cluster, scan, "BudgetTooSmall")["message"])
+    written = re.search(r"to at least (\d+);", stalled(cluster, scan, "BudgetTooSmall")["message"])
     assert written is not None
     assert not model.asked()
 

@@ -37,7 +37,13 @@ async def test_nothing_more_is_asked_once_the_budget_is_reached(budget: dict[str
 
     stalled = cluster.condition("Stalled")
     assert (stalled.status, stalled.reason) == ("True", "BudgetReached")
-    assert f"raise spec.budget.{next(iter(budget))} to go on" in stalled.message
+    field, least, whole = {
+        "maxTokens": ("maxTokens", "600", "takes about 2000 tokens"),
+        "maxCost": ("maxCost", "0.06", "costs about 0.20"),
+    }[next(iter(budget))]
+    assert f"raise spec.budget.{field} to at least {least}; the whole run {whole}." in (
+        stalled.message
+    )
     assert cluster.condition("Reconciling").status == "False"
     assert cluster.phase() is Phase.SCANNING
     assert cluster.provider.asked.total() == len(cluster.store.written) == 5
@@ -161,7 +167,8 @@ async def test_a_budget_for_not_even_one_question_says_so(
             await anyio.sleep(60)
         stalled = cluster.condition("Stalled")
         assert (stalled.status, stalled.reason) == ("True", "BudgetTooSmall")
-        assert f"Write {next(iter(enough.values()))} or more" in stalled.message
+        field, least = next(iter(enough.items()))
+        assert f"raise spec.budget.{field} to at least {least};" in stalled.message
         assert not cluster.provider.asked
         cluster.edit(spec(enough))
         await anyio.sleep(60)

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 import anyio
 import pytest
 
-from capscan.core.budget import Spending
 from capscan.core.errors import MissingPermission, RequestRejected
 from capscan.core.progress import Tally, progress, reported
+from capscan.core.spending import Spending
 from capscan.model import Phase, ScanSpec
 from capscan.scan.session import Session
 from tests.fakes import FakeCrds, FakeProvider, FakeStore, crd, name_of, ports, run

@@ -27,7 +27,11 @@ def price(usage: Usage, pricing: Pricing | None) -> Decimal:
 
 def shown(cost: Decimal) -> str:
     """As status shows it: four decimals at least where they say something, none that do not."""
-    rounded = cost.quantize(_SHOWN) if cost >= _SHOWN else cost.normalize()
-    text = f"{rounded:f}"
+    return plain(cost.quantize(_SHOWN) if cost >= _SHOWN else cost)
+
+
+def plain(cost: Decimal) -> str:
+    """All its digits, and two decimals at least."""
+    text = f"{cost.normalize():f}"
     whole, point, rest = text.partition(".")
     return f"{whole}.{rest.rstrip('0').ljust(2, '0')}" if point else f"{whole}.00"

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from capscan.core import progress
-from capscan.core.budget import EXHAUSTED, UNSPENT, Spending
+from capscan.core.budget import EXHAUSTED
 from capscan.core.conditions import Stall
 from capscan.core.lifecycle import Handled
 from capscan.core.progress import Tally
+from capscan.core.spending import UNSPENT, Spending
 from capscan.model import Estimate, FinishedRun, Phase, Run, ScanStatus
 
 

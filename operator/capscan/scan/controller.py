@@ -12,17 +12,17 @@ from datetime import datetime, timedelta
 import anyio
 
 from capscan.core import lifecycle
-from capscan.core.budget import exhausted
+from capscan.core.budget import exhausted, rest_of
 from capscan.core.conditions import Stall, beside
 from capscan.core.errors import KubeError, MissingPermission, ObjectGone, ScanError, StatusRejected
 from capscan.core.lifecycle import Continue, Handled, Hold, Intent, Rest, Start
 from capscan.core.notice import Notice
+from capscan.core.progress import Tally, progress
 from capscan.core.question import Pace
 from capscan.core.retry import stepped_s
 from capscan.core.standing import Standing
 from capscan.core.status import Snapshot, finished_run, project, restate
 from capscan.model import CapabilityScan, Phase, Run, ScanStatus, Trigger
-from capscan.model.completion import NO_USAGE
 from capscan.model.duration import format_duration
 from capscan.scan.following import Lookout
 from capscan.scan.ports import Ports, StatusSink
@@ -151,8 +151,10 @@ class ScanController:
                         await until_due(self._at.handled.timetable, self._changed, self._ports.now)
 
     def _used_up(self) -> Stall | None:
-        usage = self._at.tally.usage if self._at.tally else NO_USAGE
-        return exhausted(self._scan.spec.budget, usage, self._at.spending.wanted)
+        tally = self._at.tally or Tally()
+        rest = rest_of(tally.usage, progress(tally))
+        wanted = self._at.spending.wanted
+        return exhausted(self._scan.spec.budget, tally.usage, wanted, rest)
 
     async def _wait_for_budget(self, stall: Stall) -> None:
         """Not by trying again: only an edit changes it."""

@@ -11,13 +11,14 @@ from math import inf
 import anyio
 
 from capscan.core import capability, progress
-from capscan.core.budget import Spending, exhausted, needs_prices
+from capscan.core.budget import exhausted, needs_prices
 from capscan.core.errors import CapscanError, InvalidBudget
 from capscan.core.eta import Load, Throughput, eta_s, settle
 from capscan.core.events import CrdFailed, ScanEvent, Settled
 from capscan.core.plan import ScanPlan, plan
 from capscan.core.progress import Tally
 from capscan.core.question import Pace
+from capscan.core.spending import Spending
 from capscan.model import Estimate, FailedItem, Phase, Run, ScanSpec, Usage
 from capscan.model.completion import NO_USAGE
 from capscan.model.scan_status import FAILED_ITEMS_MAX

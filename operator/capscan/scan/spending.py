@@ -3,7 +3,8 @@
 Each sets aside what it is expected to take before it goes to the provider, and gives that back
 when it returns. One that does not fit waits until others have returned, which may have taken less;
 when none is left to wait for, the budget is exhausted. So it is where nobody knows
-any longer what an answer costs. The arithmetic is `core/budget.py`'s.
+any longer what an answer costs. The arithmetic is that of
+`core/budget.py` and `core/spending.py`.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -12,8 +13,9 @@ from dataclasses import replace
 
 import anyio
 
-from capscan.core.budget import NOTHING, Amount, Spending, fits, needs_prices
+from capscan.core.budget import fits, needs_prices
 from capscan.core.question import Flight, Question
+from capscan.core.spending import NOTHING, Amount, Spending
 from capscan.model import Budget, Completion, Usage
 from capscan.model.completion import NO_USAGE
 from capscan.scan.ports import Provider
