@@ -172,7 +172,7 @@ TOKENS, MONEY = limits(500)
         (EITHER, 0, 3400, 0, FIRST_OF_BOTH),
         (TOKENS, 450, 100, 0, f"{NEXT}."),
         (TOKENS, 450, 100, 1234, f"{NEXT}; the whole run takes about 1700 tokens."),
-        (TOKENS, 450, 100, 40, f"{NEXT}; the whole run takes about 550 tokens."),
+        (TOKENS, 450, 100, 100, f"{NEXT}; the whole run takes about 550 tokens."),
         (TOKENS, 640, 100, 0, f"{LOWERED}at least 740."),
         (TOKENS, 640, 0, 0, f"{LOWERED}more than 640."),
         (TOKENS, 640, 0, 900, f"{LOWERED}more than 640; the whole run takes about 1600 tokens."),
@@ -235,13 +235,14 @@ AMOUNTS = st.builds(Amount, st.integers(0, 10**7), st.decimals(0, 100, places=9)
 COSTS = st.decimals("0.000001", 100, places=6)
 
 
-@given(st.integers(1, 10**6), COSTS, AMOUNTS, AMOUNTS, AMOUNTS)
+@given(st.integers(1, 10**6), COSTS, AMOUNTS, AMOUNTS, st.none() | AMOUNTS)
 def test_what_one_is_told_to_write_is_enough(
-    tokens: int, cost: Decimal, used: Amount, wanted: Amount, rest: Amount
+    tokens: int, cost: Decimal, used: Amount, wanted: Amount, others: Amount | None
 ) -> None:
     """Rounded up, never down; as is what the whole run is said to take."""
     budget = Budget(max_tokens=tokens, max_cost=f"{cost:f}")
     spent = Usage(1, used.tokens, cost=used.cost)
+    rest = NOTHING if others is None else others + wanted
     found = exhausted(budget, spent, wanted, rest)
     if found is None:
         return
@@ -277,13 +278,19 @@ def written_to(budget: Budget, field: str, amount: Decimal) -> Budget:
             Progress(total=20, completed=4, failed=1, unchanged=9, skipped=1),
             Amount(500, Decimal(5)),
         ),
-        (Progress(total=8, completed=7), Amount(72, Decimal(5) / 7)),
+        (Progress(total=8, completed=7), Amount(80, Decimal(5) / 7)),
+        (Progress(total=10, completed=7), Amount(223, 3 * Decimal(5) / 7)),
         (Progress(total=5, completed=5), NOTHING),
     ],
 )
 def test_what_is_left_takes_what_others_took(progress: Progress, rest: Amount) -> None:
-    """Of those that were asked about: what is unchanged took nothing."""
-    assert rest_of(usage(500), progress) == rest
+    """Of those that were asked about: what is unchanged took nothing. The last one too begins only
+    where there is room for what it is expected to take.
+    """
+    found = rest_of(usage(500), progress, Amount(80))
+
+    assert found.tokens == rest.tokens
+    assert float(found.cost) == pytest.approx(float(rest.cost))
 
 
 @pytest.mark.parametrize("budget", [Budget(), Budget(max_tokens=100), Budget(max_cost="1")])

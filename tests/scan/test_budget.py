@@ -1,5 +1,6 @@
 """Runs with a budget, in virtual time: each request takes 100 tokens and costs 0.01."""
 
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -77,6 +78,21 @@ async def test_a_raised_budget_lets_the_same_run_go_on(
     assert cluster.status.usage.total_tokens == 2000
 
 
+@pytest.mark.parametrize("estimated", [40, 100, 160])
+async def test_what_the_whole_run_is_said_to_take_is_enough_for_it(estimated: int) -> None:
+    """Where the answers that are left take what others took; whether estimates are right or not."""
+    cluster = cluster_with({"maxTokens": 500})
+    cluster.provider.estimated = Usage(1, estimated)
+    async with cluster.operator():
+        await anyio.sleep(60)
+        about = re.search(r"the whole run takes about (\d+) tokens", cluster.status.message or "")
+        assert about is not None
+        cluster.edit(spec({"maxTokens": int(about[1])}))
+        await anyio.sleep(60)
+
+    assert cluster.phase() is Phase.COMPLETED
+
+
 async def test_a_budget_that_is_lowered_takes_effect_at_once() -> None:
     cluster = cluster_with({})
     async with cluster.operator():
@@ -86,6 +102,9 @@ async def test_a_budget_that_is_lowered_takes_effect_at_once() -> None:
 
     assert cluster.provider.asked.total() == 10
     assert cluster.run_id == "t1"
+    assert "maxTokens to more than 1000; the whole run takes about 2000 tokens." in (
+        cluster.condition("Stalled").message
+    )
 
 
 async def test_a_run_that_ends_on_its_last_token_is_completed() -> None:

@@ -33,22 +33,26 @@ def fits(budget: Budget, used: Usage, wanted: Amount, reserved: Amount = NOTHING
     return all(limit.allows for limit in _limits(budget, used, reserved + wanted))
 
 
-def rest_of(used: Usage, progress: Progress) -> Amount:
-    """What the items that are left take, where they take what others took so far; NOTHING where
-    none was asked about.
+def rest_of(used: Usage, progress: Progress, wanted: Amount = NOTHING) -> Amount:
+    """What to leave for the items that are left, where they take what others took so far, and the
+    last one too needs room for `wanted`; NOTHING where none was asked about yet.
     """
-    asked = progress.completed + progress.failed
-    if not asked:
+    asked, left = progress.completed + progress.failed, progress.total - progress.settled
+    if not (asked and left):
         return NOTHING
-    so_far, left = Amount.of(used), progress.total - progress.settled
-    return Amount(math.ceil(so_far.tokens * left / asked), so_far.cost * left / asked)
+    so_far = Amount.of(used)
+    tokens, cost = Decimal(so_far.tokens) / asked, so_far.cost / asked
+    return Amount(
+        math.ceil((left - 1) * tokens + max(tokens, Decimal(wanted.tokens))),
+        (left - 1) * cost + max(cost, wanted.cost),
+    )
 
 
 def exhausted(
     budget: Budget, used: Usage, wanted: Amount = NOTHING, rest: Amount = NOTHING
 ) -> Stall | None:
     """Why no question may be begun that is expected to take `wanted`; None where one may. `rest` is
-    about what all that is left takes. NOTHING of either: nobody knows.
+    what to leave for all of them, about, and no less. NOTHING of either: nobody knows.
     """
     limits = tuple(_limits(budget, used, wanted, rest))
     ends = [limit for limit in limits if not limit.allows]
@@ -126,7 +130,7 @@ class _Limit:
     @property
     def is_short(self) -> bool:
         """Whether it does not do for the rest of the run, as far as that is known."""
-        return self.rest > 0 and self.used + max(self.rest, self.wanted) > self.of
+        return self.rest > 0 and self.used + self.rest > self.of
 
     @property
     def state(self) -> str:
@@ -147,7 +151,7 @@ class _Limit:
     @property
     def whole(self) -> str:
         """What it would have to be for all that is left, as well as one can know: two digits."""
-        whole = self.used + max(self.rest, self.wanted)
+        whole = self.used + self.rest
         about = self.words.write(whole.quantize(_two_digits(whole), ROUND_UP))
         return f"{self.words.take}s about {about}{self.words.unit}"
 

@@ -152,8 +152,8 @@ class ScanController:
 
     def _used_up(self) -> Stall | None:
         tally = self._at.tally or Tally()
-        rest = rest_of(tally.usage, progress(tally))
         wanted = self._at.spending.wanted
+        rest = rest_of(tally.usage, progress(tally), wanted)
         return exhausted(self._scan.spec.budget, tally.usage, wanted, rest)
 
     async def _wait_for_budget(self, stall: Stall) -> None:
