@@ -218,6 +218,15 @@ async def test_what_a_server_does_count_is_believed(
     assert getattr(partly, other) == getattr(estimate, other)
 
 
+async def test_the_account_s_limits_are_charged_the_estimate_too(protocol: str) -> None:
+    """And not for ever what an answer might have taken at most."""
+    limits = {"outputTokensPerMinute": ANSWER_TOKENS_MAX}
+    async with case(Behaviour(counts=()), protocol=protocol, limits=limits) as one:
+        with anyio.fail_after(10):
+            for _ in range(4):
+                await one.ask()
+
+
 async def test_an_answer_that_was_cut_off_took_all_that_it_could(protocol: str) -> None:
     behaviour = faulty("max_tokens").model_copy(update={"counts": ()})
     async with case(behaviour, protocol=protocol) as one:
