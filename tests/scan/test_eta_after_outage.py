@@ -6,8 +6,8 @@ from statistics import fmean
 import anyio
 import pytest
 
-from capscan.core.budget import Spending
 from capscan.core.question import Pace, Question
+from capscan.core.spending import Spending
 from capscan.inference.gate import Gate, Turn
 from capscan.model import Completion, Limits, ScanSpec
 from capscan.model.provider import ApiProtocol
