@@ -91,11 +91,17 @@ class RunUsage(Wire):
     """What the run's requests cost, failed ones too."""
 
     requests: Count = Field(default=0, description="Requests sent to providers.")
-    input_tokens: Count = Field(default=0, description="Prompt tokens, cached ones included.")
+    input_tokens: Count = Field(
+        default=0,
+        description="Prompt tokens, cached ones included; an estimate where the "
+        "server does not count them.",
+    )
     cached_input_tokens: Count = Field(
         default=0, description="Prompt tokens that came from a provider's cache."
     )
-    output_tokens: Count = Field(default=0, description="Answer tokens.")
+    output_tokens: Count = Field(
+        default=0, description="Answer tokens; an estimate where they are not counted."
+    )
     total_tokens: Count = Field(default=0, description="Prompt and answer tokens.")
     cost: Annotated[str, Field(max_length=32)] | None = Field(
         default=None,
