@@ -155,8 +155,10 @@ class Cluster:
         return self.until(name, lambda s: settled(s) >= count, f"{count} settled items")
 
     def watch(self, name: str) -> "Watch":
-        """Record every version of the scan from now on."""
-        return Watch(self.kubectl, name)
+        """Record every version of the scan, from the one that it has now."""
+        watch = Watch(self.kubectl, name)
+        watch.until(lambda _: True, "the first version")
+        return watch
 
     def remove(self) -> None:
         """Take away the scans; the CRDs stay, and are in nobody's way."""
