@@ -36,6 +36,7 @@ def test_addresses_that_will_do(url: str, taken: str) -> None:
         ("https://[::1/v1", "is no URL"),
         ("http://10.0.0.256:8080/v1", "spec.baseURL leads nowhere: Invalid IPv4 address"),
         ("http://‐.example.com", "spec.baseURL leads nowhere"),
+        ("http://xn--bcher-kva.my_host/v1", "Is xn--bcher-kva.my_host a name or an address?"),
         ("https://user:word@host/v1", "API keys belong in spec.apiKeySecretRef"),
         ("https://host/v1?api-version=1", "Azure needs no api-version"),
         ("https://host/v1#part", "without ? or #"),
@@ -106,3 +107,5 @@ def test_a_proxy_is_checked_alike() -> None:
     assert checked_proxy_url("http://proxy:3128") == "http://proxy:3128"
     with pytest.raises(ProviderUnusable, match=r"spec\.proxyURL holds a user name"):
         checked_proxy_url("http://me:word@proxy:3128")
+    with pytest.raises(ProviderUnusable, match=r"spec\.proxyURL leads nowhere"):
+        checked_proxy_url("http://10.0.0.256:3128")

@@ -24,6 +24,7 @@ from capscan.core.errors import (
     ProviderUnusable,
 )
 from capscan.inference.api.http import REPLY_BYTES_MAX, HttpClient, open_http
+from capscan.inference.api.network_errors import translated
 from capscan.inference.api.transport import STALE_S_MAX
 from capscan.model.provider import ProviderSpec
 from tests.inference.api.loopback import Connection, Serve, answer_all, response, serving
@@ -452,3 +453,10 @@ async def test_every_failure_is_translated(error: Exception, kind: type[CapscanE
         await client.get("/")
 
     assert type(raised.value) is kind
+
+
+@pytest.mark.parametrize("address", ["http://10.0.0.256/v1", "http://xn--kva.a_b", ""])
+@pytest.mark.parametrize("error", [httpx2.InvalidURL("x"), socket.gaierror("x"), OSError("x")])
+def test_no_address_keeps_an_error_from_being_translated(error: Exception, address: str) -> None:
+    """It may be what the error is about."""
+    assert isinstance(translated(error, address), CapscanError)

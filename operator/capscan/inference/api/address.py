@@ -103,8 +103,8 @@ def _split(url: str, field: str) -> SplitResult:
     if is_forbidden(host) or host.rstrip(".").lower() in _METADATA_NAMES:
         raise forbidden(host)
     try:
-        httpx2.URL(url.strip())  # which is what has to make sense of it
-    except httpx2.InvalidURL as error:
+        _ = httpx2.URL(url.strip()).host  # which decodes xn-- only when it is asked for
+    except (httpx2.InvalidURL, UnicodeError) as error:
         raise ProviderUnusable(
             INVALID, f"{field} leads nowhere: {error}. Is {host} a name or an address?"
         ) from error

@@ -24,10 +24,10 @@ _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILU
 
 def translated(error: Exception, base_url: str) -> CapscanError:
     """An InferenceError, or ProviderUnusable where nobody but an administrator can mend it."""
-    url = httpx2.URL(base_url)
-    host = url.netloc.decode()
+    # Not parsed: what could not be may be the very error.
+    host = base_url.partition("://")[2].partition("/")[0]
     if _caused_by(error, socket.gaierror):
-        return ProviderUnreachable(f"the name {url.host} cannot be resolved")
+        return ProviderUnreachable(f"the name {host.partition(':')[0]} cannot be resolved")
     if tls := _caused_by(error, ssl.SSLError):
         return _of_tls(tls, host)
     match error:
