@@ -213,6 +213,20 @@ def test_the_largest_status_stays_small() -> None:
     assert len(json.dumps(shown(Phase.SCANNING, tally).to_wire())) < 64 * 1024
 
 
+def test_what_would_only_fall_stands_still_while_the_provider_is_away() -> None:
+    """Each try of an outage would be a write with nothing new in it."""
+    timed = replace(
+        HALF_WAY, usage=Usage(requests=9), latencies=Latencies(9, 90.0, (10.0,) * 9), asked=10
+    )
+    before = shown(Phase.SCANNING, timed, working_s=10)
+    later = snapshot(Phase.SCANNING, timed, working_s=100, obstacle="It is away.")
+    waiting = project(later, before, EPOCH)
+
+    assert before.speedup == 9.0
+    assert before.throughput_per_minute == 60.0
+    assert (waiting.speedup, waiting.throughput_per_minute) == (9.0, 60.0)
+
+
 # -- at rest
 
 

@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from capscan.core.crd import parse_crd
+from capscan.core.diagnosis import NEVER
 from capscan.core.digest import digest_crd
 from capscan.core.errors import (
     AnswerRefused,
@@ -596,3 +597,36 @@ async def test_who_need_not_wait_is_sent_away_while_the_circuit_is_open() -> Non
 
         assert one.sent == before
         assert 0 < away.value.retry_in_s <= 2
+
+
+async def test_a_circuit_that_nobody_is_left_to_close_is_closed_by_a_look() -> None:
+    """Else a provider without scans stays as it was in its last outage."""
+    async with case(faulty("status", status=503, times=3)) as one:
+        for _ in range(3):
+            with pytest.raises(ProviderOverloaded):
+                await one.ask()
+        await until(lambda: one.sink.ready == ("False", "CircuitOpen"))
+        await until(lambda: one.keeper._at.due_s < NEVER)
+        one.keeper._at = replace(one.keeper._at, due_s=0.0)  # as if the pause were over
+        one.keeper._changed.set()
+        await until(lambda: one.sink.ready == ("True", "Usable"))
+
+        assert one.sent == 3
+
+
+async def test_while_somebody_waits_a_look_closes_no_circuit() -> None:
+    """Answers may fail where a look finds nothing wrong: a question tells."""
+    async with (
+        case(faulty("status", status=503), circuitBreaker={"openFor": "1h"}) as one,
+        anyio.create_task_group() as group,
+    ):
+        for _ in range(3):
+            with pytest.raises(ProviderOverloaded):
+                await one.ask()
+        group.start_soon(one.ask)
+        await until(lambda: one.keeper.statistics().waiting == 1)  # type: ignore[union-attr]
+        one.keeper.look_again()
+        await anyio.sleep(0.2)
+
+        assert one.sink.ready == ("False", "CircuitOpen")
+        group.cancel_scope.cancel()

@@ -10,7 +10,7 @@ from tests.manifests.kubectl import Kubectl, refusal, scan
 GLOB = "only * and ? are wildcards"
 LABEL = "write app.kubernetes.io/part-of: cert-manager"
 ITEM_TIMEOUT = "write a duration from 1s to 1h, such as 90s or 2m30s"
-AMOUNT = 'write a decimal number in quotes, such as "3" or "0.25"'
+AMOUNT = 'write a decimal number in quotes, with at most six decimals, such as "3" or "0.25"'
 FIELDS = "write the five fields of a cron line"
 ZONE = "write a name of the IANA database, such as Europe/Berlin, or UTC"
 NAME = "an RFC 1123 subdomain); write the name of an InferenceProvider, such as anthropic, or none"

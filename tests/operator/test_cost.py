@@ -18,6 +18,7 @@ EVENTS = {Request("POST", "events"), Request("PATCH", "events/{name}")}
 WATCHES = {
     Request("GET", plural, watch=True) for plural in ("capabilityscans", "inferenceproviders")
 }
+LISTINGS = {Request("GET", watch.path) for watch in WATCHES}
 INTERVAL_S = 0.5
 
 
@@ -94,9 +95,15 @@ def test_a_scan_at_rest_costs_nothing(
 
 
 def _until_started(proxy: CountingProxy) -> None:
-    """A short run may be over before the watch has begun, and before its Events are out."""
+    """A short run may be over before the watch has begun, and before its Events are out. Each kind
+    is listed before it is watched, by the watch, and once more for what was deleted in between.
+    """
     until(
         lambda: proxy.counts,
-        lambda counts: set(counts) >= WATCHES and sum(counts[event] for event in EVENTS) >= 2,
+        lambda counts: (
+            set(counts) >= WATCHES
+            and all(counts[listing] >= 3 for listing in LISTINGS)
+            and sum(counts[event] for event in EVENTS) >= 2
+        ),
         "the watches, and a word on the start and the end of a run",
     )

@@ -200,7 +200,7 @@ def test_an_outage_is_waited_out_and_said(
     cluster: Cluster, operator: Operator, model: ModelServerProcess
 ) -> None:
     """Nothing is lost, little is asked in vain, and the run heals by itself."""
-    model.change(latency={"mean_s": 0.1})
+    model.change(latency={"mean_s": 0.8})
     names = cluster.create_crds(60)
     provider = cluster.apply_provider(baseURL=model.url, apiKeySecretRef=cluster.set_key(KEY))
     operator.start()

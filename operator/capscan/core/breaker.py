@@ -88,6 +88,11 @@ def on_abandoned(breaker: Breaker, now_s: float) -> Breaker:
     return replace(breaker, circuit=Circuit.OPEN, until_s=now_s)
 
 
+def relieved(breaker: Breaker) -> Breaker:
+    """Somebody is there: that was found out without a probe."""
+    return Breaker(openings=breaker.openings)
+
+
 def _too_many(breaker: Breaker, rules: CircuitBreaker) -> bool:
     def over(recent: int, count: int) -> bool:
         return recent.bit_count() * 100 > rules.failure_percent * count

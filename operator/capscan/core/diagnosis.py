@@ -69,6 +69,10 @@ class Diagnosis:
         """A question found a fault."""
         return replace(self._faulty(fault, now_s), on_trial=True)
 
+    def left_open(self, now_s: float) -> "Diagnosis":
+        """Its circuit is open, and nobody asks any more: a look has to find out when it is back."""
+        return self._later(now_s) if self.due_s == NEVER else self
+
     def answered(self) -> "Diagnosis":
         """An answer is the best proof, of all but what others do."""
         if self.verdict.status == "False" and isinstance(self.around, str):

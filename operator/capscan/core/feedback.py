@@ -37,6 +37,13 @@ def returned(state: Admission, permit: Permit, sample: Sample, now_s: float) -> 
     return replace(state, in_flight=state.in_flight - 1)
 
 
+def relieved(state: Admission) -> Admission:
+    """The provider was found to be there, other than by a request; permits grow from one all the
+    same.
+    """
+    return replace(state, breaker=breakers.relieved(state.breaker))
+
+
 def _settled(state: Admission, permit: Permit, sample: Sample, now_s: float) -> Admission:
     """Correct the reservation, and the next estimates, by what was used."""
     if sample.outcome in (Outcome.REFUSED, Outcome.UNREACHED):

@@ -40,7 +40,7 @@ class AccountState:
 
 REMEDIES = {
     "InvalidCredentials": "Put a valid key into the Secret that spec.apiKeySecretRef of the "
-    "InferenceProvider names; it is picked up by itself.",
+    "InferenceProvider names, or set that; the key is picked up by itself.",
     "ModelNotFound": "Mend spec.model of the InferenceProvider.",
     "InsufficientQuota": "Top the account up at the provider, or name another InferenceProvider.",
 }
@@ -52,7 +52,13 @@ def verdict_on(fault: ProviderUnusable) -> Verdict:
     message = str(fault)
     if remedy := REMEDIES.get(fault.reason):
         message = f"{message.rstrip('.')}. {remedy}"
-    return Verdict("False", fault.reason, message[:1].upper() + message[1:], stalled=True)
+    return Verdict("False", fault.reason, sentence(message), stalled=True)
+
+
+def sentence(text: str) -> str:
+    """With a capital letter, unless it begins with what is to be written as it is."""
+    first = text.partition(" ")[0]
+    return text if set(first) & set(":./") else text[:1].upper() + text[1:]
 
 
 def shown_verdict(state: AccountState) -> Verdict:

@@ -62,7 +62,7 @@ class Snapshot:
 
 
 def project(snapshot: Snapshot, previous: ScanStatus, now: datetime) -> ScanStatus:
-    """Render the status; `previous` only lends the transition times and Ready."""
+    """Render the status; `previous` lends the transition times, Ready, and what stands still."""
     tally = snapshot.tally
     counts = progress(tally) if tally else None
     run = snapshot.handled.run
@@ -75,7 +75,10 @@ def project(snapshot: Snapshot, previous: ScanStatus, now: datetime) -> ScanStat
         snapshot, tally, counts = replace(snapshot, tally=None), None, None
     scanning = snapshot.phase is Phase.SCANNING and snapshot.stall is None
     eta = _eta(snapshot.eta_s) if scanning else None
-    rate = rate_per_s(tally, snapshot.working_s) if tally and scanning else None
+    throughput, speedup = _throughput(snapshot, counts), _speedup(snapshot)
+    if scanning and snapshot.obstacle and previous.run and run and previous.run.id == run.id:
+        # They would fall, and nothing else happens: not worth a write each time somebody tries.
+        throughput, speedup = previous.throughput_per_minute, previous.speedup
     omitted = counts.failed - len(tally.failed_items) if tally and counts else 0
     return ScanStatus(
         observed_generation=snapshot.generation,
@@ -91,9 +94,9 @@ def project(snapshot: Snapshot, previous: ScanStatus, now: datetime) -> ScanStat
         estimated_completion_time=now + eta if eta is not None else None,
         provider=snapshot.provider,
         model=snapshot.model,
-        throughput_per_minute=round(rate * 60, 1) if rate else _final_rate(snapshot, counts),
+        throughput_per_minute=throughput,
         latency=_latency(tally.latencies) if tally else None,
-        speedup=_speedup(snapshot),
+        speedup=speedup,
         usage=_usage(tally.usage) if tally else None,
         in_flight=list(tally.in_flight)[:IN_FLIGHT_NAMES_MAX] if tally and scanning else None,
         failed_items=list(tally.failed_items) if tally and tally.failed_items else None,
@@ -200,8 +203,12 @@ def _usage(usage: Usage) -> RunUsage | None:
     )
 
 
-def _final_rate(snapshot: Snapshot, counts: Progress | None) -> float | None:
-    """Of a finished run: over its whole time."""
+def _throughput(snapshot: Snapshot, counts: Progress | None) -> float | None:
+    """Items a minute; of a finished run over its whole time."""
+    tally = snapshot.tally
+    if tally and snapshot.phase is Phase.SCANNING and snapshot.stall is None:
+        rate = rate_per_s(tally, snapshot.working_s)
+        return round(rate * 60, 1) if rate else None
     run = snapshot.handled.run
     if not (run and run.duration and counts):
         return None
@@ -269,8 +276,8 @@ def _outcome(snapshot: Snapshot, counts: Progress) -> str:
     if counts.total == 0:
         return (
             f"0 of {counted(snapshot.listed, 'CRD')} match the selector; nothing to do. "
-            "`kubectl get crds` lists the names that spec.selector.include is matched against; "
-            "exclude wins over include."
+            "`kubectl get crds --show-labels` lists the names for spec.selector.include and the "
+            "labels for matchLabels; exclude wins over include."
         )
     parts = (
         (counts.completed, "analysed"),

@@ -82,7 +82,9 @@ _NAME_MESSAGE = (
 )
 
 _AMOUNT = "self.matches('^[0-9]+([.][0-9]{1,6})?$')"
-_AMOUNT_MESSAGE = 'write a decimal number in quotes, such as "3" or "0.25"'
+_AMOUNT_MESSAGE = (
+    'write a decimal number in quotes, with at most six decimals, such as "3" or "0.25"'
+)
 
 
 def _between(shortest: str, longest: str) -> str:

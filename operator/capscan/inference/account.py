@@ -69,13 +69,15 @@ class Account:
                 self._key_read_s = float("-inf")
 
     async def verify(self) -> None:
-        """Look at key, address and model, free of charge. Raises ProviderUnusable where questions
-        would be in vain, InferenceError where the provider cannot be reached now.
+        """Look at key, address and model, free of charge; where nothing speaks against them, a
+        circuit that was left open closes. Raises ProviderUnusable where questions would be in vain,
+        InferenceError where the provider cannot be reached now.
         """
         self._key_read_s = float("-inf")
         async with await self._connected() as connection:
             with self._in_time():
                 await connection.client.check()
+            connection.gate.relieve()
 
     async def complete(self, question: Question, *, wait_while_open: bool = True) -> Completion:
         """Raises InferenceError, ProviderUnusable; CircuitOpen only where told not to wait."""
@@ -120,6 +122,11 @@ class Account:
     def pace(self, flow: str, weight: int) -> Pace:
         """How fast questions of this flow may go now."""
         return self._connection.gate.pace(flow, weight) if self._connection else Pace()
+
+    @property
+    def is_left_open(self) -> bool:
+        """Whether the circuit is open, and no question waits to find out that it can be closed."""
+        return self._connection is not None and self._connection.gate.is_left_open
 
     def statistics(self) -> GateStatistics | None:
         """Of the gate; None before there is one."""

@@ -142,6 +142,8 @@ class AccountKeeper:
                 await self._report()  # a new one: it may take long to answer
             while True:
                 self._changed = anyio.Event()
+                if self._account.is_left_open:
+                    self._at = self._at.left_open(anyio.current_time())
                 if self._at.due_s <= anyio.current_time():
                     await self._look()
                 await self._report()

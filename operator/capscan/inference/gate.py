@@ -191,6 +191,16 @@ class Gate:
         self._state = admission.configured(self._state, rules, anyio.current_time())
         self._poke()
 
+    @property
+    def is_left_open(self) -> bool:
+        """Whether the circuit is open, and nobody waits to find out that it can be closed."""
+        return self._state.breaker.circuit is not Circuit.CLOSED and not self._asking
+
+    def relieve(self) -> None:
+        """Close a circuit that was left open: the provider is there."""
+        if self.is_left_open:
+            self._state = feedback.relieved(self._state)
+
     def pace(self, flow: str, weight: int) -> Pace:
         """How fast requests of `flow` may go, next to those of the others that ask now."""
         now_s, state = anyio.current_time(), self._state

@@ -46,4 +46,4 @@ def test_without_tls_nobody_is() -> None:
 def test_a_proxy_may_ask_for_tls_too() -> None:
     context = trust("", "http://ollama.ai.svc", "https://proxy:3129")
 
-    assert context is trust("", "https://api.example.com")
+    assert context is trust("", "HTTPS://api.example.com")

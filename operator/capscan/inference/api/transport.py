@@ -74,7 +74,7 @@ def _transport(
     )
     proxy = None
     if proxy_url:
-        tls = context if proxy_url.startswith("https:") else None
+        tls = context if proxy_url.lower().startswith("https:") else None
         proxy = httpx2.Proxy(proxy_url, ssl_context=tls)
     return httpx2.AsyncHTTPTransport(
         verify=context, trust_env=False, http1=True, http2=False, limits=limits, proxy=proxy

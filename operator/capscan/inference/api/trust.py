@@ -18,7 +18,7 @@ def trust(ca_bundle: str, *urls: str | None) -> ssl.SSLContext:
     """
     if ca_bundle:
         return _bundled(ca_bundle)
-    if any(url and url.startswith("https:") for url in urls):
+    if any(url and url.lower().startswith("https:") for url in urls):
         return _system()
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
