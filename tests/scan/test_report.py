@@ -68,7 +68,23 @@ async def test_what_somebody_waits_for_does_not_wait_for_the_interval() -> None:
         await anyio.sleep(1)
         group.cancel_scope.cancel()
 
-    assert writes.at == pytest.approx([0, 1, 2, 101.2], abs=0.3)
+    assert writes.at == pytest.approx([0, 0.7, 1.2, 101.7])
+
+
+async def test_a_change_of_phase_brings_what_was_in_a_hurry() -> None:
+    writes = Writes()
+    reporter = Reporter(writes, lambda: 600.0)
+    async with anyio.create_task_group() as group:
+        group.start_soon(reporter.run)
+        reporter.touch()
+        await anyio.sleep(10)
+        reporter.hurry()
+        await anyio.sleep(0.1)
+        await reporter.flush()
+        await anyio.sleep(10)
+        group.cancel_scope.cancel()
+
+    assert writes.at == pytest.approx([0, 10.1])
 
 
 async def test_changes_during_a_write_are_written_after_it() -> None:

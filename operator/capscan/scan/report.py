@@ -7,8 +7,9 @@ import anyio
 REFRESH_S = 10.0
 """What only time changes, such as an ETA, is written this often; nothing is sent where nothing
 differs."""
-HASTE_S = 1.0
-"""What somebody waits for, such as whether an edit is obeyed, is written no later than that."""
+HASTE_S = 0.5
+"""What somebody waits for, such as whether an edit is obeyed, is written then, unless a change of
+phase has brought it before."""
 
 
 class Reporter:
@@ -26,6 +27,7 @@ class Reporter:
         self._hurried = anyio.Event()
         self._writing = anyio.Lock()
         self._last_write_s = float("-inf")
+        self._flushed_s = float("-inf")
 
     def touch(self) -> None:
         """Something changed; it will be written within the interval."""
@@ -39,6 +41,7 @@ class Reporter:
     async def flush(self) -> None:
         """Write now, and return when it is written."""
         async with self._writing:
+            self._flushed_s = anyio.current_time()
             if await self._write():
                 self._last_write_s = anyio.current_time()
 
@@ -47,9 +50,10 @@ class Reporter:
         while True:
             with anyio.move_on_after(REFRESH_S):
                 await self._touched.wait()
-            self._touched = anyio.Event()
+            self._touched, touched_s = anyio.Event(), anyio.current_time()
             with anyio.CancelScope(deadline=self._last_write_s + self._interval_s()):
                 await self._hurried.wait()
-                await anyio.sleep_until(self._last_write_s + HASTE_S)
+                await anyio.sleep(HASTE_S)
             self._hurried = anyio.Event()
-            await self.flush()
+            if self._flushed_s <= touched_s:
+                await self.flush()
