@@ -105,6 +105,27 @@ def test_few_that_ask_find_out_soon_that_nobody_is_there(
     assert state.breaker.circuit is circuit
 
 
+@pytest.mark.parametrize(
+    ("healthy_at_s", "circuit"),
+    [
+        pytest.param(6.0, Circuit.CLOSED, id="others sent since are answered"),
+        pytest.param(4.0, Circuit.OPEN, id="others sent before were answered"),
+    ],
+)
+def test_a_question_that_breaks_the_provider_again_says_nothing_new(
+    healthy_at_s: float, circuit: Circuit
+) -> None:
+    """Unless nobody else is answered either."""
+    state, healthy = admission.admitted(opened(), ITEM, healthy_at_s)
+    state = feedback.returned(state, healthy, ANSWERED, 7.0)
+    for _ in range(30):
+        state = answered(state, Sample(Outcome.FAILED, broke_at_s=5.0), 8.0)
+        if state.breaker.circuit is Circuit.OPEN:
+            break
+
+    assert state.breaker.circuit is circuit
+
+
 @pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.UNREACHED])
 def test_what_was_not_looked_at_takes_nothing_of_the_limits(outcome: Outcome) -> None:
     limits = Limits(requests_per_minute=60, input_tokens_per_minute=6000)

@@ -1,5 +1,6 @@
 """An InferenceProvider at work against a model server that behaves badly over real HTTP."""
 
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -87,10 +88,10 @@ class Case:
     deleted: anyio.Event
     slot: FreeSlot = field(default_factory=FreeSlot)
 
-    async def ask(self, name: str = "widgets") -> Usage:
+    async def ask(self, name: str = "widgets", broke_at_s: float = math.inf) -> Usage:
         """Ask about one CRD; what the answer cost."""
         body = parse_crd(crd(name, group="example.com"))
-        question = Question(digest_crd(body), "all", 1, self.slot.flight)
+        question = Question(digest_crd(body), "all", 1, self.slot.flight, broke_at_s)
         completion = await self.keeper.complete(question)
         assert completion.analysis.capabilities
         return completion.usage
@@ -597,6 +598,24 @@ async def test_who_need_not_wait_is_sent_away_while_the_circuit_is_open() -> Non
 
         assert one.sent == before
         assert 0 < away.value.retry_in_s <= 2
+
+
+@pytest.mark.parametrize(
+    ("broke_at_s", "circuit"), [(0.0, Circuit.CLOSED), (math.inf, Circuit.OPEN)]
+)
+async def test_what_breaks_the_provider_again_leaves_the_circuit_closed(
+    broke_at_s: float, circuit: Circuit
+) -> None:
+    """Where another question, sent after the first time, was answered."""
+    async with case(faulty("status", status=500, names="widgets.*")) as one:
+        await one.ask("gadgets")
+        for _ in range(10):
+            with pytest.raises(ProviderFailed):
+                await one.ask(broke_at_s=broke_at_s)
+        statistics = one.keeper.statistics()
+
+        assert statistics is not None
+        assert statistics.circuit is circuit
 
 
 async def test_a_circuit_that_nobody_is_left_to_close_is_closed_by_a_look() -> None:

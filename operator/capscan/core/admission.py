@@ -65,6 +65,8 @@ class Sample:
     usage: Usage = NO_USAGE
     observed: ObservedLimits | None = None
     retry_after_s: float | None = None
+    broke_at_s: float = math.inf
+    """When the same question FAILED for the first time; infinite where this is the first time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,8 @@ class Admission:
     closed_until_s: float = -math.inf
     closed_at_s: float = -math.inf
     backoff_s: float = BACKOFF_S
+    healthy_at_s: float = -math.inf
+    """When the newest of those requests was sent that the provider could answer."""
     input_factor: float | None = None
     """Actual tokens per estimated one; None before the first answer."""
     output_factor: float | None = None

@@ -33,7 +33,7 @@ def returned(state: Admission, permit: Permit, sample: Sample, now_s: float) -> 
         state = _refused(state, permit, sample, now_s)
     elif sample.outcome in (Outcome.ANSWERED, Outcome.DECLINED):
         state = _recovered(state, permit, now_s)
-    state = _judged(state, permit, sample.outcome, now_s)
+    state = _judged(state, permit, sample, now_s)
     return replace(state, in_flight=state.in_flight - 1)
 
 
@@ -137,6 +137,7 @@ def _recovered(state: Admission, permit: Permit, now_s: float) -> Admission:
     return replace(
         state,
         backoff_s=BACKOFF_S if reopened else state.backoff_s,
+        healthy_at_s=max(state.healthy_at_s, permit.sent_at_s),
         requests=quota.recovered(state.requests, now_s),
         input_tokens=quota.recovered(state.input_tokens, now_s),
         output_tokens=quota.recovered(state.output_tokens, now_s),
@@ -144,14 +145,15 @@ def _recovered(state: Admission, permit: Permit, now_s: float) -> Admission:
     )
 
 
-def _judged(state: Admission, permit: Permit, outcome: Outcome, now_s: float) -> Admission:
+def _judged(state: Admission, permit: Permit, sample: Sample, now_s: float) -> Admission:
     """Feed the breaker or, where that has nothing to say, the limit of permits."""
+    outcome = sample.outcome
     if permit.openings != state.breaker.openings:
         # What was sent before the circuit opened says nothing of what is now.
         return state
     if permit.probe:
         return _probed(state, permit, outcome, now_s)
-    if outcome in (Outcome.REFUSED, Outcome.ABANDONED):
+    if outcome in (Outcome.REFUSED, Outcome.ABANDONED) or _is_the_question(state, sample):
         return state
     failed = outcome in _FAILURES
     absent = outcome in _ABSENCES and state.in_flight == 1
@@ -166,6 +168,13 @@ def _judged(state: Admission, permit: Permit, outcome: Outcome, now_s: float) ->
     chance = breaker.failures <= FAILURES_BY_CHANCE and not permits.ramping
     good = permits if chance else state.permits_good
     return replace(state, breaker=breaker, permits=permits, permits_good=good)
+
+
+def _is_the_question(state: Admission, sample: Sample) -> bool:
+    """Whether the provider broke over a question again, and not over others that were sent since
+    the first time. The last ones of a run are often such, and nothing else is asked beside them.
+    """
+    return sample.outcome is Outcome.FAILED and sample.broke_at_s < state.healthy_at_s
 
 
 def _probed(state: Admission, permit: Permit, outcome: Outcome, now_s: float) -> Admission:

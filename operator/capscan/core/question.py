@@ -3,6 +3,7 @@
 Declared below `inference` and `scan`, because the one asks what the other answers.
 """
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ class Question:
     flight: Callable[[], AbstractAsyncContextManager[Flight]]
     """Entered for as long as a request is under way, once for each. A question that was cancelled
     just before does not get in, and one whose item's time is used up gets ItemTimeout."""
+    broke_at_s: float = math.inf
+    """When the provider broke over it for the first time (ProviderFailed); infinite while it never
+    did."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,8 +85,14 @@ class Account:
         async with await self._connected() as connection:
 
             async def send(prompt: Prompt, tokens_max: int) -> Reply:
-                flow, weight = question.flow, question.weight
-                turn = Turn(flow, weight, estimated_tokens(prompt), tokens_max, wait_while_open)
+                turn = Turn(
+                    question.flow,
+                    question.weight,
+                    estimated_tokens(prompt),
+                    tokens_max,
+                    wait_while_open,
+                    question.broke_at_s,
+                )
                 return await connection.gate.ask(turn, lambda: call(prompt, tokens_max))
 
             async def call(prompt: Prompt, tokens_max: int) -> Reply:

@@ -84,6 +84,8 @@ class Turn:
     wait_while_open: bool = True
     """False: with the circuit open CircuitOpen is raised, unless this one may find out whether it
     can be closed."""
+    broke_at_s: float = math.inf
+    """When the provider broke over the same question for the first time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,7 @@ class Gate:
                 try:
                     answer = await call()
                 except InferenceError as error:
-                    self._returned(permit, _failure(error), error)
+                    self._returned(permit, _failure(error, turn), error)
                     refusals += isinstance(error, RateLimited)
                     if isinstance(error, RateLimited) and refusals < REFUSALS_MAX:
                         self._queue.push_front(waiter)
@@ -308,12 +310,13 @@ class Gate:
         return ""
 
 
-def _failure(error: InferenceError) -> Sample:
+def _failure(error: InferenceError, turn: Turn) -> Sample:
     outcome = next(
         (outcome for kind, outcome in _OUTCOMES.items() if isinstance(error, kind)),
         Outcome.ANSWERED,
     )
-    return Sample(outcome, error.usage or NO_USAGE, error.observed, error.retry_after_s)
+    usage = error.usage or NO_USAGE
+    return Sample(outcome, usage, error.observed, error.retry_after_s, turn.broke_at_s)
 
 
 def _success(answer: Answered) -> Sample:

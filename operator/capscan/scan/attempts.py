@@ -4,14 +4,16 @@ What is counted against an item is what it costs: requests under way and pauses 
 question that waits for its turn at a busy provider is not late.
 """
 
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import anyio
 import tenacity
 
 from capscan.core.digest import Digest
-from capscan.core.errors import InferenceError, ItemTimeout
+from capscan.core.errors import InferenceError, ItemTimeout, ProviderFailed
 from capscan.core.question import Flight, Question
 from capscan.core.retry import backoff_s, worth_retrying
 from capscan.model import Completion, ScanSpec
@@ -32,6 +34,7 @@ class Attempts:
         self._jitter = jitter
         self._spent_s = 0.0
         self._last_error: InferenceError | None = None
+        self._broke_at_s = math.inf
 
     async def ask(self, flow: str, digest: Digest, slot: Slot) -> Completion:
         """Ask until there is an answer. Raises InferenceError, ProviderUnusable."""
@@ -48,13 +51,15 @@ class Attempts:
 
     async def _once(self, question: Question) -> Completion:
         self.made += 1
-        return await self._provider.complete(question)
+        return await self._provider.complete(replace(question, broke_at_s=self._broke_at_s))
 
     def _another(self, state: tenacity.RetryCallState) -> bool:
         error = state.outcome and state.outcome.exception()
         if not isinstance(error, InferenceError):
             return False
         self._last_error = error
+        if isinstance(error, ProviderFailed):
+            self._broke_at_s = min(self._broke_at_s, anyio.current_time())
         return self._left_s() > 0 and worth_retrying(error, self.made, self._spec().max_attempts)
 
     def _pause_s(self, _: tenacity.RetryCallState) -> float:

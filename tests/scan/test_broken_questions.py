@@ -1,0 +1,99 @@
+"""Runs in which the provider breaks over some questions, each time they are asked (500)."""
+
+import random
+from dataclasses import dataclass
+
+import anyio
+import pytest
+
+from capscan.core.errors import ProviderFailed
+from capscan.core.question import Question
+from capscan.core.spending import Spending
+from capscan.inference.gate import Gate, Turn
+from capscan.model import Completion, Limits, ObservedLimits, ScanSpec, Usage
+from capscan.model.completion import NO_USAGE
+from capscan.model.provider import ApiProtocol, Circuit
+from capscan.scan.session import Session
+from tests.fakes import FakeCrds, FakeProvider, FakeStore, name_of, ports, run
+from tests.providers import analysis
+
+pytestmark = pytest.mark.anyio
+
+ITEMS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    usage: Usage = NO_USAGE
+    observed: ObservedLimits | None = None
+
+
+class Breaking(FakeProvider):
+    """Behind a gate; it remembers in which states the circuit was, and when a question broke it."""
+
+    def __init__(self, names: set[str], rng: random.Random) -> None:
+        super().__init__()
+        self.circuits: set[Circuit] = set()
+        self.broke_at_s: dict[str, list[float]] = {}
+        self._names = names
+        self._rng = rng
+        self._gate = Gate(ApiProtocol.OPENAI, Limits())
+
+    async def complete(self, question: Question) -> Completion:
+        name = question.digest.name
+
+        async def call() -> Answer:
+            async with question.flight():
+                await anyio.sleep(self._rng.uniform(0.5, 3))
+                if name in self._names:
+                    self.broke_at_s.setdefault(name, []).append(question.broke_at_s)
+                    raise ProviderFailed("500")
+            return Answer()
+
+        try:
+            await self._gate.ask(Turn(question.flow, broke_at_s=question.broke_at_s), call)
+        finally:
+            self.circuits.add(self._gate.statistics().circuit)
+        return Completion(analysis(name), self.name, self.model, self.identity)
+
+
+async def scan(provider: FakeProvider) -> Session:
+    """All of them, ten at a time, however many fail."""
+    session = Session(
+        ports(FakeCrds.of(ITEMS), FakeStore(), provider),
+        scan="all",
+        run=run("r1"),
+        spec=lambda: ScanSpec(parallelism=10, max_failed_percent=100),
+        before=None,
+        spending=Spending(),
+        on_change=lambda: None,
+    )
+    await session.discover()
+    await session.scan()
+    return session
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_some_that_always_break_it_do_not_open_the_circuit_for_the_others(seed: int) -> None:
+    """One in eight; towards the end of the run hardly anything else is asked."""
+    rng = random.Random(seed)
+    names = {name_of(n) for n in rng.sample(range(ITEMS), ITEMS // 8)}
+    provider = Breaking(names, rng)
+    session = await scan(provider)
+
+    assert session.tally is not None
+    assert session.tally.failed == len(names)
+    assert session.tally.completed == ITEMS - len(names)
+    assert provider.circuits == {Circuit.CLOSED}
+
+
+async def test_a_question_says_since_when_it_breaks_the_provider() -> None:
+    """Each of its attempts after the first names the first one's end."""
+    provider = Breaking({name_of(0)}, random.Random(0))
+    await scan(provider)
+    first_s, *again_s = provider.broke_at_s[name_of(0)]
+
+    assert first_s == float("inf")
+    assert len(again_s) == ScanSpec().max_attempts - 1
+    assert len(set(again_s)) == 1
+    assert 0.5 <= again_s[0] <= 3.0
