@@ -1,6 +1,6 @@
 """One account at a model provider: its key, its connection, and how a question goes through them.
 
-Whether the account can be asked at all is found out, and told, by `account_keeper.py`.
+Whether the account can be asked at all is found out by `account_keeper.py`.
 """
 
 from collections.abc import Awaitable, Callable, Iterator

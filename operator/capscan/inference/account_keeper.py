@@ -1,4 +1,4 @@
-"""Looks after one InferenceProvider: finds out whether it can be asked, and says so in its status.
+"""Looks after one InferenceProvider: finds out whether it can be asked, and has it told.
 
 What fails for everybody (a wrong key, an unknown model) makes it unusable until somebody mends it.
 That is noticed without a restart, and those who wait are told.
@@ -7,37 +7,29 @@ That is noticed without a restart, and those who wait are told.
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta
-from typing import Protocol
+from datetime import datetime
 
 import anyio
 
-from capscan.core.diagnosis import RECHECK_S, Diagnosis
+from capscan.core.diagnosis import Diagnosis
 from capscan.core.digest import Digest
 from capscan.core.errors import (
     InferenceError,
     KubeError,
-    MissingPermission,
     ObjectGone,
     ProviderUnusable,
-    StatusRejected,
 )
 from capscan.core.notice import Notice
-from capscan.core.provider_status import AccountState, project, shown_verdict, told_by
 from capscan.core.question import Pace, Question
-from capscan.core.retry import stepped_s
-from capscan.core.text import shorten
 from capscan.inference.account import Account
+from capscan.inference.account_report import AccountReport, StatusSink
 from capscan.inference.connection import Connection
-from capscan.inference.gate import GateStatistics, RateLimitSeen
+from capscan.inference.gate import GateStatistics
 from capscan.model import (
-    Circuit,
     Completion,
     InferenceProvider,
-    LastRateLimit,
     ObjectMeta,
     ProviderSpec,
-    ProviderStatus,
     Usage,
 )
 
@@ -45,18 +37,6 @@ logger = logging.getLogger(__name__)
 
 REPORT_S = 2.0
 """How often the status of a provider that is being asked is brought up to date."""
-
-
-class StatusSink(Protocol):
-    """Where the status of one provider is written."""
-
-    def observe(self, seen: InferenceProvider, /) -> bool:
-        """Take note of a version that was seen; False if a newer one is known already."""
-        ...
-
-    async def update(self, render: Callable[[ProviderStatus], ProviderStatus], /) -> bool:
-        """Make the status what `render` says. Raises ScanError."""
-        ...
 
 
 class AccountKeeper:
@@ -81,10 +61,8 @@ class AccountKeeper:
         self._account = account
         self._sink = sink
         self._on_change = on_change
-        self._tell = tell
-        self._told = told_by(seen.status)
+        self._told = AccountReport(sink, seen.status, tell, now)
         self._look_around = look_around
-        self._now = now
         self._at = Diagnosis()
         self._mending = anyio.Lock()
         self._news = anyio.Event()
@@ -92,9 +70,6 @@ class AccountKeeper:
         self._ended = False
         self._changed = anyio.Event()
         self._asking = 0
-        self._unwritten = 0
-        """How often in a row its status was refused."""
-        self._rate_limit: tuple[RateLimitSeen, LastRateLimit] | None = None
 
     @property
     def name(self) -> str:
@@ -258,62 +233,15 @@ class AccountKeeper:
             return fault
 
     async def _report(self) -> None:
-        try:
-            await self._sink.update(self._render)
-            self._unwritten = 0
-            self._notify()
-        except (MissingPermission, StatusRejected) as error:
-            self._unwritten += 1
-            logger.error("%s: %s", self.name, error, extra={"provider": self.name})
-
-    def _notify(self) -> None:
-        """A line in the log and an Event where it can no longer be asked, or can be again."""
-        verdict = shown_verdict(self._state())
-        was, self._told = self._told, verdict
-        # An open circuit has a new message with every error.
-        same = verdict == was or verdict.reason == was.reason == "CircuitOpen"
-        if same or "False" not in (verdict.status, was.status):
-            return
-        fails = verdict.status == "False"
-        logger.log(
-            logging.WARNING if fails else logging.INFO,
-            "%s: %s: %s", self.name, verdict.reason, verdict.message,
-            extra={"provider": self.name, "reason": verdict.reason},
-        )  # fmt: skip
-        notice = Notice(verdict.reason, verdict.message, warning=fails)
-        self._tell(self._seen.metadata, notice)
-
-    def _render(self, previous: ProviderStatus) -> ProviderStatus:
-        return project(self._state(), previous, self._now())
-
-    def _state(self) -> AccountState:
-        statistics = self._account.statistics()
-        judged, seen = self._at.judged, self._seen.metadata.generation
-        return AccountState(
-            generation=seen if judged is None else judged,
-            verdict=self._at.verdict,
-            circuit=statistics.circuit if statistics else Circuit.CLOSED,
-            in_flight_limit=statistics.permits if statistics else None,
-            last_rate_limit=self._last_rate_limit(statistics),
-            obstacle=statistics.obstacle if statistics else "",
-        )
-
-    def _last_rate_limit(self, statistics: GateStatistics | None) -> LastRateLimit | None:
-        seen = statistics.last_rate_limit if statistics else None
-        if seen is None:
-            return None
-        if self._rate_limit is None or self._rate_limit[0] != seen:
-            ago = timedelta(seconds=anyio.current_time() - seen.at_s)
-            self._rate_limit = seen, _shown(seen, self._now() - ago)
-        return self._rate_limit[1]
+        await self._told.write(self._seen.metadata, self._at, self.statistics())
 
     def _pause_s(self) -> float:
         """Until there is something to look at, or to tell."""
         pauses_s = [max(0.0, self._at.due_s - anyio.current_time())]
         if self._asking:
             pauses_s.append(REPORT_S)
-        if self._unwritten:
-            pauses_s.append(stepped_s(RECHECK_S, self._unwritten - 1))
+        if (retry_s := self._told.retry_s) is not None:
+            pauses_s.append(retry_s)
         return min(pauses_s)
 
     @contextmanager
@@ -327,8 +255,3 @@ class AccountKeeper:
             self._asking -= 1
             if not self._asking:
                 self._changed.set()
-
-
-def _shown(seen: RateLimitSeen, at: datetime) -> LastRateLimit:
-    retry_after = None if seen.retry_after_s is None else timedelta(seconds=seen.retry_after_s)
-    return LastRateLimit(time=at, message=shorten(seen.message, 512), retry_after=retry_after)

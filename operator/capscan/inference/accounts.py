@@ -10,7 +10,8 @@ from capscan.core.errors import ProviderUnusable
 from capscan.core.fallback import chain
 from capscan.core.notice import Notice
 from capscan.inference.account import Account, ReadKey
-from capscan.inference.account_keeper import AccountKeeper, StatusSink
+from capscan.inference.account_keeper import AccountKeeper
+from capscan.inference.account_report import StatusSink
 from capscan.inference.connection import Connections
 from capscan.inference.route import Route
 from capscan.kube.keepers import Keepers
