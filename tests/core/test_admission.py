@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capscan.core import admission, feedback
-from capscan.core.admission import Admission, Estimate, Outcome, Permit, Rules, Sample
+from capscan.core.admission import Admission, Estimate, Permit, Rules
+from capscan.core.outcome import Outcome, Sample
 from capscan.model import Limits, ObservedLimit, ObservedLimits, Usage
 from capscan.model.provider import ApiProtocol, Circuit, CircuitBreaker
 

@@ -5,7 +5,8 @@ import math
 import pytest
 
 from capscan.core import admission, feedback
-from capscan.core.admission import Estimate, Outcome, Sample
+from capscan.core.admission import Estimate
+from capscan.core.outcome import Outcome, Sample
 from capscan.model import Limits, Usage
 from capscan.model.provider import ApiProtocol, Circuit
 from tests.core.test_admission import ANSWERED, DOWN, ITEM, answered, opened

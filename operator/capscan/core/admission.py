@@ -6,7 +6,6 @@ waits, and for what, is `inference/gate.py`'s.
 
 import math
 from dataclasses import dataclass, field, replace
-from enum import Enum, auto
 
 from capscan.core import aimd, learned_rate, quota
 from capscan.core import breaker as breakers
@@ -14,8 +13,7 @@ from capscan.core.aimd import Permits
 from capscan.core.breaker import Breaker
 from capscan.core.learned_rate import LearnedRate
 from capscan.core.quota import Quota
-from capscan.model import Limits, ObservedLimits, Usage
-from capscan.model.completion import NO_USAGE
+from capscan.model import Limits
 from capscan.model.provider import ApiProtocol, Circuit, CircuitBreaker
 
 MEAN_WEIGHT = 0.2
@@ -40,33 +38,6 @@ class Estimate:
 
     input_tokens: int = 0
     output_tokens_max: int = 0
-
-
-class Outcome(Enum):
-    """What a request that came back says of the provider."""
-
-    ANSWERED = auto()
-    DECLINED = auto()
-    """It is there and answers, but did no work that would say how much it can take."""
-    REFUSED = auto()
-    OVERLOADED = auto()
-    UNREACHED = auto()
-    """Nothing was sent: there was no connection."""
-    FAILED = auto()
-    ABANDONED = auto()
-    """Nobody waited for the answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """How one request ended."""
-
-    outcome: Outcome
-    usage: Usage = NO_USAGE
-    observed: ObservedLimits | None = None
-    retry_after_s: float | None = None
-    broke_at_s: float = math.inf
-    """When the same question FAILED for the first time; infinite where this is the first time."""
 
 
 @dataclass(frozen=True, slots=True)

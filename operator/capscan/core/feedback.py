@@ -9,9 +9,10 @@ from dataclasses import replace
 
 from capscan.core import aimd, learned_rate, quota
 from capscan.core import breaker as breakers
-from capscan.core.admission import BACKOFF_S, Admission, Outcome, Permit, Sample, moved
+from capscan.core.admission import BACKOFF_S, Admission, Permit, moved
 from capscan.core.aimd import Permits
 from capscan.core.learned_rate import LearnedRate
+from capscan.core.outcome import Outcome, Sample
 from capscan.model import ObservedLimits
 from capscan.model.provider import ApiProtocol, Circuit
 

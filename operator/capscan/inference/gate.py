@@ -15,24 +15,20 @@ from typing import Protocol, TypeVar
 import anyio
 
 from capscan.core import admission, feedback
-from capscan.core.admission import Admission, Estimate, Outcome, Permit, Rules, Sample
+from capscan.core.admission import Admission, Estimate, Permit, Rules
 from capscan.core.errors import (
     CircuitOpen,
-    ContextTooLong,
     InferenceError,
-    InferenceTimeout,
-    ItemTimeout,
-    ProviderFailed,
     ProviderOverloaded,
     ProviderUnavailable,
     ProviderUnreachable,
     RateLimited,
-    RequestRejected,
 )
 from capscan.core.fair import FairQueue
+from capscan.core.outcome import TROUBLES, Outcome, Sample, of_failure
 from capscan.core.question import Pace
 from capscan.model import Usage
-from capscan.model.completion import NO_USAGE, ObservedLimits
+from capscan.model.completion import ObservedLimits
 from capscan.model.provider import ApiProtocol, Circuit, CircuitBreaker, Limits
 
 REFUSALS_MAX = 30
@@ -43,21 +39,6 @@ OBSTACLE_S_MIN = 5.0
 """A limit that is refilled sooner is not worth a word."""
 TICK_S = 1e-4
 """A wait shorter than that is none: no clock is as exact."""
-
-_OUTCOMES: dict[type[InferenceError], Outcome] = {
-    RateLimited: Outcome.REFUSED,
-    ProviderOverloaded: Outcome.OVERLOADED,
-    ItemTimeout: Outcome.ABANDONED,
-    InferenceTimeout: Outcome.OVERLOADED,
-    ProviderUnreachable: Outcome.UNREACHED,
-    ProviderUnavailable: Outcome.FAILED,
-    ProviderFailed: Outcome.FAILED,
-    ContextTooLong: Outcome.DECLINED,
-    RequestRejected: Outcome.DECLINED,
-}
-"""What a provider that was there and did its work raises (InvalidAnswer) is an answer."""
-
-_TROUBLES = frozenset({Outcome.UNREACHED, Outcome.FAILED, Outcome.OVERLOADED, Outcome.REFUSED})
 
 
 class Answered(Protocol):
@@ -170,7 +151,7 @@ class Gate:
                 try:
                     answer = await call()
                 except InferenceError as error:
-                    self._returned(permit, _failure(error, turn), error)
+                    self._returned(permit, of_failure(error, turn.broke_at_s), error)
                     refusals += isinstance(error, RateLimited)
                     if isinstance(error, RateLimited) and refusals < REFUSALS_MAX:
                         self._queue.push_front(waiter)
@@ -268,7 +249,7 @@ class Gate:
         self, permit: Permit, sample: Sample, error: InferenceError | None = None
     ) -> None:
         now_s = anyio.current_time()
-        if error is not None and sample.outcome in _TROUBLES:
+        if error is not None and sample.outcome in TROUBLES:
             self._last_error = f"{error.reason}: {error.message}"
         if isinstance(error, RateLimited):
             self._counts["rate_limited"] += 1
@@ -308,15 +289,6 @@ class Gate:
         if admission.closed_until_s(self._state) > now_s + OBSTACLE_S_MIN:
             return "The account's limit is used up until it is refilled as a whole."
         return ""
-
-
-def _failure(error: InferenceError, turn: Turn) -> Sample:
-    outcome = next(
-        (outcome for kind, outcome in _OUTCOMES.items() if isinstance(error, kind)),
-        Outcome.ANSWERED,
-    )
-    usage = error.usage or NO_USAGE
-    return Sample(outcome, usage, error.observed, error.retry_after_s, turn.broke_at_s)
 
 
 def _success(answer: Answered) -> Sample:
