@@ -3,8 +3,8 @@
 Knows nothing of Kubernetes or models: at most `parallelism` items hold a permit at once, a few
 more get ready for theirs, so that reading a CRD never keeps a permit idle. It reports when a
 request is under way and how each item ends. Told to stop, it gives requests that are under way a
-grace period, and interrupts at once what only waits. A failed item is an event; an exception ends
-the run.
+grace period, and interrupts at once what only waits. A failed item is an event; an error that is
+not one item's ends the run, after the same grace.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -53,6 +53,9 @@ AHEAD_MAX = 4
 """Items that are getting ready, or storing their answer, beyond those in flight: enough to hide
 what the API server takes; more would only read CRDs long before their turn."""
 
+PAID_GRACE_S = 3.0
+"""For what is under way when a run cannot go on: it is paid for, and may be stored."""
+
 
 class Engine:
     """Runs once."""
@@ -67,6 +70,7 @@ class Engine:
         self._dispatching = anyio.CancelScope()
         self._running = anyio.CancelScope()
         self._stopped = False
+        self._error: Exception | None = None
         self._waiting: dict[str, anyio.CancelScope] = {}
         """Items that nothing has been spent on, or that only wait to try again."""
 
@@ -87,7 +91,7 @@ class Engine:
     async def run(self, items: Iterable[PlannedItem]) -> None:
         """Return when every item is settled, or after a stop.
 
-        What `settle` raises comes out in an ExceptionGroup once the other items are cancelled.
+        Raises the first error of `settle`, once the others have ended or had their grace.
         """
         with self._running:
             async with anyio.create_task_group() as group:
@@ -95,17 +99,25 @@ class Engine:
                     for item in items:
                         await self._begun.acquire_on_behalf_of(item.ref.name)
                         group.start_soon(self._one, item, name=item.ref.name)
+        if self._error:
+            raise self._error
 
     async def _one(self, item: PlannedItem) -> None:
         slot = _Slot(self, item.ref.name)
         with slot.scope:
             try:
-                slot.wait()
-                outcome = await self._settle(item, slot)
-            finally:
-                slot.commit()
-                self._begun.release_on_behalf_of(slot.name)
-            self._on_event(outcome)
+                self._on_event(await self._settled(item, slot))
+            except Exception as error:
+                self._error = self._error or error
+                self.stop(PAID_GRACE_S)
+
+    async def _settled(self, item: PlannedItem, slot: "_Slot") -> Settled:
+        try:
+            slot.wait()
+            return await self._settle(item, slot)
+        finally:
+            slot.commit()
+            self._begun.release_on_behalf_of(slot.name)
 
 
 class _Slot:

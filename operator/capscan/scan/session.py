@@ -12,7 +12,7 @@ import anyio
 
 from capscan.core import capability, progress
 from capscan.core.budget import exhausted, needs_prices
-from capscan.core.errors import CapscanError, InvalidBudget
+from capscan.core.errors import InvalidBudget
 from capscan.core.eta import Load, Throughput, eta_s, settle
 from capscan.core.events import CrdFailed, ScanEvent, Settled
 from capscan.core.plan import ScanPlan, plan
@@ -23,15 +23,12 @@ from capscan.model import Estimate, FailedItem, Phase, Run, ScanSpec, Usage
 from capscan.model.completion import NO_USAGE
 from capscan.model.scan_status import FAILED_ITEMS_MAX
 from capscan.scan.dry_run import Estimator
-from capscan.scan.engine import Engine, Settle
+from capscan.scan.engine import PAID_GRACE_S, Engine, Settle
 from capscan.scan.item import Settler
 from capscan.scan.ports import Ports, Provider
 from capscan.scan.spending import WithinBudget
 
 logger = logging.getLogger(__name__)
-
-PAID_GRACE_S = 3.0
-"""For what is under way when a run has failed: it is paid for, and may be stored."""
 
 
 class Session:
@@ -195,10 +192,7 @@ class Session:
             self._settler(self.provider), self._on_event, self._spec().parallelism
         )
         self._working_since_s = anyio.current_time()
-        try:
-            await self._engine.run(self._plan.pending)
-        except BaseExceptionGroup as group:
-            raise _first(group) from group
+        await self._engine.run(self._plan.pending)
         if not (self.finished or self.stopped):
             self._check_budget(self.provider)
 
@@ -264,12 +258,3 @@ class Session:
             if known and known.last_attempt:
                 items[name] = capability.failed_item(name, known.last_attempt)
         return items.values()
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error that says most: one of ours before any other."""
-    ours, rest = group.split(CapscanError)
-    found: BaseException = ours or rest or group
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    return found
