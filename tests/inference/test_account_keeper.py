@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -316,6 +316,28 @@ async def test_nobody_waits_longer_than_the_timeout(protocol: str, kind: str) ->
     async with case(faulty(kind), protocol=protocol, requestTimeout="1s") as one:
         with anyio.fail_after(5), pytest.raises(InferenceTimeout, match="requestTimeout"):
             await one.ask()
+
+
+@pytest.mark.parametrize("limit", ["request", "item"])
+async def test_what_is_given_up_is_reckoned_at_what_it_usually_takes(limit: str) -> None:
+    """Sent is paid: the server reads the prompt, and nobody says what it took."""
+    timeout = "1s" if limit == "request" else "1m"
+    async with case(faulty("hang"), requestTimeout=timeout) as one:
+        with anyio.move_on_after(1.0 if limit == "item" else 10.0), suppress(InferenceTimeout):
+            await one.ask()
+
+        assert one.sent == 1
+        assert [flight.usage for flight in one.slot.flights] == [one.keeper.estimate(WIDGETS)]
+
+
+async def test_what_is_refused_for_its_key_is_a_request_all_the_same() -> None:
+    async with case() as one:
+        await one.ask()
+        await one.server.change(keys=("sk-other",))
+        with pytest.raises(ProviderUnusable):
+            await one.ask()
+
+        assert one.slot.flights[-1].usage == Usage(requests=1)
 
 
 # -- what is wrong with the account

@@ -97,15 +97,21 @@ class Account:
 
             async def call(prompt: Prompt, tokens_max: int) -> Reply:
                 async with question.flight() as flight:
+                    # Of what is cancelled, or not answered in time, nobody says what it took.
+                    flight.usage = _priced(_usual(prompt), spec)
                     try:
                         with self._in_time():
                             reply = await connection.client.send(
                                 prompt, max_output_tokens=tokens_max
                             )
-                        reply = _counted(reply, prompt, tokens_max)
-                    except InferenceError as error:
-                        flight.usage = _priced(error.usage or NO_USAGE, spec)
+                    except ProviderUnusable:
+                        flight.usage = _priced(NO_USAGE, spec)
                         raise
+                    except InferenceError as error:
+                        if error.usage or not isinstance(error, InferenceTimeout):
+                            flight.usage = _priced(error.usage or NO_USAGE, spec)
+                        raise
+                    reply = _counted(reply, prompt, tokens_max)
                     flight.usage = _priced(reply.usage, spec)
                     return reply
 
@@ -122,8 +128,7 @@ class Account:
 
     def estimate(self, digest: Digest) -> Usage:
         """What an answer is expected to cost."""
-        tokens = estimated_tokens(first_prompt(digest.text))
-        return _priced(Usage(1, tokens, 0, ANSWER_TOKENS_USUAL), self._spec)
+        return _priced(_usual(first_prompt(digest.text)), self._spec)
 
     def pace(self, flow: str, weight: int) -> Pace:
         """How fast questions of this flow may go now."""
@@ -184,15 +189,21 @@ def _identity(name: str, spec: ProviderSpec) -> str:
     return f"{name}/{spec.model}/{PROMPT_VERSION}"
 
 
+def _usual(prompt: Prompt) -> Usage:
+    """What one request is expected to take."""
+    return Usage(1, estimated_tokens(prompt), 0, ANSWER_TOKENS_USUAL)
+
+
 def _counted(reply: Reply, prompt: Prompt, tokens_max: int) -> Reply:
     """With an estimate of what the server did not count, which some never do: no answer takes no
     tokens, and no budget would ever hold.
     """
-    usage, answer_tokens = reply.usage, tokens_max if reply.truncated else ANSWER_TOKENS_USUAL
+    usage, usual = reply.usage, _usual(prompt)
     usage = replace(
         usage,
-        input_tokens=usage.input_tokens or estimated_tokens(prompt),
-        output_tokens=usage.output_tokens or answer_tokens,
+        input_tokens=usage.input_tokens or usual.input_tokens,
+        output_tokens=usage.output_tokens
+        or (tokens_max if reply.truncated else usual.output_tokens),
     )
     return replace(reply, usage=usage)
 
