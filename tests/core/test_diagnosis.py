@@ -65,14 +65,14 @@ def test_who_wants_another_look_during_one_gets_it(found: Found) -> None:
 
 
 def test_an_answer_proves_that_it_works() -> None:
-    at = looked(Diagnosis(), WRONG_KEY).answered()
+    at = looked(Diagnosis(), WRONG_KEY).answered(50.0)
 
     assert shown(at) == ("True", "Usable")
     assert (at.fault, at.due_s, at.in_vain) == (None, NEVER, 0)
 
 
 def test_an_answer_does_not_disprove_what_others_do() -> None:
-    at = looked(Diagnosis(), LOOP, around=LOOP).answered()
+    at = looked(Diagnosis(), LOOP, around=LOOP).answered(50.0)
 
     assert shown(at) == ("False", "FallbackLoop")
     assert at.fault is LOOP
@@ -87,7 +87,7 @@ def test_what_only_a_question_finds_is_shown_until_one_is_answered() -> None:
     tried = looked(doubted)
     assert shown(tried) == ("False", "InsufficientQuota")
     assert tried.fault is None
-    assert shown(tried.answered()) == ("True", "Usable")
+    assert shown(tried.answered(50.0)) == ("True", "Usable")
 
 
 def test_what_a_question_finds_during_a_look_is_shown_after_it_too() -> None:
@@ -134,4 +134,46 @@ def test_one_that_is_away_for_a_while_is_no_better_for_it() -> None:
     assert shown(away) == shown(back) == ("False", "InsufficientQuota")
     assert away.fault is NO_MONEY
     assert back.fault is None
-    assert shown(back.answered()) == ("True", "Usable")
+    assert shown(back.answered(50.0)) == ("True", "Usable")
+
+
+def test_one_question_that_is_turned_down_among_others_is_to_blame() -> None:
+    at = looked(Diagnosis()).answered(50.0).refused("a", 60.0)
+
+    assert at.blames("a")
+
+
+def test_who_has_answered_nobody_yet_turns_all_down() -> None:
+    at = looked(Diagnosis()).refused("a", 60.0)
+
+    assert not at.blames("a")
+
+
+def test_several_that_are_turned_down_in_a_row_are_not_to_blame() -> None:
+    """The same one, however often, is one."""
+    at = looked(Diagnosis()).answered(50.0)
+    for name in ("a", "b", "a", "b"):
+        at = at.refused(name, 60.0)
+        assert at.blames(name)
+    at = at.refused("c", 61.0)
+
+    assert not at.blames("c")
+    assert not at.blames("a")
+
+
+def test_an_answer_to_what_was_sent_since_proves_who_is_to_blame() -> None:
+    at = looked(Diagnosis()).answered(50.0)
+    for name in ("a", "b", "c"):
+        at = at.refused(name, 60.0)
+
+    before = at.answered(59.0)
+    assert not before.blames("a")
+    since = at.answered(61.0)
+    assert all(since.blames(name) for name in ("a", "b", "c"))
+    assert since.refused("a", 70.0).blames("a")
+
+
+def test_after_an_edit_nothing_is_known_of_who_is_to_blame() -> None:
+    at = looked(Diagnosis()).answered(50.0).refused("a", 60.0).looked(2, None, 100.0)
+
+    assert not at.refused("a", 110.0).blames("a")

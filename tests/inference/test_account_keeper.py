@@ -25,6 +25,7 @@ from capscan.core.errors import (
     ProviderOverloaded,
     ProviderUnavailable,
     ProviderUnusable,
+    RequestSingledOut,
     ServerError,
 )
 from capscan.core.notice import Notice
@@ -599,6 +600,46 @@ async def test_nobody_waits_for_a_provider_that_was_deleted() -> None:
         group.start_soon(ask)
         await anyio.sleep(0.01)
         one.deleted.set()
+
+
+# -- one question that is turned down
+
+
+@pytest.mark.parametrize("status", [403, 404])
+async def test_one_crd_that_is_turned_down_leaves_the_others_alone(
+    protocol: str, status: int
+) -> None:
+    """A gateway that dislikes its text: the look finds nothing, others are answered."""
+    behaviour = faulty("status", status=status, names="widgets.*")
+    async with case(behaviour, protocol=protocol) as one:
+        await one.ask("gadgets")
+        with pytest.raises(RequestSingledOut, match=f"this request down .{status}. and answers"):
+            await one.ask("widgets")
+        await one.ask("gizmos")
+
+        assert one.sink.ready == ("True", "Usable")
+        assert one.slot.flights[1].usage == Usage(requests=1)
+
+
+async def test_several_crds_that_are_turned_down_in_a_row_mean_all() -> None:
+    """A right that was taken away, and the look needs another one. None of them is lost."""
+    async with case(faulty("status", status=403, names="widgets*")) as one:
+        await one.ask("gadgets")
+        for name in ("widgets1", "widgets2"):
+            with pytest.raises(RequestSingledOut):
+                await one.ask(name)
+        with pytest.raises(ProviderUnusable, match=r"asked about widgets3\.example\.com"):
+            await one.ask("widgets3")
+        await until(lambda: one.sink.ready == ("False", "InvalidCredentials"))
+
+
+async def test_a_key_that_is_refused_in_so_many_words_is_no_question_of_one() -> None:
+    async with case() as one:
+        await one.ask("gadgets")
+        await one.server.change(keys=("sk-other",))
+        with pytest.raises(ProviderUnusable):
+            await one.ask("widgets")
+        await until(lambda: one.sink.ready == ("False", "InvalidCredentials"))
 
 
 # -- the circuit

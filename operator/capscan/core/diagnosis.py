@@ -4,7 +4,8 @@ one to the next. How it reads is `core/provider_status.py`'s; who looks is
 """
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from capscan.core.errors import InferenceError, ProviderUnusable
 from capscan.core.provider_status import CHECKING, Verdict, verdict_on
@@ -12,6 +13,9 @@ from capscan.core.retry import stepped_s
 
 RECHECK_S = (5.0, 10.0, 30.0, 60.0)
 """Pauses before a provider that cannot be asked is looked at again; the last one repeats."""
+
+REFUSALS_MAX = 3
+"""So many questions turned down, and none answered that was sent since: then it is not they."""
 
 AT_ONCE = -math.inf
 NEVER = math.inf
@@ -38,6 +42,11 @@ class Diagnosis:
     on_trial: bool = False
     """A question found what no look can find. It is shown until one is answered, so a look that
     finds nothing only lets them be asked again."""
+    refused_s: Mapping[str, float] = field(default_factory=dict)
+    """Questions that were turned down in words that are for all, and when that was for the first
+    time."""
+    healthy_s: float = -math.inf
+    """When the newest of those questions was sent that were answered."""
 
     def wanted_again(self) -> "Diagnosis":
         """Somebody may have mended it."""
@@ -52,6 +61,8 @@ class Diagnosis:
     ) -> "Diagnosis":
         """It ended, with what speaks against the provider."""
         at = replace(self, judged=generation)
+        if generation != self.judged:
+            at = replace(at, refused_s={}, healthy_s=-math.inf)
         if found is None and self.on_trial:
             return replace(at, fault=None, due_s=self._unless_wanted(NEVER), on_trial=False)
         if found is None:
@@ -73,11 +84,23 @@ class Diagnosis:
         """Its circuit is open, and nobody asks any more: a look has to find out when it is back."""
         return self._later(now_s) if self.due_s == NEVER else self
 
-    def answered(self) -> "Diagnosis":
+    def refused(self, name: str, now_s: float) -> "Diagnosis":
+        """A question was turned down, and a look finds nothing: `blames` says whose fault it is."""
+        return replace(self, refused_s={name: now_s, **self.refused_s})
+
+    def blames(self, name: str) -> bool:
+        """Whether it may be the question's own fault."""
+        if self.refused_s[name] < self.healthy_s:
+            return True
+        in_a_row = sum(first_s >= self.healthy_s for first_s in self.refused_s.values())
+        return self.healthy_s > -math.inf and in_a_row < REFUSALS_MAX
+
+    def answered(self, sent_s: float) -> "Diagnosis":
         """An answer is the best proof, of all but what others do."""
-        if self.verdict.status == "False" and isinstance(self.around, str):
-            return self._usable()
-        return replace(self, in_vain=0) if self.in_vain else self
+        at = replace(self, healthy_s=max(self.healthy_s, sent_s))
+        if at.verdict.status == "False" and isinstance(at.around, str):
+            return at._usable()
+        return replace(at, in_vain=0)
 
     def _usable(self) -> "Diagnosis":
         message = f"{USABLE.message} {self.around}".strip()

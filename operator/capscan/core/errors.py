@@ -15,6 +15,7 @@ CapscanError
 │   │   ├── AnswerRefused         the model, or a filter before it, declined
 │   │   ├── ContextTooLong        the question does not fit the model
 │   │   └── RequestRejected       asking again will not help
+│   │       └── RequestSingledOut     unless it is not this request's fault      (retryable)
 │   ├── CrdUnreadable         the API server does not hand out this CRD
 │   ├── StoreRejected         the API server refused the Capability
 │   └── InternalError         a bug of capscan or of a provider's code
@@ -165,6 +166,14 @@ class RequestRejected(InferenceError):
     reason = "RequestRejected"
 
 
+class RequestSingledOut(RequestRejected):
+    """The provider turned this request down in words that are for all, and answers others. Once
+    more may show whose fault it is.
+    """
+
+    retryable = True
+
+
 class CrdUnreadable(ItemError):
     """The API server answers the read of this CRD with an error, again and again."""
 
@@ -213,9 +222,13 @@ class ProviderUnusable(ScanError):
     account; `reason` says which.
     """
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(
+        self, reason: str, message: str, *, otherwise: RequestSingledOut | None = None
+    ) -> None:
         super().__init__(message)
         self.reason = reason
+        self.otherwise = otherwise
+        """What it is if others are answered all the same: a gateway may dislike one request."""
 
 
 class InvalidBudget(ScanError):

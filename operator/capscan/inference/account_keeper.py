@@ -145,12 +145,12 @@ class AccountKeeper:
     async def complete(self, question: Question, *, wait_while_open: bool = True) -> Completion:
         """Raises InferenceError, ProviderUnusable; CircuitOpen only where told not to wait."""
         await self.ready()
-        judged, asked = self._at.judged, self._account.connection
+        judged, asked, sent_s = self._at.judged, self._account.connection, anyio.current_time()
         with self._in_use():
             completion = await self._answer(question, wait_while_open=wait_while_open)
         if (judged, asked) != (self._at.judged, self._account.connection):
             return completion  # of a spec or with a key that is no longer asked
-        before, self._at = self._at, self._at.answered()
+        before, self._at = self._at, self._at.answered(sent_s)
         if self._at.verdict != before.verdict:
             self._on_change(self.name)
         return completion
@@ -180,18 +180,25 @@ class AccountKeeper:
             try:
                 return await self._account.complete(question, wait_while_open=wait_while_open)
             except ProviderUnusable as fault:
-                await self._mend(fault, before)
+                await self._mend(fault, before, question.digest.name)
 
-    async def _mend(self, fault: ProviderUnusable, before: Connection | None) -> None:
-        """A key that was rotated puts it right at once; else it is unusable from now on. Raises
-        ProviderUnusable.
+    async def _mend(self, fault: ProviderUnusable, before: Connection | None, name: str) -> None:
+        """A key that was rotated puts it right at once; else it is unusable from now on, unless it
+        is this one question that it turns down. Raises ProviderUnusable, RequestSingledOut.
         """
         async with self._mending:
             self._raise_fault()  # another question was quicker
+            stands = False
             if self._account.connection is before:
                 with suppress(InferenceError, ProviderUnusable):
                     await self._account.verify()
+                    stands = True
             if self._account.connection in (before, None):
+                if stands and fault.otherwise:
+                    self._at = self._at.refused(name, anyio.current_time())
+                    if self._at.blames(name):
+                        raise fault.otherwise
+                    fault = ProviderUnusable(fault.reason, f"{fault} (asked about {name})")
                 self._at = self._at.doubted(fault, anyio.current_time())
                 self._on_change(self.name)
                 self._changed.set()

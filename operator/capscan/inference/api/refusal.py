@@ -24,6 +24,7 @@ from capscan.core.errors import (
     ProviderUnusable,
     RateLimited,
     RequestRejected,
+    RequestSingledOut,
 )
 from capscan.core.text import shorten
 from capscan.inference.api.address import INVALID
@@ -145,19 +146,28 @@ class Refusals:
     def _unusable(self, reply: HttpReply, said: Said, quote: str) -> ProviderUnusable | None:
         status, words = reply.status, said.words
         if status < 400:
-            return ProviderUnusable(INVALID, self._astray(reply))
+            return ProviderUnusable(
+                INVALID, self._astray(reply), otherwise=self._alone(status, quote)
+            )
         if status >= 500:
             return None
         found: tuple[str, str] | None = None
+        otherwise = None
         if status == 402 or _QUOTA.search(words):
             found = ("InsufficientQuota", f"the account has nothing left to spend: {quote}")
         elif status in (400, 403, 404) and _MODEL.search(words):
             found = ("ModelNotFound", f"the provider has no model {self.model!r}: {quote}")
         elif status in (401, 403) or _KEY.search(words):
             found = ("InvalidCredentials", f"the provider refuses the API key ({status}): {quote}")
+            otherwise = None if status == 401 or _KEY.search(words) else self._alone(status, quote)
         elif status in (404, 405) or reply.is_web_page:
             found = (INVALID, self._astray(reply))
-        return ProviderUnusable(*found) if found else None
+            otherwise = self._alone(status, quote)
+        return ProviderUnusable(*found, otherwise=otherwise) if found else None
+
+    def _alone(self, status: int, quote: str) -> RequestSingledOut:
+        text = f"the provider turns this request down ({status}) and answers others"
+        return RequestSingledOut(f"{text}: {quote}" if quote else text, usage=Usage(requests=1))
 
     def _astray(self, reply: HttpReply) -> str:
         if 300 <= reply.status < 400:
