@@ -5,8 +5,7 @@ from typing import Any
 import anyio
 import pytest
 
-from capscan.inference.connection import Connection, Connections
-from capscan.inference.gate import Gate
+from capscan.inference.connection import Connection, Connections, SharedGate
 from capscan.model import ProviderSpec
 from capscan.model.provider import ApiProtocol, Limits
 from tests import virtual
@@ -32,8 +31,8 @@ class Client:
 
 
 def connection(client: Client) -> Connection:
-    gate = Gate(SPEC.protocol, Limits())
-    return Connection(client, gate, SPEC, "sk-right")  # type: ignore[arg-type]
+    shared = SharedGate(SPEC)
+    return Connection(client, shared, SPEC, "sk-right")  # type: ignore[arg-type]
 
 
 async def test_it_closes_when_the_last_question_that_uses_it_has_ended() -> None:
@@ -103,3 +102,24 @@ async def test_an_account_has_one_gate_however_its_address_is_written(
     assert other.gate is not opened[0].gate
     for one in (*opened, other):
         await one.retire()
+
+
+async def test_whoever_shares_an_account_the_stricter_limit_holds() -> None:
+    """As long as the one who gave it is there."""
+    connections = Connections()
+    strict = SPEC.model_copy(update={"limits": Limits(requests_per_minute=60)})
+    first = connections.open(strict, "sk-right")
+    second = connections.open(SPEC, "sk-right")
+    assert second.gate.statistics().requests_per_s == pytest.approx(1.0)
+
+    edited = connections.open(
+        SPEC.model_copy(update={"limits": Limits(max_in_flight=3)}), "sk-right"
+    )
+    await second.retire()
+    assert edited.gate.statistics().requests_per_s == pytest.approx(1.0)
+    assert first.gate.statistics().permits <= 3
+
+    await first.retire()
+    await first.retire()
+    assert edited.gate.statistics().requests_per_s is None
+    await edited.retire()
