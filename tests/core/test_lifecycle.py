@@ -18,6 +18,7 @@ from capscan.core.lifecycle import (
     is_obeyed,
 )
 from capscan.core.plan import inputs_hash
+from capscan.core.timetable import Timetable
 from capscan.model import Phase, Run, ScanSpec, ScanStatus, Trigger
 from capscan.model.scan_status import REQUESTED_AT
 from tests import fakes
@@ -31,6 +32,7 @@ def run(**changes: Any) -> Run:
 
 UNFINISHED = Handled(run())
 FINISHED = Handled(run(completion_time=EPOCH))
+LATE = Handled(run(completion_time=EPOCH), timetable=Timetable("0 3 * * * ", EPOCH))
 OTHERWISE = {"selector": {"include": ["a*"]}}
 
 
@@ -50,6 +52,10 @@ OTHERWISE = {"selector": {"include": ["a*"]}}
         pytest.param({"suspend": True}, Handled(), Hold(), id="created suspended"),
         pytest.param({"suspend": True}, UNFINISHED, Hold(), id="suspended in mid-run"),
         pytest.param({"suspend": True}, FINISHED, Rest(), id="suspended with nothing to do"),
+        pytest.param({"suspend": True}, LATE, Rest(), id="suspended when a time has come"),
+        pytest.param(
+            {"schedule": "0 3 * * *"}, LATE, Start(Trigger.SCHEDULED), id="a time has come"
+        ),
         pytest.param({"suspend": True, "rescan": "a"}, FINISHED, Hold(), id="suspend and rescan"),
         pytest.param({"suspend": True} | OTHERWISE, FINISHED, Hold(), id="suspend and edit"),
     ],

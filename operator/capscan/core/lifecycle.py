@@ -68,7 +68,9 @@ Intent = Start | Continue | Hold | Rest
 def decide(scan: CapabilityScan, handled: Handled, now: datetime) -> Intent:
     """What to do about this spec at this time, given what was handled."""
     trigger = due(scan, handled)
-    if trigger is None and not handled.is_unfinished and handled.timetable.is_due(now):
+    # A suspended scan that is done stays so: its status must not turn by the clock alone.
+    at_rest = not (handled.is_unfinished or scan.spec.suspend)
+    if trigger is None and at_rest and handled.timetable.is_due(now):
         trigger = Trigger.SCHEDULED
     return _obeying(scan, handled, trigger)
 

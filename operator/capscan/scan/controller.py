@@ -148,7 +148,12 @@ class ScanController:
                         self._begin(Trigger.FOLLOW)
                         await self._work()
                     else:
-                        await until_due(self._at.handled.timetable, self._changed, self._ports.now)
+                        await until_due(
+                            self._at.handled.timetable,
+                            self._changed,
+                            self._ports.now,
+                            suspended=self._scan.spec.suspend,
+                        )
 
     def _used_up(self) -> Stall | None:
         tally = self._at.tally or Tally()

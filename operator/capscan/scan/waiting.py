@@ -13,12 +13,12 @@ clock that was set: so the wall clock is looked at as often as a schedule can te
 
 
 async def until_due(
-    timetable: Timetable, changed: anyio.Event, now: Callable[[], datetime]
+    timetable: Timetable, changed: anyio.Event, now: Callable[[], datetime], *, suspended: bool
 ) -> None:
     """Return when something changed, when the next time has come, or when the clock is to be
-    looked at again. Without a next time nothing but a change ends it.
+    looked at again. Suspended, or without a next time, nothing but a change ends it.
     """
-    if timetable.next_time is None:
+    if suspended or timetable.next_time is None:
         await changed.wait()
         return
     left_s = (timetable.next_time - now()).total_seconds()
