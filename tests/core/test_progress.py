@@ -21,13 +21,14 @@ from capscan.core.plan import PlannedItem, ScanPlan
 from capscan.core.progress import (
     Tally,
     fold,
+    outcome,
     progress,
     rate_per_s,
     reported,
     start,
     too_many_failed,
 )
-from capscan.model import Progress, RunUsage, Usage
+from capscan.model import Phase, Progress, RunUsage, Usage
 from tests.fakes import failed_item, name_of, ref
 
 REASONS = ["Timeout", "RequestRejected", "InternalError"]
@@ -306,6 +307,8 @@ def test_reported_failures_are_kept_until_the_plan_is_there() -> None:
 
 # -- when to stop, and when it will end
 
+ONCE = {"Timeout": 1}
+
 
 @pytest.mark.parametrize(
     ("failed", "total", "percent", "too_many"),
@@ -327,6 +330,21 @@ def test_failures_are_judged_by_the_total(
     tally = Tally(total=total, failed_by_reason={"Timeout": failed})
 
     assert too_many_failed(tally, percent) is too_many
+
+
+@pytest.mark.parametrize(
+    ("tally", "phase"),
+    [
+        (Tally(total=2), Phase.COMPLETED),
+        (Tally(total=2, completed=1, failed_by_reason=ONCE), Phase.COMPLETED_WITH_FAILURES),
+        (Tally(total=2, unchanged=1, failed_by_reason=ONCE), Phase.COMPLETED_WITH_FAILURES),
+        (Tally(total=2, skipped=1, failed_by_reason=ONCE), Phase.FAILED),
+        (Tally(total=1, failed_by_reason=ONCE), Phase.FAILED),
+    ],
+)
+def test_a_run_with_nothing_but_failures_has_failed(tally: Tally, phase: Phase) -> None:
+    """Also where all may fail: whoever waits for it would take it for done."""
+    assert outcome(tally, 100) is phase
 
 
 def test_four_items_make_no_rate() -> None:

@@ -103,6 +103,15 @@ def test_a_failed_run_says_why_it_stopped() -> None:
     assert "maxFailedPercent" in message
 
 
+def test_a_run_with_nothing_but_failures_says_so() -> None:
+    message = shown(Phase.FAILED, Tally(total=3, failed_by_reason={"Timeout": 3})).message
+
+    assert message == (
+        "None of 3 CRDs could be analysed: 3 failed (Timeout 3). Mend the cause, then set a new "
+        "value in spec.rescan."
+    )
+
+
 def test_a_stall_speaks_for_the_scan() -> None:
     status = shown(Phase.SCANNING, HALF_WAY, stall=Stall("MissingPermission", "add a rule"))
 

@@ -163,10 +163,18 @@ def too_many_failed(tally: Tally, max_failed_percent: int) -> bool:
 
 
 def outcome(tally: Tally, max_failed_percent: int) -> Phase:
-    """How a finished run ended."""
-    if too_many_failed(tally, max_failed_percent):
+    """How a finished run ended. One that has nothing to show for it has failed, whatever share of
+    failures is allowed: where some fail, the others are there.
+    """
+    counts = progress(tally)
+    if too_many_failed(tally, max_failed_percent) or all_failed(counts):
         return Phase.FAILED
-    return Phase.COMPLETED_WITH_FAILURES if progress(tally).failed else Phase.COMPLETED
+    return Phase.COMPLETED_WITH_FAILURES if counts.failed else Phase.COMPLETED
+
+
+def all_failed(counts: Progress) -> bool:
+    """Whether there were failures and nothing else."""
+    return bool(counts.failed) and not counts.completed + counts.unchanged
 
 
 def progress(tally: Tally) -> Progress:

@@ -14,7 +14,7 @@ from capscan.core.budget import overrun
 from capscan.core.conditions import DONE, Stall, at_rest, conditions
 from capscan.core.latency import Latencies
 from capscan.core.lifecycle import Handled
-from capscan.core.progress import Tally, progress, rate_per_s
+from capscan.core.progress import Tally, all_failed, progress, rate_per_s
 from capscan.core.text import counted, shorten
 from capscan.core.timetable import Timetable
 from capscan.model import (
@@ -268,6 +268,11 @@ def _dry_message(snapshot: Snapshot, counts: Progress | None) -> str:
 
 def _outcome(snapshot: Snapshot, counts: Progress) -> str:
     if snapshot.phase is Phase.FAILED:
+        if all_failed(counts) and counts.settled == counts.total:
+            return (
+                f"None of {counted(counts.total, 'CRD')} could be analysed: {counts.failed} failed "
+                f"({_reasons(counts)}). Mend the cause, then set a new value in spec.rescan."
+            )
         return (
             f"Stopped: {counts.failed} of {counted(counts.total, 'CRD')} failed "
             f"({_reasons(counts)}), more than spec.maxFailedPercent allows. Mend the cause, then "

@@ -108,7 +108,7 @@ class ScanSpec(Wire):
     max_failed_percent: Annotated[int, Field(ge=0, le=100)] = Field(
         default=100,
         description="The run stops and is Failed once more than this percentage of all its CRDs "
-        "has failed; 100 never stops.",
+        "has failed; 100 never stops. A run of which nothing but failures is left has Failed too.",
     )
     refresh: Refresh = Field(
         default=Refresh.IF_CHANGED,
