@@ -671,3 +671,32 @@ async def test_the_work_of_a_deleted_scan_ends(caplog: pytest.LogCaptureFixture)
     assert cluster.provider.asked.total() == asked
     assert len(cluster.store.by_name) == 10
     assert "deleted" in caplog.text
+
+
+# -- another operator
+
+
+async def test_another_operator_that_is_at_work_on_it_is_named(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """In the log of both, once, and while they work: each answer is paid for twice."""
+    cluster = Cluster(crds=40)
+    async with cluster.operator(), cluster.operator():
+        await anyio.sleep(5)
+
+    warned = [line for line in caplog.messages if "another operator, operator-" in line]
+    assert sorted(line.split(", ")[1] for line in warned) == ["operator-1", "operator-2"]
+
+
+async def test_an_operator_that_was_there_before_is_no_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    cluster = Cluster()
+    for _ in range(3):
+        async with cluster.operator():
+            await anyio.sleep(1)
+    async with cluster.operator():
+        await anyio.sleep(60)
+
+    assert cluster.phase() is Phase.COMPLETED
+    assert "another operator" not in caplog.text

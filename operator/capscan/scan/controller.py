@@ -66,6 +66,9 @@ class ScanController:
         self._lookout = Lookout(ports, self._wake)
         self._changed = anyio.Event()
         self._closing = False
+        self._signed = False
+        """Whether a status was written that names this operator as the owner of the run."""
+        self._rival = ""
         self._reporter = Reporter(self._write, self._interval_s)
 
     @property
@@ -333,6 +336,7 @@ class ScanController:
     def _render(self, previous: ScanStatus) -> ScanStatus:
         if lifecycle.is_obeyed(self._scan, self._at.handled, self._at.phase):
             self._at = replace(self._at, obeyed=self._scan.metadata.generation)
+        self._warn_of(previous.run)
         if self._at.resting:
             self._yield_to(previous)
             self._shown = restate(
@@ -348,6 +352,16 @@ class ScanController:
         held = beside(self._shown.conditions or (), previous.conditions or ())
         return self._shown.model_copy(update={"conditions": held or None})
 
+    def _warn_of(self, run: Run | None) -> None:
+        """Of another operator that writes though this one has: once for each that does."""
+        if not (self._signed and run) or run.owner in (self._identity.owner, self._rival):
+            return
+        self._rival = run.owner
+        logger.warning(
+            "%s: another operator, %s, works on it too; run one, or each asks for itself",
+            self.name, run.owner, extra=self._fields(),
+        )  # fmt: skip
+
     def _yield_to(self, previous: ScanStatus) -> None:
         """Two operators at rest would undo each other's last word for ever: the later run stays."""
         theirs, ours = previous.run, self._shown.run
@@ -355,11 +369,6 @@ class ScanController:
             return
         if _seniority(theirs) < _seniority(ours):
             return
-        logger.warning(
-            "%s: another operator, %s, works on it too; run one, or each asks for itself",
-            self.name,
-            theirs.owner,
-        )
         self._shown = previous
         if theirs.completion_time is not None:
             self._at = replace(self._at, handled=Handled.from_status(previous))
@@ -375,7 +384,7 @@ class ScanController:
         refusals = 0
         while True:
             try:
-                return await self._sink.update(self._render)
+                written = await self._sink.update(self._render)
             except (MissingPermission, StatusRejected) as error:
                 logger.error(
                     "%s: %s", self.name, error,
@@ -383,6 +392,10 @@ class ScanController:
                 )  # fmt: skip
                 await anyio.sleep(stepped_s(STALL_RETRY_S, refusals))
                 refusals += 1
+            else:
+                run = self._shown.run
+                self._signed |= run is not None and run.owner == self._identity.owner
+                return written
 
 
 def _seniority(run: Run) -> tuple[datetime, int, str]:
