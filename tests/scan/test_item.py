@@ -231,7 +231,10 @@ async def test_the_time_of_an_item_includes_its_pauses() -> None:
 
     assert anyio.current_time() == pytest.approx(40)  # another 20 s would be too late
     assert (item.reason, item.attempts) == ("Timeout", 3)
-    assert item.message == "no answer within 50s, 3 attempts; the last error was: later"
+    assert (
+        item.message
+        == "no answer within 50s (spec.itemTimeout), 3 attempts; the last error was: later"
+    )
 
 
 async def test_a_provider_that_never_answers_is_given_up_in_time() -> None:
@@ -239,7 +242,7 @@ async def test_a_provider_that_never_answers_is_given_up_in_time() -> None:
     item = failure(await setting.settle())
 
     assert anyio.current_time() == pytest.approx(120)
-    assert item.message == "no answer within 2m, 1 attempts"
+    assert item.message == "no answer within 2m (spec.itemTimeout), 1 attempt"
 
 
 async def test_waiting_for_a_turn_at_the_provider_is_not_counted() -> None:

@@ -16,6 +16,7 @@ from capscan.core.digest import Digest
 from capscan.core.errors import InferenceError, ItemTimeout, ProviderFailed
 from capscan.core.question import Flight, Question
 from capscan.core.retry import backoff_s, worth_retrying
+from capscan.core.text import counted
 from capscan.model import Completion, ScanSpec
 from capscan.model.duration import format_duration
 from capscan.scan.engine import Slot
@@ -91,4 +92,5 @@ class Attempts:
     def _too_late(self) -> ItemTimeout:
         limit = format_duration(self._spec().item_timeout)
         last = f"; the last error was: {self._last_error}" if self._last_error else ""
-        return ItemTimeout(f"no answer within {limit}, {self.made} attempts{last}")
+        made = counted(self.made, "attempt")
+        return ItemTimeout(f"no answer within {limit} (spec.itemTimeout), {made}{last}")
