@@ -44,7 +44,7 @@ async def test_an_item_that_runs_out_of_time_leaves_the_circuit_closed() -> None
     """How long an item may take is one scan's wish; others who ask the provider have time."""
     slow, hasty = Slow(), ScanSpec.model_validate({"itemTimeout": "1s"})
     for _ in range(30):
-        with pytest.raises(InferenceTimeout, match="no answer within 1s .*, 1 attempt$"):
+        with pytest.raises(InferenceTimeout, match=r"no answer within 1s .*, 1 attempt$"):
             await Attempts(slow, lambda: hasty, lambda: 0.0).ask(
                 "hasty", digest_crd(crd()), FreeSlot()
             )
