@@ -139,12 +139,12 @@ class Run:
         return True
 
     def _answer(self, serial: int) -> None:
-        latencies = add(self._load.latencies, self.now_s - self._began_s.pop(serial))
-        self._load = replace(self._load, latencies=latencies)
+        took_s = self.now_s - self._began_s.pop(serial)
         if self._random.random() < self._setting.retry_share:
-            self._load = replace(self._load, retried=self._load.retried + 1)
+            self._load = replace(self._load, in_vain=add(self._load.in_vain, took_s))
             self._at(self.now_s + self._random.random(), self._make_ready)
             return
+        self._load = replace(self._load, latencies=add(self._load.latencies, took_s))
         if self._setting.permits_at_start and 2 * (len(self._began_s) + 1) >= self._permits:
             self._permits = min(self._setting.permits_max, self._permits + 1)
         self._done += 1
@@ -171,7 +171,7 @@ class Run:
             queued=items - done - len(self._began_s),
             ages_s=[self.now_s - began_s for began_s in self._began_s.values()],
         )
-        known = replace(load, latencies=self._informed, retried=self._retried_informed)
+        known = replace(load, latencies=self._informed, in_vain=self._in_vain_informed)
         ours_s, informed_s = (
             eta_s(each, self._pace, self._setting.parallelism, self.now_s) for each in (load, known)
         )
@@ -179,8 +179,9 @@ class Run:
         self.estimates.append(Estimate(self.now_s, ours_s, naive_s, informed_s))
 
     @property
-    def _retried_informed(self) -> int:
-        return round(WINDOW * self._setting.retry_share)
+    def _in_vain_informed(self) -> Latencies:
+        each, seen = 1 / (1 - self._setting.retry_share) - 1, self._informed
+        return replace(seen, count=round(each * seen.count), total_s=each * seen.total_s)
 
 
 def informed(setting: Setting) -> Latencies:

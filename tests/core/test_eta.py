@@ -50,7 +50,7 @@ def loads(draw: st.DrawFn) -> Load:
         queued=draw(st.integers(0, 2000)),
         ages_s=draw(st.lists(SECONDS, max_size=20)),
         latencies=latencies,
-        retried=draw(st.integers(0, latencies.count)),
+        in_vain=latencies_of(*draw(st.lists(SECONDS, max_size=12))),
         throughput=draw(throughputs()),
     )
 
@@ -84,11 +84,11 @@ def test_more_in_the_queue_never_ends_sooner(
 def test_nobody_guesses_an_end_from_too_few_answers(load: Load, pace: Pace) -> None:
     few = latencies_of(*load.latencies.recent_s[: SAMPLES_MIN - 1])
 
-    assert not eta_s(replace(load, latencies=few, retried=0), pace, 10, now_s=1000)
+    assert not eta_s(replace(load, latencies=few), pace, 10, now_s=1000)
 
 
 def test_nothing_is_said_while_every_request_fails() -> None:
-    assert eta_s(Load(10, latencies=STEADY, retried=50), Pace(), 10, now_s=1) is None
+    assert eta_s(Load(10, in_vain=STEADY), Pace(), 10, now_s=1) is None
 
 
 def test_nothing_is_said_while_nobody_knows_when_the_provider_is_back() -> None:
@@ -117,9 +117,19 @@ def test_the_tightest_bound_decides(pace: Pace, seconds: float) -> None:
 
 
 def test_each_retry_is_one_more_request() -> None:
-    load = Load(1000, latencies=STEADY, retried=10)
+    failed = latencies_of(*[1.0] * (STEADY.count // 4))
+    load = Load(1000, latencies=STEADY, in_vain=failed)
 
     assert eta_s(load, Pace(), 10, now_s=1) == pytest.approx(125, rel=0.06)
+
+
+@pytest.mark.parametrize(("failed_s", "left_s"), [(0.001, 100), (10.0, 350)])
+def test_what_fails_takes_a_time_of_its_own(failed_s: float, left_s: float) -> None:
+    """A refusal in a millisecond makes no answer quicker, nor its time harder to tell."""
+    failed = latencies_of(*[failed_s] * (STEADY.count // 4))
+    load = Load(1000, latencies=STEADY, in_vain=failed)
+
+    assert eta_s(load, Pace(), 10, now_s=1) == pytest.approx(left_s, rel=0.06)
 
 
 def test_the_last_one_is_waited_for_though_the_rate_is_high() -> None:

@@ -368,20 +368,20 @@ def test_a_run_without_items_is_done() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ending", "timed", "retried"),
+    ("ending", "answered", "in_vain"),
     [
         (Ending.ANSWERED, 1, 0),
-        (Ending.FAILED, 1, 1),
+        (Ending.FAILED, 0, 1),
         (Ending.REFUSED, 0, 0),
         (Ending.INTERRUPTED, 0, 0),
     ],
 )
 def test_only_requests_that_the_provider_worked_on_are_timed(
-    ending: Ending, timed: int, retried: int
+    ending: Ending, answered: int, in_vain: int
 ) -> None:
     """All of them are paid for."""
     spent = Usage(1, 100, 0, 10)
     tally = folded(Tally(total=1), [CrdStarted("a", 0.0), CrdReleased("a", 2.0, ending, spent)])
 
-    assert (tally.latencies.count, tally.retried) == (timed, retried)
+    assert (tally.latencies.count, tally.in_vain.count) == (answered, in_vain)
     assert tally.usage == spent

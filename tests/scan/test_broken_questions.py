@@ -2,12 +2,13 @@
 
 import random
 from dataclasses import dataclass
+from statistics import fmean
 
 import anyio
 import pytest
 
 from capscan.core.errors import ProviderFailed
-from capscan.core.question import Question
+from capscan.core.question import Pace, Question
 from capscan.core.spending import Spending
 from capscan.inference.gate import Gate, Turn
 from capscan.model import Completion, Limits, ObservedLimits, ScanSpec, Usage
@@ -29,13 +30,16 @@ class Answer:
 
 
 class Breaking(FakeProvider):
-    """Behind a gate; it remembers in which states the circuit was, and when a question broke it."""
+    """Behind a gate; it remembers in which states the circuit was, and when a question broke it.
+    It breaks as slowly as it answers, or `at_once`.
+    """
 
-    def __init__(self, names: set[str], rng: random.Random) -> None:
+    def __init__(self, names: set[str], rng: random.Random, *, at_once: bool = False) -> None:
         super().__init__()
         self.circuits: set[Circuit] = set()
         self.broke_at_s: dict[str, list[float]] = {}
         self._names = names
+        self._at_once = at_once
         self._rng = rng
         self._gate = Gate(ApiProtocol.OPENAI, Limits())
 
@@ -44,7 +48,8 @@ class Breaking(FakeProvider):
 
         async def call() -> Answer:
             async with question.flight():
-                await anyio.sleep(self._rng.uniform(0.5, 3))
+                if not (self._at_once and name in self._names):
+                    await anyio.sleep(self._rng.uniform(0.5, 3))
                 if name in self._names:
                     self.broke_at_s.setdefault(name, []).append(question.broke_at_s)
                     raise ProviderFailed("500")
@@ -56,10 +61,13 @@ class Breaking(FakeProvider):
             self.circuits.add(self._gate.statistics().circuit)
         return Completion(analysis(name), self.name, self.model, self.identity)
 
+    def pace(self, flow: str, weight: int) -> Pace:
+        return self._gate.pace(flow, weight)
 
-async def scan(provider: FakeProvider) -> Session:
-    """All of them, ten at a time, however many fail."""
-    session = Session(
+
+def prepared(provider: FakeProvider) -> Session:
+    """For all of them, ten at a time, however many fail."""
+    return Session(
         ports(FakeCrds.of(ITEMS), FakeStore(), provider),
         scan="all",
         run=run("r1"),
@@ -68,6 +76,10 @@ async def scan(provider: FakeProvider) -> Session:
         spending=Spending(),
         on_change=lambda: None,
     )
+
+
+async def scan(provider: FakeProvider) -> Session:
+    session = prepared(provider)
     await session.discover()
     await session.scan()
     return session
@@ -97,3 +109,31 @@ async def test_a_question_says_since_when_it_breaks_the_provider() -> None:
     assert len(again_s) == ScanSpec().max_attempts - 1
     assert len(set(again_s)) == 1
     assert 0.5 <= again_s[0] <= 3.0
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_refusals_in_a_millisecond_do_not_put_the_end_off(seed: int) -> None:
+    """They say nothing of how long an answer takes: taken for answers, they put the end of a run
+    off to up to ten times the time that it took.
+    """
+    rng = random.Random(seed)
+    names = {name_of(n) for n in rng.sample(range(ITEMS), ITEMS // 8)}
+    session = prepared(Breaking(names, rng, at_once=True))
+    said: list[tuple[float, float]] = []
+
+    async def listen() -> None:
+        while True:
+            await anyio.sleep(1)
+            if session.eta_s is not None:
+                said.append((anyio.current_time(), session.eta_s))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(listen)
+        await session.discover()
+        await session.scan()
+        group.cancel_scope.cancel()
+    end_s = anyio.current_time()
+    errors = [abs(at_s + left_s - end_s) / end_s for at_s, left_s in said if at_s < 0.95 * end_s]
+
+    assert len(errors) > 20
+    assert fmean(errors) <= 0.5

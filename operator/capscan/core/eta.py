@@ -69,8 +69,8 @@ class Load:
     ages_s: Sequence[float] = ()
     """How long each request under way has been so."""
     latencies: Latencies = field(default_factory=Latencies)
-    retried: int = 0
-    """Of the requests in `latencies`, how many did not settle their item."""
+    in_vain: Latencies = field(default_factory=Latencies)
+    """Of requests that failed: each is one more, and tells nothing of how long an answer takes."""
     throughput: Throughput = field(default_factory=Throughput)
 
 
@@ -98,12 +98,13 @@ def eta_s(load: Load, pace: Pace, parallelism: int, now_s: float) -> float | Non
     latencies = load.latencies
     if not load.queued and not load.ages_s:
         return 0.0
-    if latencies.count < SAMPLES_MIN or load.retried >= latencies.count or not pace.returns:
+    if latencies.count < SAMPLES_MIN or not pace.returns:
         return None
     latency = fit(latencies.recent_s, load.ages_s)
-    failing = load.retried / latencies.count
+    failing = load.in_vain.count / (latencies.count + load.in_vain.count)
     requests = (load.queued + failing * len(load.ages_s)) / (1 - failing)
-    starts = _starts(load, pace, parallelism, latency.mean_s, now_s)
+    mean_s = (1 - failing) * latency.mean_s + failing * (load.in_vain.average_s or 0.0)
+    starts = _starts(load, pace, parallelism, mean_s, now_s)
     last_s = [starts.at_s(requests - n) for n in range(TAIL_MAX) if n < requests]
     return _all_done_s(latency, load.ages_s, last_s)
 

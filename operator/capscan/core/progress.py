@@ -43,9 +43,9 @@ class Tally:
     usage: Usage = NO_USAGE
     """What all requests of the run cost, failed ones too."""
     latencies: Latencies = field(default_factory=Latencies)
-    """Of requests that the provider worked on, as far as this process saw them."""
-    retried: int = 0
-    """Of these, how many did not settle their item."""
+    """Of requests that were answered, as far as this process saw them."""
+    in_vain: Latencies = field(default_factory=Latencies)
+    """Of those that failed though the provider worked on them: much shorter ones, or longer."""
     asked: int = 0
     """Items settled since this process took the run up: what a rate is made of."""
     floor: Progress = field(default_factory=Progress)
@@ -142,10 +142,13 @@ def fold(tally: Tally, event: ScanEvent) -> Tally:
 
 
 def _timed(tally: Tally, event: CrdReleased) -> Tally:
-    if event.ending not in (Ending.ANSWERED, Ending.FAILED):
-        return tally
-    retried = tally.retried + (event.ending is Ending.FAILED)
-    return replace(tally, latencies=add(tally.latencies, event.took_s), retried=retried)
+    match event.ending:
+        case Ending.ANSWERED:
+            return replace(tally, latencies=add(tally.latencies, event.took_s))
+        case Ending.FAILED:
+            return replace(tally, in_vain=add(tally.in_vain, event.took_s))
+        case _:
+            return tally
 
 
 def _with_failure(tally: Tally, item: FailedItem) -> Tally:

@@ -185,9 +185,9 @@ def _speedup(snapshot: Snapshot) -> float | None:
     tally = snapshot.tally
     if not tally or not tally.usage.requests or snapshot.working_s <= 0:
         return None
-    if not tally.latencies.total_s:
-        return None  # nothing was answered since this process has begun
-    return round(tally.latencies.total_s / snapshot.working_s, 1)
+    asked_s = tally.latencies.total_s + tally.in_vain.total_s
+    # Without one nothing came back since this process has begun.
+    return round(asked_s / snapshot.working_s, 1) if asked_s else None
 
 
 def _usage(usage: Usage) -> RunUsage | None:

@@ -104,7 +104,7 @@ class Session:
             queued=max(0, tally.remaining - len(tally.in_flight)),
             ages_s=[now_s - at_s for at_s in tally.in_flight.values()],
             latencies=tally.latencies,
-            retried=tally.retried,
+            in_vain=tally.in_vain,
             throughput=self._throughput,
         )
         return eta_s(load, self.pace, self._spec().parallelism, now_s)
