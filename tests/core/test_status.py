@@ -107,7 +107,7 @@ def test_a_run_with_nothing_but_failures_says_so() -> None:
     message = shown(Phase.FAILED, Tally(total=3, failed_by_reason={"Timeout": 3})).message
 
     assert message == (
-        "None of 3 CRDs could be analysed: 3 failed (Timeout 3). Mend the cause, then set a new "
+        "Nothing could be analysed: 3 of 3 CRDs failed (Timeout 3). Mend the cause, then set a new "
         "value in spec.rescan."
     )
 

@@ -270,7 +270,7 @@ def _outcome(snapshot: Snapshot, counts: Progress) -> str:
     if snapshot.phase is Phase.FAILED:
         if all_failed(counts) and counts.settled == counts.total:
             return (
-                f"None of {counted(counts.total, 'CRD')} could be analysed: {counts.failed} failed "
+                f"Nothing could be analysed: {counts.failed} of {counted(counts.total, 'CRD')} failed "
                 f"({_reasons(counts)}). Mend the cause, then set a new value in spec.rescan."
             )
         return (
