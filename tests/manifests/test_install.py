@@ -33,10 +33,10 @@ ALLOWED = {
     ("capscan.dev", "capabilities", "create"),
     ("capscan.dev", "capabilities", "patch"),
     ("capscan.dev", "capabilities", "delete"),
-    ("events.k8s.io", "events", "create"),
-    ("events.k8s.io", "events", "patch"),
 }
+EVENTS = ("events.k8s.io", "events")
 RESOURCES = {(group, resource) for group, resource, _ in ALLOWED} | {
+    EVENTS,
     ("", "secrets"),
     ("", "pods"),
     ("", "pods/exec"),
@@ -86,17 +86,17 @@ def test_the_crds_alone_can_be_applied(kubectl: Kubectl) -> None:
 
 def test_the_base_holds_no_custom_resource(kubectl: Kubectl) -> None:
     """One beside its own kind would fail the first apply, and a scan would start by itself."""
-    assert [document["kind"] for document in rendered(kubectl)] == [
+    assert {document["kind"] for document in rendered(kubectl)} == {
         "Namespace",
-        "CustomResourceDefinition",
-        "CustomResourceDefinition",
         "CustomResourceDefinition",
         "ServiceAccount",
         "ClusterRole",
         "ClusterRoleBinding",
+        "Role",
+        "RoleBinding",
         "ConfigMap",
         "Deployment",
-    ]
+    }
 
 
 def test_every_object_is_labelled_as_capscans(kubectl: Kubectl) -> None:
@@ -112,28 +112,74 @@ def test_every_object_is_labelled_as_capscans(kubectl: Kubectl) -> None:
 
 def test_the_account_may_do_exactly_what_the_operator_does(installed: Kubectl) -> None:
     """The answers that `kubectl auth can-i` gives, for every verb on everything named above."""
-    asked = [(group, name, verb) for group, name in sorted(RESOURCES) for verb in VERBS]
-    reviews = [review(*question) for question in asked]
+    assert allowed(installed, ACCOUNT, RESOURCES) == ALLOWED
 
-    answers = installed(
+
+def test_the_account_writes_events_where_those_of_its_objects_belong(installed: Kubectl) -> None:
+    """And in no other namespace."""
+    written = {(*EVENTS, verb) for verb in ("create", "patch")}
+
+    assert allowed(installed, ACCOUNT, {EVENTS}, "default") == written
+    assert allowed(installed, ACCOUNT, {EVENTS}, "capscan-system") == set()
+
+
+@pytest.mark.parametrize(
+    ("role", "writes"),
+    [
+        ("view", set()),
+        ("edit", {"capabilityscans"}),
+        ("admin", {"capabilityscans", "inferenceproviders"}),
+    ],
+)
+def test_the_roles_that_every_cluster_has_hold_those_for_people(
+    installed: Kubectl, role: str, writes: set[str]
+) -> None:
+    """No controller runs here that would put them together: who has the parts of a role is bound
+    to them instead.
+    """
+    kinds = ("capabilityscans", "capabilities", "inferenceproviders")
+    parts = ("view", "edit", "admin")[: ("view", "edit", "admin").index(role) + 1]
+    for part in parts:
+        found = json.loads(installed("get", "clusterrole", f"capscan-{part}", "-o", "json"))
+        label = f"rbac.authorization.k8s.io/aggregate-to-{part}"
+        assert found["metadata"]["labels"][label] == "true"
+        binding = ("clusterrolebinding", f"{role}-{part}-test")
+        installed(
+            "create", *binding, f"--clusterrole=capscan-{part}", f"--user={role}-test"
+        )  # fmt: skip
+    try:
+        answers = allowed(installed, f"{role}-test", {("capscan.dev", kind) for kind in kinds})
+    finally:
+        for part in parts:
+            installed("delete", "clusterrolebinding", f"{role}-{part}-test")
+
+    assert {kind for _, kind, verb in answers if verb == "watch"} == set(kinds)
+    for verb in ("create", "update", "patch", "delete"):
+        assert {kind for _, kind, found in answers if found == verb} == writes
+
+
+def allowed(
+    kubectl: Kubectl, user: str, resources: set[tuple[str, str]], namespace: str = ""
+) -> set[tuple[str, str, str]]:
+    """What `kubectl auth can-i` says yes to, of all verbs on these."""
+    asked = [(group, name, verb) for group, name in sorted(resources) for verb in VERBS]
+    reviews = [review(user, namespace, *question) for question in asked]
+    answers = kubectl(
         "create", "-f", "-", "-o", "jsonpath={.status.allowed} ", input=yaml.safe_dump_all(reviews)
     ).split()
-
-    allowed = {
-        question for question, answer in zip(asked, answers, strict=True) if answer == "true"
-    }
-    assert allowed == ALLOWED
+    return {question for question, answer in zip(asked, answers, strict=True) if answer == "true"}
 
 
-def review(group: str, resource: str, verb: str) -> dict[str, Any]:
+def review(user: str, namespace: str, group: str, resource: str, verb: str) -> dict[str, Any]:
     name, _, subresource = resource.partition("/")
     return {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SubjectAccessReview",
         "spec": {
-            "user": ACCOUNT,
+            "user": user,
             "groups": ["system:serviceaccounts", "system:authenticated"],
             "resourceAttributes": {
+                "namespace": namespace,
                 "group": group,
                 "resource": name,
                 "subresource": subresource,
@@ -143,10 +189,13 @@ def review(group: str, resource: str, verb: str) -> dict[str, Any]:
     }
 
 
-def test_the_role_names_everything_it_allows(kubectl: Kubectl) -> None:
+def test_the_roles_name_everything_they_allow(kubectl: Kubectl) -> None:
     """A wildcard would take in what later versions of Kubernetes add."""
-    rules = one(kubectl, "ClusterRole")["rules"]
+    kinds = ("ClusterRole", "Role")
+    roles = [document for document in rendered(kubectl) if document["kind"] in kinds]
+    rules = [rule for role in roles for rule in role["rules"]]
 
+    assert len(roles) == 5
     assert "*" not in {word for rule in rules for words in rule.values() for word in words}
 
 
@@ -331,8 +380,8 @@ def test_the_sample_of_a_provider_lets_the_account_read_its_secret_and_no_other(
     )
 
     def may(verb: str, secret: str = "", namespace: str = "capscan-system") -> bool:
-        body = review("", "secrets", verb)
-        body["spec"]["resourceAttributes"] |= {"name": secret, "namespace": namespace}
+        body = review(ACCOUNT, namespace, "", "secrets", verb)
+        body["spec"]["resourceAttributes"]["name"] = secret
         said = installed("create", "-f", "-", "-o", "json", input=yaml.safe_dump(body))
         return bool(json.loads(said)["status"]["allowed"])
 

@@ -269,8 +269,9 @@ def _dry_message(snapshot: Snapshot, counts: Progress | None) -> str:
 def _outcome(snapshot: Snapshot, counts: Progress) -> str:
     if snapshot.phase is Phase.FAILED:
         if all_failed(counts) and counts.settled == counts.total:
+            all_of_them = counted(counts.total, "CRD")
             return (
-                f"Nothing could be analysed: {counts.failed} of {counted(counts.total, 'CRD')} failed "
+                f"Nothing could be analysed: {counts.failed} of {all_of_them} failed "
                 f"({_reasons(counts)}). Mend the cause, then set a new value in spec.rescan."
             )
         return (

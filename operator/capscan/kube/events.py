@@ -88,9 +88,9 @@ class EventRecorder:
         except Forbidden as error:
             self._forbidden = True
             logger.warning(
-                "no Events are posted from now on. Add to the ClusterRole: apiGroups "
+                "no Events are posted from now on. Add to a Role in the namespace %s: apiGroups "
                 "[events.k8s.io], resources [events], verbs [create, patch]. The API server said: "
-                "%s", error,
+                "%s", NAMESPACE, error,
             )  # fmt: skip
         except KubeError as error:
             logger.info("%s: no Event %s: %s", told.about.name, told.notice.reason, error)
