@@ -79,6 +79,10 @@ async def test_times_that_were_missed_while_suspended_make_one_run() -> None:
         assert cluster.phase() is Phase.COMPLETED
         await anyio.sleep(5 * DAY_S)
         assert cluster.phase() is Phase.SUSPENDED
+        assert cluster.status.message == (
+            "Suspended; the next run waits for spec.suspend: false. The last one: 20 CRDs: 20 "
+            "analysed."
+        )
         assert runs(cluster) == ["t1"]
         cluster.edit(NIGHTLY)
         await anyio.sleep(HOUR_S)
