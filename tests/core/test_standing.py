@@ -92,6 +92,14 @@ def test_how_a_run_ended_that_is_held_since_is_known_by_its_counts(
     assert found.outcome == sentences.outcome(phase, TALLY, Budget())
 
 
+@pytest.mark.parametrize("phase", [None, Phase.SCANNING])
+def test_a_run_that_is_over_is_not_at_work_whatever_somebody_wrote(phase: Phase | None) -> None:
+    status = project(ENDED, None, ScanStatus(), EPOCH, generation=1)
+    forged = status.model_copy(update={"phase": phase})
+
+    assert Standing.from_status(forged, ScanSpec()).phase is Phase.COMPLETED_WITH_FAILURES
+
+
 def test_what_is_kept_of_a_run() -> None:
     begun = ENDED.held().begun(Handled(fakes.run("r2")))
 

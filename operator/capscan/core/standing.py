@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from capscan.core import progress, sentences
 from capscan.core.budget import EXHAUSTED, exhausted, rest_of
-from capscan.core.conditions import Stall
+from capscan.core.conditions import WORKING, Stall
 from capscan.core.lifecycle import Handled, outranks
 from capscan.core.progress import Tally
 from capscan.core.spending import UNSPENT, Spending
@@ -40,15 +40,15 @@ class Standing:
 
     @classmethod
     def from_status(cls, status: ScanStatus, spec: ScanSpec) -> "Standing":
-        """Where an earlier process left it. How a run ended that was suspended since, or whose
-        conditions somebody took away, is reckoned by its counts.
+        """Where an earlier process left it. How a run ended is reckoned by its counts where the
+        status no longer says that: since then it was suspended, or somebody wrote over it.
         """
         handled = Handled.from_status(status)
         tally = progress.reported(status.progress, status.failed_items, status.usage)
         suspended = status.phase is Phase.SUSPENDED
         reached, outcome = Phase.PENDING if suspended else status.phase or Phase.PENDING, ""
         if handled.is_over:
-            if suspended:
+            if reached in WORKING:
                 reached = progress.outcome(tally or Tally(), spec.max_failed_percent)
             by_counts = sentences.outcome(reached, tally, spec.budget, status.estimate)
             outcome = _told(status) or by_counts
