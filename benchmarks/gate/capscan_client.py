@@ -59,7 +59,7 @@ class Scan:
                 await attempts.ask(self._name, digest(item.ref.generation), slot)
             except ItemError as error:
                 return _failed(item, error, attempts.made)
-        return CrdScanned(item.ref.name, attempts.made)
+        return CrdScanned(item.ref.name)
 
     def _on_event(self, event: ScanEvent) -> None:
         if isinstance(event, CrdFailed):

@@ -24,10 +24,10 @@ from capscan.kube.kinds import PROVIDERS, SCANS, provider_status, scan_status
 from capscan.kube.secrets import Secrets
 from capscan.kube.supervision import supervised
 from capscan.model import CapabilityScan, InferenceProvider
-from capscan.scan.controller import Identity, ScanController
+from capscan.scan.controller import ScanController
 from capscan.scan.controllers import Controllers
 from capscan.scan.following import Following
-from capscan.scan.ports import Ports, Provider
+from capscan.scan.ports import Identity, Ports, Provider
 from capscan.serve.probes import Health, serve_probes
 from capscan.settings import Settings
 from capscan.store.capabilities import CapabilityStore

@@ -47,7 +47,7 @@ def folded(tally: Tally, events: Iterable[ScanEvent]) -> Tally:
 def scanned(*names: str) -> Iterable[ScanEvent]:
     for name in names:
         yield CrdStarted(name, 0.0)
-        yield CrdScanned(name, attempts=1)
+        yield CrdScanned(name)
 
 
 def failures(count: int, reason: str = "Timeout") -> Iterable[ScanEvent]:
@@ -86,7 +86,7 @@ def outcomes(name: str) -> st.SearchStrategy[list[ScanEvent]]:
     """What became of it: one event, or none where it was interrupted."""
     return st.one_of(
         st.just([]),
-        st.just([CrdScanned(name, attempts=1)]),
+        st.just([CrdScanned(name)]),
         st.just([CrdUnchanged(name)]),
         st.just([CrdSkipped(name)]),
         st.builds(lambda reason: [CrdFailed(failed_item(name, reason))], st.sampled_from(REASONS)),
@@ -220,7 +220,7 @@ def assert_goes_on(shown: Progress | None, tally: Tally) -> None:
 def closing(name: str, outcome: str) -> ScanEvent:
     match outcome:
         case "completed":
-            return CrdScanned(name, attempts=1)
+            return CrdScanned(name)
         case "unchanged":
             return CrdUnchanged(name)
         case "skipped":

@@ -10,25 +10,44 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capscan.core.conditions import Stall
+from capscan.core import sentences
+from capscan.core.conditions import WORKING, Stall
 from capscan.core.latency import Latencies
 from capscan.core.lifecycle import Handled
 from capscan.core.plan import PlannedItem, ScanPlan
 from capscan.core.progress import Tally, start
-from capscan.core.status import Snapshot, finished_run, merge_patch, project, restate
+from capscan.core.question import Pace
+from capscan.core.standing import Standing
+from capscan.core.status import Live, merge_patch, project
 from capscan.core.timetable import Timetable
-from capscan.model import FinishedRun, Phase, ScanStatus, Usage
+from capscan.model import Budget, FinishedRun, Phase, ScanSpec, ScanStatus, Usage
 from tests.fakes import failed_item, name_of, ref, run
 from tests.virtual import EPOCH
 
 
-def snapshot(phase: Phase, tally: Tally | None = None, **changes: Any) -> Snapshot:
-    plain = Snapshot(generation=2, phase=phase, handled=Handled(run()), listed=31, tally=tally)
-    return replace(plain, **changes)
+def standing(phase: Phase, tally: Tally | None = None, **changes: Any) -> Standing:
+    suspended = phase is Phase.SUSPENDED
+    outcome = ""
+    if not (suspended or phase in WORKING):
+        outcome = sentences.outcome(phase, tally, Budget(), listed=31)
+    reached = Phase.PENDING if suspended else phase
+    return replace(
+        Standing(reached, Handled(run()), suspended=suspended, tally=tally, outcome=outcome),
+        **changes,
+    )
 
 
-def shown(phase: Phase, tally: Tally | None = None, **changes: Any) -> ScanStatus:
-    return project(snapshot(phase, tally, **changes), ScanStatus(), EPOCH)
+def shown(
+    phase: Phase,
+    tally: Tally | None = None,
+    *,
+    at: dict[str, Any] | None = None,
+    previous: ScanStatus | None = None,
+    **live: Any,
+) -> ScanStatus:
+    """While a session knows `live` of it."""
+    standing_at = standing(phase, tally, **(at or {}))
+    return project(standing_at, Live(tally, **live), previous or ScanStatus(), EPOCH, generation=2)
 
 
 ONE_FAILED = (
@@ -113,7 +132,7 @@ def test_a_run_with_nothing_but_failures_says_so() -> None:
 
 
 def test_a_stall_speaks_for_the_scan() -> None:
-    status = shown(Phase.SCANNING, HALF_WAY, stall=Stall("MissingPermission", "add a rule"))
+    status = shown(Phase.SCANNING, HALF_WAY, at={"stall": Stall("MissingPermission", "add a rule")})
 
     assert status.message == "add a rule"
     assert status.eta is None
@@ -122,7 +141,7 @@ def test_a_stall_speaks_for_the_scan() -> None:
 
 def test_a_stall_may_have_much_to_say() -> None:
     """Its message may come from an exception that nobody foresaw; the API has a limit."""
-    status = shown(Phase.PENDING, stall=Stall("InternalError", "word " * 1000))
+    status = shown(Phase.PENDING, at={"stall": Stall("InternalError", "word " * 1000)})
 
     assert status.message is not None
     assert 900 < len(status.message) <= 1024
@@ -179,7 +198,7 @@ def test_at_most_thirty_two_names_are_in_flight() -> None:
 
 def test_a_finished_run_shows_its_rate_over_its_whole_time() -> None:
     ended = run(completion_time=EPOCH, duration=timedelta(minutes=2))
-    status = shown(Phase.COMPLETED, Tally(total=10, completed=10), handled=Handled(ended))
+    status = shown(Phase.COMPLETED, Tally(total=10, completed=10), at={"handled": Handled(ended)})
 
     assert status.throughput_per_minute == 5.0
 
@@ -188,17 +207,19 @@ def test_a_finished_run_that_asked_nothing_has_no_rate() -> None:
     ended = run(completion_time=EPOCH, duration=timedelta(minutes=2))
 
     unchanged = Tally(total=10, unchanged=10)
-    assert shown(Phase.COMPLETED, unchanged, handled=Handled(ended)).throughput_per_minute is None
+    assert (
+        shown(Phase.COMPLETED, unchanged, at={"handled": Handled(ended)}).throughput_per_minute
+        is None
+    )
 
 
 def test_what_was_handled_and_who_answers_is_shown() -> None:
     before = FinishedRun(id="r0", phase=Phase.FAILED, start_time=EPOCH, summary="1/2")
     status = shown(
         Phase.PENDING,
-        handled=Handled(run("r9"), rescan="a", requested_at="10:00"),
+        at={"handled": Handled(run("r9"), "a", "10:00"), "last_run": before},
         provider="offline",
         model="rules/1",
-        last_run=before,
     )
 
     assert status.run == run("r9")
@@ -228,8 +249,8 @@ def test_what_would_only_fall_stands_still_while_the_provider_is_away() -> None:
         HALF_WAY, usage=Usage(requests=9), latencies=Latencies(9, 90.0, (10.0,) * 9), asked=10
     )
     before = shown(Phase.SCANNING, timed, working_s=10)
-    later = snapshot(Phase.SCANNING, timed, working_s=100, obstacle="It is away.")
-    waiting = project(later, before, EPOCH)
+    away = Pace(obstacle="It is away.")
+    waiting = shown(Phase.SCANNING, timed, previous=before, working_s=100, pace=away)
 
     assert before.speedup == 9.0
     assert before.throughput_per_minute == 60.0
@@ -238,50 +259,95 @@ def test_what_would_only_fall_stands_still_while_the_provider_is_away() -> None:
 
 # -- at rest
 
+OVER = {"handled": Handled(run(completion_time=EPOCH, duration=timedelta(seconds=99)))}
 
-def test_a_finished_status_is_restated_for_a_spec_that_changes_nothing() -> None:
+
+def restarted(status: ScanStatus, generation: int = 2) -> ScanStatus:
+    """What a process makes of it that knows nothing else."""
+    again = ScanStatus.model_validate(status.to_wire())
+    at = Standing.from_status(again, ScanSpec())
+    return project(at, None, again, EPOCH + timedelta(hours=1), generation=generation)
+
+
+COUNTS = st.integers(0, 99)
+ENDS = st.builds(
+    lambda completed, unchanged, skipped, failed, latencies, usage: Tally(
+        total=completed + unchanged + skipped + failed,
+        completed=completed,
+        unchanged=unchanged,
+        skipped=skipped,
+        failed_by_reason={"Timeout": failed} if failed else {},
+        failed_items=(failed_item(),) if failed else (),
+        latencies=latencies,
+        usage=usage,
+    ),
+    COUNTS,
+    COUNTS,
+    COUNTS,
+    COUNTS,
+    st.just(Latencies(4, 8.0, (0.5, 1.5, 2.0, 4.0))) | st.just(Latencies()),
+    st.builds(Usage, COUNTS, COUNTS, COUNTS, COUNTS, st.decimals(0, 99, places=7)),
+)
+
+
+@given(
+    st.sampled_from([Phase.COMPLETED, Phase.COMPLETED_WITH_FAILURES, Phase.FAILED]),
+    ENDS,
+    st.floats(0.0, 200.0),
+)
+def test_a_finished_run_reads_as_before_after_a_restart(
+    phase: Phase, tally: Tally, working_s: float
+) -> None:
+    """Although it is the status alone that knows of it."""
+    at_its_end = shown(
+        phase, tally, at=OVER, working_s=working_s, provider="claude", model="claude-4"
+    )
+
+    assert restarted(at_its_end).to_wire() == at_its_end.to_wire()
+
+
+def test_a_finished_run_reads_the_same_for_a_spec_that_changes_nothing() -> None:
     """observedGeneration and the conditions move together, and nothing else moves."""
-    before = shown(Phase.COMPLETED, Tally(total=1, completed=1))
-    after = restate(before, 7, Timetable(), EPOCH)
+    before = shown(Phase.COMPLETED, Tally(total=1, completed=1), at=OVER)
+    after = restarted(before, generation=7)
 
     assert {c.observed_generation for c in after.conditions or ()} == {7}
-    assert restate(after, 2, Timetable(), EPOCH) == before
+    assert restarted(after, generation=2).to_wire() == before.to_wire()
 
 
 @pytest.mark.parametrize("kept", [[], ["Ready"]])
-def test_conditions_that_somebody_took_away_come_back(kept: list[str]) -> None:
-    before = shown(Phase.COMPLETED, Tally(total=1, completed=1))
+@pytest.mark.parametrize("phase", [Phase.COMPLETED, Phase.FAILED])
+def test_conditions_that_somebody_took_away_come_back(phase: Phase, kept: list[str]) -> None:
+    before = shown(phase, FAILURES, at=OVER)
     trimmed = [c for c in before.conditions or () if c.type in kept]
-    after = restate(before.model_copy(update={"conditions": trimmed}), 2, Timetable(), EPOCH)
+    after = restarted(before.model_copy(update={"conditions": trimmed}))
 
-    assert after.conditions == before.conditions
-
-
-def test_no_status_is_restated_as_none() -> None:
-    assert restate(ScanStatus(), 7, Timetable(), EPOCH) == ScanStatus(observed_generation=7)
+    timeless = {"last_transition_time": EPOCH}
+    assert [c.model_copy(update=timeless) for c in after.conditions or ()] == before.conditions
 
 
-def test_what_is_kept_of_a_run() -> None:
-    status = shown(Phase.COMPLETED_WITH_FAILURES, FAILURES)
-    assert status.run is not None
-    ended = status.run.model_copy(update={"completion_time": EPOCH})
+@pytest.mark.parametrize("phase", [Phase.COMPLETED, Phase.FAILED])
+def test_a_flaw_of_the_spec_is_told_at_rest(phase: Phase) -> None:
+    """A run that failed has something more urgent to say."""
+    handled = replace(OVER["handled"], timetable=Timetable(flaw=Stall("InvalidSchedule", "No.")))
+    status = shown(phase, FAILURES, at={"handled": handled})
+    held = {condition.type: condition for condition in status.conditions or ()}
 
-    assert finished_run(status) is None
-    assert finished_run(status.model_copy(update={"run": ended})) == FinishedRun(
-        id="r1",
-        phase=Phase.COMPLETED_WITH_FAILURES,
-        start_time=EPOCH,
-        completion_time=EPOCH,
-        summary="10/10",
-        failed=3,
+    assert held["Accepted"].status == "False"
+    assert held["Stalled"].status == "True"
+    assert (status.message == held["Stalled"].message == "No.") is (phase is Phase.COMPLETED)
+
+
+def test_a_finished_scan_whose_next_run_is_held_back_is_not_said_to_have_stopped() -> None:
+    """Suspended with 41/41 settled would read as if something of it were left to do."""
+    tally = Tally(total=41, completed=41)
+    over = standing(Phase.COMPLETED, tally, **OVER)
+    status = project(over.held(), None, ScanStatus(), EPOCH, generation=2)
+
+    assert status.phase is Phase.SUSPENDED
+    assert status.message == (
+        "Suspended; the next run waits for spec.suspend: false. The last one: 41 CRDs: 41 analysed."
     )
-
-
-@pytest.mark.parametrize("gap", ["run", "phase", "progress"])
-def test_nothing_is_kept_of_a_run_that_did_not_get_anywhere(gap: str) -> None:
-    whole = shown(Phase.COMPLETED, FAILURES)
-
-    assert finished_run(whole.model_copy(update={gap: None})) is None
 
 
 # -- the patch
@@ -414,10 +480,9 @@ def test_where_nothing_was_sent_nothing_was_used() -> None:
 
 def test_who_stands_in_for_a_provider_is_named() -> None:
     """Also where that one is what is waited for; status.provider stays what was asked for."""
-    asking = shown(Phase.SCANNING, HALF_WAY, provider="claude", stand_in="spare")
-    waiting = shown(
-        Phase.SCANNING, HALF_WAY, provider="claude", stand_in="spare", obstacle="It asked to wait."
-    )
+    asking = shown(Phase.SCANNING, HALF_WAY, provider="claude", pace=Pace(stand_in="spare"))
+    pace = Pace(stand_in="spare", obstacle="It asked to wait.")
+    waiting = shown(Phase.SCANNING, HALF_WAY, provider="claude", pace=pace)
 
     assert asking.message == (
         "Analysing CRDs: 10 of 20 settled. Asking spare while claude is away."
@@ -428,9 +493,8 @@ def test_who_stands_in_for_a_provider_is_named() -> None:
 
 def test_a_provider_that_lets_nothing_through_is_named_with_what_it_said() -> None:
     """It heals by itself: the run is at work, and says what it waits for."""
-    status = shown(
-        Phase.SCANNING, HALF_WAY, provider="claude", obstacle="The provider asked to wait."
-    )
+    pace = Pace(obstacle="The provider asked to wait.")
+    status = shown(Phase.SCANNING, HALF_WAY, provider="claude", pace=pace)
     held = {condition.type: condition for condition in status.conditions or ()}
 
     assert status.message == "Waiting for claude: 10/20 settled. The provider asked to wait."

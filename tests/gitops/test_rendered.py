@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from capscan.core.conditions import DONE, WORKING, Stall
 from capscan.core.lifecycle import Handled
 from capscan.core.progress import Tally
-from capscan.core.status import Snapshot, project, restate
-from capscan.core.timetable import Timetable
+from capscan.core.standing import Standing
+from capscan.core.status import Live, project
 from capscan.model import Phase, ScanStatus
 from tests.fakes import run
 from tests.gitops import rules, tools
@@ -41,26 +41,32 @@ class Scan:
 
     generation: int = 1
     status: ScanStatus = field(default_factory=ScanStatus)
+    at: Standing = field(default_factory=lambda: Standing(Phase.PENDING, Handled()))
     phase: Phase | None = None
     stalled: bool = False
 
     def report(self, phase: Phase, *, stalled: bool) -> None:
         """The operator writes the status for the newest spec."""
         stall = STALL if stalled and phase in WORKING else None
-        snapshot = Snapshot(
-            generation=self.generation,
-            phase=phase,
-            handled=Handled(run()),
+        suspended = phase is Phase.SUSPENDED
+        self.at = Standing(
+            Phase.SCANNING if suspended else phase,
+            Handled(run()),
+            suspended=suspended,
             tally=TALLY,
+            outcome="So it is.",
             stall=stall,
         )
-        self.status = project(snapshot, self.status, EPOCH)
+        self._render(Live(TALLY))
         self.phase, self.stalled = phase, stall is not None
 
     def acknowledge(self) -> None:
         """An edit that asks nothing new, of a scan at rest."""
         self.generation += 1
-        self.status = restate(self.status, self.generation, Timetable(), EPOCH)
+        self._render(None)
+
+    def _render(self, live: Live | None) -> None:
+        self.status = project(self.at, live, self.status, EPOCH, generation=self.generation)
 
     def wire(self) -> Json:
         """As a watcher sees it."""

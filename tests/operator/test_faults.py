@@ -277,6 +277,9 @@ def test_two_operators_at_rest_leave_the_status_alone(
         scan = cluster.apply_scan()
         cluster.until_phase(scan, "Completed")
         until(lambda: operator.log + second.log, lambda log: "another operator" in log, "a word")
+        for one in (operator, second):
+            one.until_logged("is Completed after")
+        time.sleep(2)  # for the last word of the one that yields
         version = cluster.scan(scan)["metadata"]["resourceVersion"]
         time.sleep(3)  # nothing is to happen
         assert cluster.scan(scan)["metadata"]["resourceVersion"] == version

@@ -11,8 +11,9 @@ from capscan.core.conditions import Stall
 from capscan.core.errors import RequestRejected
 from capscan.model import CapabilityScan, Condition, Phase, ScanStatus
 from capscan.model.scan_status import REQUESTED_AT
-from capscan.scan.controller import Identity, ScanController
+from capscan.scan.controller import ScanController
 from capscan.scan.following import Following
+from capscan.scan.ports import Identity
 from tests import fakes
 from tests.fakes import (
     FakeCrds,

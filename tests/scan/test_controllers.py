@@ -7,8 +7,9 @@ import anyio
 import pytest
 
 from capscan.model import CapabilityScan, Phase
-from capscan.scan.controller import Identity, ScanController
+from capscan.scan.controller import ScanController
 from capscan.scan.controllers import Controllers
+from capscan.scan.ports import Identity
 from tests import fakes
 from tests.fakes import FakeCrds, FakeProvider, FakeStatus, FakeStore, ports
 

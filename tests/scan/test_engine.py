@@ -65,7 +65,7 @@ class Work:
                 await anyio.sleep(self.takes_s)
             finally:
                 self.in_flight -= 1
-        return CrdScanned(item.ref.name, attempts=1)
+        return CrdScanned(item.ref.name)
 
     def kinds(self) -> Counter[type[ScanEvent]]:
         return Counter(type(event) for event in self.events)
@@ -111,7 +111,7 @@ async def test_failures_and_gone_items_are_events_like_any_other() -> None:
     ends: dict[str, Settled] = {
         name_of(0): CrdFailed(failed_item(name_of(0))),
         name_of(1): CrdSkipped(name_of(1)),
-        name_of(2): CrdScanned(name_of(2), attempts=1),
+        name_of(2): CrdScanned(name_of(2)),
     }
 
     async def settle(item: PlannedItem, slot: Slot) -> Settled:
@@ -387,7 +387,7 @@ async def test_the_end_of_a_request_says_what_it_took_and_cost() -> None:
         async with slot.flight() as flight:
             await anyio.sleep(2.5)
             flight.usage = Usage(requests=1, input_tokens=70)
-        return CrdScanned(item.ref.name, attempts=1)
+        return CrdScanned(item.ref.name)
 
     await engine(work, 1, settle).run(items(1))
 

@@ -8,8 +8,9 @@ import anyio
 import pytest
 
 from capscan.model import Phase
-from capscan.scan.controller import Identity, ScanController
+from capscan.scan.controller import ScanController
 from capscan.scan.following import Following
+from capscan.scan.ports import Identity
 from tests import fakes
 from tests.fakes import FakeCrds, FakeNews, FakeProvider, FakeStatus, FakeStore, crd, ports
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from capscan.core.errors import KubeError, ScanError
 from capscan.model import Condition, Phase
 
 WORKING = frozenset({Phase.PENDING, Phase.DISCOVERING, Phase.SCANNING})
@@ -26,6 +27,18 @@ class Stall:
     reason: str
     message: str
 
+    @classmethod
+    def by(cls, error: Exception) -> "Stall":
+        """What an error that ended a session comes to; one that is not ours is a bug."""
+        match error:
+            case ScanError():
+                return cls(error.reason, str(error))
+            case KubeError():
+                return cls("ApiServerError", str(error))
+            case _:
+                cause = f"{type(error).__name__}: {error}"
+                return cls("InternalError", f"{cause}; see the operator's log.")
+
 
 def conditions(  # noqa: PLR0913
     phase: Phase,
@@ -37,19 +50,23 @@ def conditions(  # noqa: PLR0913
     previous: Iterable[Condition],
     now: datetime,
     flaw: Stall | None = None,
+    hindrance: Stall | None = None,
     dry_run: bool = False,
 ) -> list[Condition]:
     """All six conditions; a transition time moves only with its status.
 
-    A `flaw` is of the spec, in a part that no run needs: it is Stalled once no run is at work.
+    A `flaw` is of the spec, in a part that no run needs, and a `hindrance` is what keeps the
+    operator from seeing that another run is due: either is Stalled once a run is done.
     `waiting`: at work, but the provider lets nothing through for a while.
     A dry run says nothing of the Capabilities: Ready stays True where it was, and is absent where
     not. kstatus then goes by neither Reconciling nor Stalled being True: what is asked for is done.
     """
     before = {condition.type: condition for condition in previous}
-    facts = _facts(phase, message, stall, waiting=waiting, dry_run=dry_run) | _flaw_facts(
-        phase, flaw
-    )
+    facts = _facts(phase, message, stall, waiting=waiting, dry_run=dry_run)
+    if flaw:
+        facts["Accepted"] = (False, flaw.reason, flaw.message)
+    if phase in DONE and (trouble := flaw or hindrance):
+        facts["Stalled"] = (True, trouble.reason, trouble.message)
     standing = phase in WORKING or (dry_run and phase in DONE)
     keep_ready = standing and "Ready" in before and before["Ready"].status == "True"
     if dry_run and phase in DONE and not keep_ready:
@@ -68,33 +85,8 @@ def beside(ours: Iterable[Condition], found: Iterable[Condition]) -> list[Condit
     return [one for one in ours if one.type in OURS] + foreign[:FOREIGN_MAX]
 
 
-def at_rest(
-    held: Iterable[Condition],
-    phase: Phase,
-    flaw: Stall | None,
-    hindrance: Stall | None,
-    *,
-    generation: int,
-    now: datetime,
-) -> list[Condition]:
-    """The conditions of a run that is done, with what is wrong now: with the spec, or with what
-    the operator needs in order to see that another run is due.
-    """
-    before = {condition.type: condition for condition in held}
-    facts = {"Accepted": _SOUND, "Stalled": (False, before["Complete"].reason, "")}
-    if hindrance:
-        facts["Stalled"] = (True, hindrance.reason, hindrance.message)
-    facts |= _flaw_facts(phase, flaw)
-    return [
-        _from_fact(type_, facts[type_], generation, one, now) if type_ in facts else one
-        for type_, one in before.items()
-    ]
-
-
 Fact = tuple[bool, str, str]
 """Whether a condition holds, its reason and its message."""
-
-_SOUND = (True, "ValidSpec", "The spec is understood.")
 
 
 def _facts(
@@ -108,20 +100,13 @@ def _facts(
     working = phase in WORKING and stall is None
     stuck = stall is not None or phase is Phase.FAILED
     return {
-        "Accepted": _SOUND,
+        "Accepted": (True, "ValidSpec", "The spec is understood."),
         "Reconciling": (working, reason, message if working else ""),
         "Stalled": (stuck, reason, message if stuck else ""),
         "Ready": (phase in DONE, reason, message),
         "Complete": (phase in DONE, reason, message if phase in DONE else ""),
         "Failed": (phase is Phase.FAILED, reason, message if phase is Phase.FAILED else ""),
     }
-
-
-def _flaw_facts(phase: Phase, flaw: Stall | None) -> dict[str, Fact]:
-    if flaw is None:
-        return {}
-    accepted = {"Accepted": (False, flaw.reason, flaw.message)}
-    return accepted | ({"Stalled": (True, flaw.reason, flaw.message)} if phase in DONE else {})
 
 
 _REASONS = {

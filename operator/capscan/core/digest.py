@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from capscan.core.schema import Node, Walk, walk
+from capscan.core.schema import Node, walk
 from capscan.core.text import fold, lead, paragraphs, shorten
 from capscan.model import Crd
 
@@ -45,15 +45,10 @@ class DigestField:
 
 @dataclass(frozen=True, slots=True)
 class DigestStats:
-    """The size of the schema, Kubernetes' own types counted as one field each.
-
-    `truncated`: something was left out, because of `NODES_MAX` or of the bytes.
-    """
+    """The size of the schema, Kubernetes' own types counted as one field each."""
 
     field_count: int
     required_count: int
-    max_depth: int
-    truncated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +76,9 @@ def digest_crd(crd: Crd) -> Digest:
     """Shorten a CRD to at most DIGEST_BYTES_MAX bytes. Never raises on a parsed Crd."""
     walked = walk(crd.schema, NODES_MAX)
     description = _description(crd)
-    counts = _counts(walked)
-    header = _header(crd, description, counts)
+    stats = DigestStats(len(walked.nodes), sum(node.required for node in walked.nodes))
+    levels = max((node.depth for node in walked.nodes), default=0)
+    header = _header(crd, description, stats, levels)
     # Room for the one word that says whether the fields were cut, whichever it will be.
     room = DIGEST_BYTES_MAX - len(header.encode()) - len("\ntruncated: false\n")
     fields, listing = _listing(walked.nodes, room)
@@ -100,7 +96,7 @@ def digest_crd(crd: Crd) -> Digest:
         versions=_names(crd.versions),
         description=description,
         fields=fields,
-        stats=DigestStats(*counts, truncated=truncated),
+        stats=stats,
         text=f"{header}{listing}\ntruncated: {str(truncated).lower()}\n",
     )
 
@@ -111,15 +107,9 @@ def _description(crd: Crd) -> str:
     return shorten("\n".join(lines), _DESCRIPTION_CHARS_MAX)
 
 
-def _counts(walked: Walk) -> tuple[int, int, int]:
-    nodes = walked.nodes
-    return len(nodes), sum(n.required for n in nodes), max((n.depth for n in nodes), default=0)
-
-
-def _header(crd: Crd, description: str, counts: tuple[int, int, int]) -> str:
+def _header(crd: Crd, description: str, stats: DigestStats, levels: int) -> str:
     state = "" if crd.served else " (not served)"
     state += " (deprecated)" if crd.deprecated else ""
-    fields, required, depth = counts
     told = {
         "name": _name(crd.name),
         "kind": _name(crd.kind),
@@ -132,7 +122,7 @@ def _header(crd: Crd, description: str, counts: tuple[int, int, int]) -> str:
         "version": _name(crd.version) + state,
         "versions": ", ".join(_names(crd.versions)),
         "description": description,
-        "schema": f"{fields} fields, {required} required, {depth} levels",
+        "schema": f"{stats.field_count} fields, {stats.required_count} required, {levels} levels",
     }
     lines = [f"{key}: {value}" for key, value in told.items() if value]
     lines.append("fields (* required, [] list, {} map):")

@@ -47,7 +47,6 @@ class CrdScanned:
     """A provider answered and the Capability is stored."""
 
     name: str
-    attempts: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,11 @@ class Handled:
         """Whether a run has begun and not ended."""
         return self.run is not None and self.run.completion_time is None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether a run has begun and ended."""
+        return self.run is not None and self.run.completion_time is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Start:
@@ -161,3 +166,16 @@ def begin(
         requested_at=scan.metadata.annotations.get(REQUESTED_AT) or handled.requested_at,
         timetable=reckon(scan.spec, Timetable(), now),
     )
+
+
+def outranks(theirs: Run | None, ours: Run | None) -> bool:
+    """Whether another operator's run is the one whose status stays. Two at rest would undo each
+    other's last word for ever: it is the later run's, by times as both of them read them.
+    """
+    if theirs is None or ours is None or theirs.owner == ours.owner:
+        return False
+    return _seniority(theirs) > _seniority(ours)
+
+
+def _seniority(run: Run) -> tuple[datetime, int, str]:
+    return run.start_time.replace(microsecond=0), run.resumed, run.owner

@@ -4,50 +4,33 @@ One controller per object, found by UID. It holds the newest spec and what was h
 are in `core/lifecycle.py`, the work in `scan/session.py`.
 """
 
-import logging
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
 
 import anyio
 
-from capscan.core import lifecycle
-from capscan.core.budget import exhausted, rest_of
-from capscan.core.conditions import Stall, beside
-from capscan.core.errors import KubeError, MissingPermission, ObjectGone, ScanError, StatusRejected
-from capscan.core.lifecycle import Continue, Handled, Hold, Intent, Rest, Start
-from capscan.core.notice import Notice
-from capscan.core.progress import Tally, progress
-from capscan.core.question import Pace
+from capscan.core import lifecycle, sentences
+from capscan.core.conditions import Stall
+from capscan.core.errors import KubeError, ObjectGone, ScanError
+from capscan.core.lifecycle import Continue, Hold, Intent, Rest, Start
 from capscan.core.retry import stepped_s
 from capscan.core.standing import Standing
-from capscan.core.status import Snapshot, finished_run, project, restate
-from capscan.model import CapabilityScan, Phase, Run, ScanStatus, Trigger
-from capscan.model.duration import format_duration
+from capscan.model import CapabilityScan, ScanStatus, Trigger
 from capscan.scan.following import Lookout
-from capscan.scan.ports import Ports, StatusSink
-from capscan.scan.report import Reporter
+from capscan.scan.ports import Identity, Ports, StatusSink
+from capscan.scan.report import Reporter, insist
 from capscan.scan.session import Session
+from capscan.scan.statement import Statement
+from capscan.scan.voice import Voice
 from capscan.scan.waiting import until_due
-
-logger = logging.getLogger(__name__)
 
 INTERRUPT_GRACE_S = 3.0
 """For items in flight when a suspend or an edit interrupts a run: long enough for most answers
 that are under way, short enough to be obeyed within seconds."""
 
 STALL_RETRY_S = (2.0, 5.0, 10.0, 30.0)
-"""Pauses before a stalled run, or a refused status, is tried again; the last one repeats."""
+"""Pauses before a stalled run is tried again; the last one repeats."""
 
 LAST_WRITE_TIMEOUT_S = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who works on runs, and how it names new ones."""
-
-    owner: str
-    token: Callable[[], str]
 
 
 class ScanController:
@@ -60,15 +43,15 @@ class ScanController:
         self._sink = sink
         self._ports = ports
         self._identity = identity
-        self._shown = scan.status
-        self._at = Standing.from_status(scan.status)
+        self._at = Standing.from_status(scan.status, scan.spec)
         self._session: Session | None = None
+        self._voice = Voice(ports.events, scan.metadata, lambda: self._at.handled.run)
         self._lookout = Lookout(ports, self._wake)
         self._changed = anyio.Event()
         self._closing = False
         self._signed = False
         """Whether a status was written that names this operator as the owner of the run."""
-        self._rival = ""
+        self._statement = Statement(scan.status, ports, self._lookout)
         self._reporter = Reporter(self._write, self._interval_s)
 
     @property
@@ -82,6 +65,7 @@ class ScanController:
             return
         before, self._scan = self._scan, scan
         self._lookout.attend(self._scan)
+        self._yield_to(scan.status)
         if self._session:
             self._session.obey()
             if not isinstance(self._intent(), Continue):
@@ -97,7 +81,7 @@ class ScanController:
         whose fallback it is.
         """
         if self._at.stall_heals or (self._at.resting and self._lookout.has_news):
-            logger.debug("%s: the provider %s changed, trying again", self.name, name)
+            self._voice.provider_changed(name)
             self._changed.set()
 
     def hindrance_changed(self) -> None:
@@ -122,7 +106,7 @@ class ScanController:
             with anyio.move_on_after(LAST_WRITE_TIMEOUT_S, shield=True):
                 await self._reporter.flush()
         except* ObjectGone:
-            logger.info("%s: deleted; its Capabilities stay", self.name, extra={"scan": self.name})
+            self._voice.gone()
         finally:
             self._lookout.leave(self._scan)
 
@@ -135,19 +119,21 @@ class ScanController:
                     await self._work()
                 case Continue():
                     self._take_up()
-                    if stall := self._used_up():
+                    if stall := self._at.used_up(self._scan.spec.budget):
                         await self._wait_for_budget(stall)
                     else:
                         await self._work()
                 case Hold():
-                    self._hold()
+                    if not self._at.suspended:
+                        self._voice.suspended()
+                    self._at = self._at.held()
                     await self._reporter.flush()
                     await self._changed.wait()
                 case Rest():
-                    self._lift()
-                    self._at = replace(self._at, resting=True)
+                    self._at = self._at.at_rest()
                     self._reporter.touch()
-                    if await self._is_behind() and not self._closing:
+                    late = await self._lookout.is_behind(self._scan, self._at.run, self._changed)
+                    if late and not self._closing:
                         self._begin(Trigger.FOLLOW)
                         await self._work()
                     else:
@@ -158,17 +144,10 @@ class ScanController:
                             suspended=self._scan.spec.suspend,
                         )
 
-    def _used_up(self) -> Stall | None:
-        tally = self._at.tally or Tally()
-        wanted = self._at.spending.wanted
-        rest = rest_of(tally.usage, progress(tally), wanted)
-        return exhausted(self._scan.spec.budget, tally.usage, wanted, rest)
-
     async def _wait_for_budget(self, stall: Stall) -> None:
         """Not by trying again: only an edit changes it."""
         if self._at.stall != stall:
-            self._log(stall.message, reason=stall.reason)
-            self._tell(stall.reason, stall.message, warning=True)
+            self._voice.out_of_budget(stall)
         self._at = self._at.out_of_budget(stall)
         await self._reporter.flush()
         await self._changed.wait()
@@ -176,19 +155,6 @@ class ScanController:
     def _wake(self) -> None:
         if self._at.resting:
             self._changed.set()
-
-    async def _is_behind(self) -> bool:
-        """Whether CRDs have changed in a way that makes work. What cannot be found out is what a
-        run would stall at: it begins, and says so.
-        """
-        spec, run = self._scan.spec, self._at.handled.run
-        if run is None or spec.suspend:
-            return False
-        try:
-            return await self._lookout.is_behind(spec, run, self._changed)
-        except* (ScanError, KubeError) as errors:
-            logger.warning("%s: %s", self.name, errors.exceptions[0], extra=self._fields())
-        return True
 
     def _intent(self) -> Intent:
         """What to do now, by the newest spec."""
@@ -198,7 +164,6 @@ class ScanController:
         return lifecycle.decide(self._scan, handled, now)
 
     def _begin(self, trigger: Trigger) -> None:
-        self._lift()
         handled = lifecycle.begin(
             self._scan,
             self._at.handled,
@@ -207,29 +172,14 @@ class ScanController:
             owner=self._identity.owner,
             now=self._ports.now(),
         )
-        self._at = self._at.begun(handled, finished_run(self._shown))
-        self._log(f"run {self._at.run.id} starts ({trigger})", trigger=str(trigger))
-        self._tell("Started", f"Run {self._at.run.id} starts: {trigger}.")
+        self._at = self._at.begun(handled)
+        self._voice.begins(self._at.run)
 
     def _take_up(self) -> None:
         """Go on with a run that another process, or this one before a suspend, has begun."""
         if self._at.engaged != self._at.run.id:
-            self._log(f"run {self._at.run.id} goes on where it was")
-            self._tell("Resumed", f"Run {self._at.run.id} goes on where it was.")
+            self._voice.goes_on(self._at.run)
         self._at = self._at.taken_up(self._identity.owner)
-
-    def _hold(self) -> None:
-        if self._at.phase is not Phase.SUSPENDED:
-            self._tell("Suspended", "Set spec.suspend to false to go on.")
-            self._log("suspended")
-        self._at = self._at.held()
-
-    def _lift(self) -> None:
-        """Show a finished run as finished again, once nothing is held back any more."""
-        run = self._at.handled.run
-        if self._at.phase is Phase.SUSPENDED and run and run.completion_time:
-            self._at = self._at.let_go(self._scan.spec.max_failed_percent)
-            self._shown = project(self._snapshot(), self._shown, self._ports.now())
 
     async def _work(self) -> None:
         session = self._session = Session(
@@ -246,16 +196,12 @@ class ScanController:
             self._at = replace(self._at, stalls=0)
         except ObjectGone:
             raise
-        except ScanError as error:
-            await self._stalled(Stall(error.reason, str(error)))
-        except KubeError as error:
-            await self._stalled(Stall("ApiServerError", str(error)))
         except Exception as error:
-            logger.exception("%s: a bug ended this session", self.name, extra=self._fields())
-            cause = f"{type(error).__name__}: {error}"
-            await self._stalled(Stall("InternalError", f"{cause}; see the operator's log."))
+            if not isinstance(error, ScanError | KubeError):
+                self._voice.bug(error)
+            await self._stalled(Stall.by(error))
         finally:
-            tally = None if self._at.run.dry_run else session.tally
+            tally = None if self._at.is_dry else session.tally
             self._at = replace(self._at, tally=tally, spending=session.spending)
             self._session = None
 
@@ -270,26 +216,17 @@ class ScanController:
         await self._reporter.flush()
         await session.scan()
         if session.finished:
-            self._finish(session)
-            await self._reporter.flush()
-            phase = self._at.phase
-            self._tell(phase.value, self._shown.message or "", warning=phase is Phase.FAILED)
+            await self._finish(session)
 
-    def _finish(self, session: Session) -> None:
-        run = self._at.run
-        self._at = self._at.ended(session.outcome, self._ports.now(), session.estimate)
-        phase, took = self._at.phase, self._at.run.duration
-        lasted = format_duration(took or timedelta(0))
-        self._log(f"run {run.id} is {phase} after {lasted}", phase=str(phase))
+    async def _finish(self, session: Session) -> None:
+        budget, phase, found = self._scan.spec.budget, session.outcome, session.estimate
+        outcome = sentences.outcome(phase, session.tally, budget, found, listed=session.listed)
+        self._at = self._at.ended(phase, outcome, self._ports.now(), found)
+        await self._reporter.flush()
+        self._voice.ended(self._at.run, phase, outcome)
 
     async def _stalled(self, stall: Stall) -> None:
-        if stall != self._at.stall:
-            logger.error(
-                "%s: stalled: %s: %s", self.name, stall.reason, stall.message,
-                extra=self._fields(reason=stall.reason),
-            )  # fmt: skip
-        if self._at.stall is None or self._at.stall.reason != stall.reason:
-            self._tell(stall.reason, stall.message, warning=True)
+        self._voice.stalled(stall, self._at.stall)
         pause_s = stepped_s(STALL_RETRY_S, self._at.stalls)
         planned = self._session is None or self._session.planned
         self._at = self._at.stalled(stall, planned=planned)
@@ -297,107 +234,24 @@ class ScanController:
         with anyio.move_on_after(pause_s):
             await self._changed.wait()
 
-    def _tell(self, reason: str, note: str, *, warning: bool = False) -> None:
-        notice = Notice(reason, note, warning)
-        self._ports.events.tell("CapabilityScan", self._scan.metadata, notice)
+    def _yield_to(self, found: ScanStatus) -> None:
+        """To the run of another operator, once that has ended: then its last word is ours too."""
+        run, ours = found.run, self._at.handled.run
+        if run and run.completion_time and self._at.resting and lifecycle.outranks(run, ours):
+            self._voice.rival(run.owner)
+            self._at = Standing.from_status(found, self._scan.spec)
+            self._statement.adopt(found)
 
-    def _log(self, message: str, **more: str) -> None:
-        logger.info("%s: %s", self.name, message, extra=self._fields(**more))
-
-    def _fields(self, **more: str) -> dict[str, str]:
-        """What a log line is about."""
-        run = self._at.handled.run
-        return {"scan": self.name} | ({"run": run.id} if run else {}) | more
-
-    def _snapshot(self) -> Snapshot:
-        session = self._session
-        provider = session.provider if session else None
-        pace = session.pace if session else Pace()
-        run, shown = self._at.handled.run, self._shown
-        before = shown if run and shown.run and shown.run.id == run.id else ScanStatus()
-        return Snapshot(
-            generation=self._at.obeyed,
-            phase=self._at.phase,
-            handled=self._at.handled,
-            listed=session.listed if session else 0,
-            tally=session.tally if session else self._at.tally,
-            working_s=session.working_s if session else 0.0,
-            eta_s=session.eta_s if session else None,
-            obstacle=pace.obstacle,
-            stand_in=pace.stand_in,
-            provider=provider.name if provider else before.provider,
-            model=provider.model if provider else before.model,
-            stall=self._at.stall,
-            last_run=self._at.last_run,
-            estimate=self._at.estimate,
-            budget=self._scan.spec.budget,
-        )
-
-    def _render(self, previous: ScanStatus) -> ScanStatus:
-        if lifecycle.is_obeyed(self._scan, self._at.handled, self._at.phase):
-            self._at = replace(self._at, obeyed=self._scan.metadata.generation)
-        self._warn_of(previous.run)
-        if self._at.resting:
-            self._yield_to(previous)
-            self._shown = restate(
-                self._shown,
-                self._at.obeyed,
-                self._at.handled.timetable,
-                self._ports.now(),
-                hindrance=self._ports.hindrance() or self._lookout.hindrance,
-            )
-        else:
-            # By what was shown last: of what others wrote over it, nothing is ours.
-            self._shown = project(self._snapshot(), self._shown, self._ports.now())
-        held = beside(self._shown.conditions or (), previous.conditions or ())
-        return self._shown.model_copy(update={"conditions": held or None})
-
-    def _warn_of(self, run: Run | None) -> None:
-        """Of another operator that writes though this one has: once for each that does."""
-        if not (self._signed and run) or run.owner in (self._identity.owner, self._rival):
-            return
-        self._rival = run.owner
-        logger.warning(
-            "%s: another operator, %s, works on it too; run one, or each asks for itself",
-            self.name, run.owner, extra=self._fields(),
-        )  # fmt: skip
-
-    def _yield_to(self, previous: ScanStatus) -> None:
-        """Two operators at rest would undo each other's last word for ever: the later run stays."""
-        theirs, ours = previous.run, self._shown.run
-        if theirs is None or ours is None or theirs.owner == ours.owner:
-            return
-        if _seniority(theirs) < _seniority(ours):
-            return
-        self._shown = previous
-        if theirs.completion_time is not None:
-            self._at = replace(self._at, handled=Handled.from_status(previous))
+    def _render(self, found: ScanStatus) -> ScanStatus:
+        if self._signed and found.run and found.run.owner != self._identity.owner:
+            self._voice.rival(found.run.owner)
+        return self._statement.render(self._scan, self._at, self._session, found)
 
     def _interval_s(self) -> float:
         return self._scan.spec.progress_interval.total_seconds()
 
     async def _write(self) -> bool:
-        """Write the status, however long it takes until that is let through.
-
-        Until then nothing is asked: what is not written down would be asked again.
-        """
-        refusals = 0
-        while True:
-            try:
-                written = await self._sink.update(self._render)
-            except (MissingPermission, StatusRejected) as error:
-                logger.error(
-                    "%s: %s", self.name, error,
-                    extra=self._fields(reason=error.reason),
-                )  # fmt: skip
-                await anyio.sleep(stepped_s(STALL_RETRY_S, refusals))
-                refusals += 1
-            else:
-                run = self._shown.run
-                self._signed |= run is not None and run.owner == self._identity.owner
-                return written
-
-
-def _seniority(run: Run) -> tuple[datetime, int, str]:
-    """Of two operators' runs the greater one stays; times as both of them read them."""
-    return run.start_time.replace(microsecond=0), run.resumed, run.owner
+        written = await insist(lambda: self._sink.update(self._render), self._voice.refused)
+        run = self._at.handled.run
+        self._signed |= run is not None and run.owner == self._identity.owner
+        return written

@@ -50,4 +50,4 @@ class Estimator:
         if still_right(self._spec(), stored, known, mark):
             return CrdUnchanged(name)
         self._bill = self._bill.plus(self._provider.estimate(digest))
-        return CrdScanned(name, attempts=0)
+        return CrdScanned(name)

@@ -10,7 +10,7 @@ import anyio
 
 from capscan.core.burst import Burst, grown
 from capscan.core.conditions import Stall
-from capscan.core.errors import ProviderUnusable
+from capscan.core.errors import KubeError, ProviderUnusable, ScanError
 from capscan.core.plan import plan
 from capscan.model import CapabilityScan, Run, ScanSpec
 from capscan.scan.ports import Ports
@@ -133,14 +133,22 @@ class Lookout:
         self._ports.follow.leave(scan.metadata.uid)
         self.has_news = self._joined = False
 
-    async def is_behind(self, spec: ScanSpec, run: Run, changed: anyio.Event) -> bool:
-        """Whether there is news that makes work. Where something `changed` before that is known,
-        it is left for later. Raises groups of ScanError and KubeError.
+    async def is_behind(self, scan: CapabilityScan, run: Run, changed: anyio.Event) -> bool:
+        """Whether there is news that makes work for a run after `run`. Where something `changed`
+        before that is known, it is left for later. What cannot be found out is what a run would
+        stall at: it begins, and says so. A scan that is suspended looks once it goes on.
         """
-        if not self.has_news:
+        if scan.spec.suspend or not self.has_news:
             return False
         self.has_news = False
-        found = await unless(changed, lambda: _is_behind(self._ports, spec, run))
+        found: bool | None = True
+        try:
+            found = await unless(changed, lambda: _is_behind(self._ports, scan.spec, run))
+        except* (ScanError, KubeError) as errors:
+            name = scan.metadata.name
+            logger.warning(
+                "%s: %s", name, errors.exceptions[0], extra={"scan": name, "run": run.id}
+            )
         self.has_news |= found is None
         return bool(found)
 

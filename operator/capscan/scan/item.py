@@ -129,7 +129,7 @@ class Settler:
         )
         key = plan_key(capability.ref_of(crd), completion.identity)
         await self._store.write(capability.analysed(crd, answered, key))
-        return CrdScanned(name, turn.attempts.made)
+        return CrdScanned(name)
 
     async def _fail(self, turn: _Turn, error: ItemError) -> CrdFailed:
         turn.slot.commit()

@@ -185,6 +185,14 @@ class StatusSink(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """Who works on runs, and how it names new ones."""
+
+    owner: str
+    token: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
 class Ports:
     """What every run of this process works with."""
 

@@ -19,6 +19,7 @@ from capscan.core.plan import ScanPlan, plan
 from capscan.core.progress import Tally
 from capscan.core.question import Pace
 from capscan.core.spending import Spending
+from capscan.core.status import Live
 from capscan.model import Estimate, FailedItem, Phase, Run, ScanSpec, Usage
 from capscan.model.completion import NO_USAGE
 from capscan.model.scan_status import FAILED_ITEMS_MAX
@@ -108,6 +109,18 @@ class Session:
             throughput=self._throughput,
         )
         return eta_s(load, self.pace, self._spec().parallelism, now_s)
+
+    @property
+    def live(self) -> Live:
+        """What is to be said of it now."""
+        return Live(
+            tally=self.tally,
+            working_s=self.working_s,
+            eta_s=self.eta_s,
+            pace=self.pace,
+            provider=self.provider.name if self.provider else None,
+            model=self.provider.model if self.provider else None,
+        )
 
     @property
     def failed(self) -> bool:

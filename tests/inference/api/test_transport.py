@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from capscan.core.errors import ProviderUnusable
-from capscan.inference.api.transport import Route
+from capscan.inference.api.transport import RequestTrace
 
 pytestmark = pytest.mark.anyio
 
@@ -28,7 +28,7 @@ async def test_a_name_that_leads_to_a_metadata_service_is_refused() -> None:
     """Whatever DNS says, and whenever it begins to say so: before a byte is sent."""
     stream = Stream("169.254.169.254")
     with pytest.raises(ProviderUnusable, match=r"models\.example\.com \(169\.254\.169\.254\)"):
-        await Route("models.example.com").trace(
+        await RequestTrace("models.example.com").trace(
             "connection.connect_tcp.complete", {"return_value": stream}
         )
 
@@ -36,8 +36,8 @@ async def test_a_name_that_leads_to_a_metadata_service_is_refused() -> None:
 
 
 async def test_other_peers_are_let_be() -> None:
-    """And the route knows that its connection is new."""
-    stream, route = Stream("10.0.0.7"), Route("models.example.com")
-    await route.trace("connection.connect_tcp.complete", {"return_value": stream})
+    """And it is known that the connection is new."""
+    stream, seen = Stream("10.0.0.7"), RequestTrace("models.example.com")
+    await seen.trace("connection.connect_tcp.complete", {"return_value": stream})
 
-    assert (stream.closed, route.fresh) == (False, True)
+    assert (stream.closed, seen.fresh) == (False, True)

@@ -199,8 +199,6 @@ DIGESTS = st.builds(
         DigestStats,
         field_count=st.integers(0, 5000),
         required_count=st.integers(0, 500),
-        max_depth=st.integers(0, 40),
-        truncated=st.booleans(),
     ),
     text=TEXT,
 )

@@ -19,7 +19,7 @@ KEEPALIVE_S = 30.0
 
 
 @dataclass(slots=True)
-class Route:
+class RequestTrace:
     """Learns from httpx2's trace extension what happened on the way of one request.
 
     The peer's address is looked at after the connection stands and before a byte is sent on it:
@@ -52,12 +52,12 @@ class ProviderTransport(httpx2.AsyncBaseTransport):
         self._unpooled = _transport(context, proxy_url, idle_max=0)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        route, began_s = Route(request.url.host), anyio.current_time()
-        request.extensions = {**request.extensions, "trace": route.trace}
+        seen, began_s = RequestTrace(request.url.host), anyio.current_time()
+        request.extensions = {**request.extensions, "trace": seen.trace}
         try:
             return await self._pooled.handle_async_request(request)
         except (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError):
-            if route.fresh or anyio.current_time() - began_s > STALE_S_MAX:
+            if seen.fresh or anyio.current_time() - began_s > STALE_S_MAX:
                 raise
         return await self._unpooled.handle_async_request(request)
 
