@@ -1,7 +1,6 @@
 """Runs in which the provider breaks over some questions, each time they are asked (500)."""
 
 import random
-from dataclasses import dataclass
 from statistics import fmean
 
 import anyio
@@ -9,24 +8,18 @@ import pytest
 
 from capscan.core.errors import ProviderFailed
 from capscan.core.question import Pace, Question
-from capscan.core.spending import Spending
 from capscan.inference.gate import Gate, Turn
-from capscan.model import Completion, Limits, ObservedLimits, ScanSpec, Usage
+from capscan.model import Completion, Limits, ScanSpec
 from capscan.model.completion import NO_USAGE
 from capscan.model.provider import ApiProtocol, Circuit
-from capscan.scan.session import Session
-from tests.fakes import FakeCrds, FakeProvider, FakeStore, name_of, ports, run
+from tests.fakes import FakeCrds, FakeProvider, name_of
+from tests.inference.simulated import Answer
 from tests.providers import analysis
+from tests.scan.sessions import Setting
 
 pytestmark = pytest.mark.anyio
 
 ITEMS = 300
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    usage: Usage = NO_USAGE
-    observed: ObservedLimits | None = None
 
 
 class Breaking(FakeProvider):
@@ -53,7 +46,7 @@ class Breaking(FakeProvider):
                 if name in self._names:
                     self.broke_at_s.setdefault(name, []).append(question.broke_at_s)
                     raise ProviderFailed("500")
-            return Answer()
+            return Answer(NO_USAGE, None)
 
         try:
             await self._gate.ask(Turn(question.flow, broke_at_s=question.broke_at_s), call)
@@ -65,24 +58,10 @@ class Breaking(FakeProvider):
         return self._gate.pace(flow, weight)
 
 
-def prepared(provider: FakeProvider) -> Session:
-    """For all of them, ten at a time, however many fail."""
-    return Session(
-        ports(FakeCrds.of(ITEMS), FakeStore(), provider),
-        scan="all",
-        run=run("r1"),
-        spec=lambda: ScanSpec(parallelism=10, max_failed_percent=100),
-        before=None,
-        spending=Spending(),
-        on_change=lambda: None,
-    )
-
-
-async def scan(provider: FakeProvider) -> Session:
-    session = prepared(provider)
-    await session.discover()
-    await session.scan()
-    return session
+def setting(provider: FakeProvider) -> Setting:
+    """All of them are asked about, however many fail."""
+    spec = ScanSpec(parallelism=10, max_failed_percent=100)
+    return Setting(crds=FakeCrds.of(ITEMS), provider=provider, spec=spec)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -91,7 +70,7 @@ async def test_some_that_always_break_it_do_not_open_the_circuit_for_the_others(
     rng = random.Random(seed)
     names = {name_of(n) for n in rng.sample(range(ITEMS), ITEMS // 8)}
     provider = Breaking(names, rng)
-    session = await scan(provider)
+    session = await setting(provider).work()
 
     assert session.tally is not None
     assert session.tally.failed == len(names)
@@ -102,7 +81,7 @@ async def test_some_that_always_break_it_do_not_open_the_circuit_for_the_others(
 async def test_a_question_says_since_when_it_breaks_the_provider() -> None:
     """Each of its attempts after the first names the first one's end."""
     provider = Breaking({name_of(0)}, random.Random(0))
-    await scan(provider)
+    await setting(provider).work()
     first_s, *again_s = provider.broke_at_s[name_of(0)]
 
     assert first_s == float("inf")
@@ -118,7 +97,7 @@ async def test_refusals_in_a_millisecond_do_not_put_the_end_off(seed: int) -> No
     """
     rng = random.Random(seed)
     names = {name_of(n) for n in rng.sample(range(ITEMS), ITEMS // 8)}
-    session = prepared(Breaking(names, rng, at_once=True))
+    session = setting(Breaking(names, rng, at_once=True)).session()
     said: list[tuple[float, float]] = []
 
     async def listen() -> None:

@@ -7,14 +7,13 @@ import anyio
 import pytest
 
 from capscan.core.question import Pace, Question
-from capscan.core.spending import Spending
 from capscan.inference.gate import Gate, Turn
 from capscan.model import Completion, Limits, ScanSpec
 from capscan.model.provider import ApiProtocol
-from capscan.scan.session import Session
-from tests.fakes import FakeCrds, FakeProvider, FakeStore, ports, run
+from tests.fakes import FakeCrds, FakeProvider
 from tests.inference.simulated import Allowance, Answer, SimulatedProvider, items
 from tests.providers import analysis
+from tests.scan.sessions import Setting
 
 pytestmark = pytest.mark.anyio
 
@@ -66,15 +65,8 @@ async def test_the_end_is_foreseen_as_soon_as_the_provider_is_back(
         SimulatedProvider(rng, requests=Allowance(rpm) if rpm else None, outage=OUTAGE),
         Gate(ApiProtocol.OPENAI, limits),
     )
-    session = Session(
-        ports(FakeCrds.of(ITEMS), FakeStore(), provider),
-        scan="all",
-        run=run("r1"),
-        spec=lambda: ScanSpec(parallelism=parallelism),
-        before=None,
-        spending=Spending(),
-        on_change=lambda: None,
-    )
+    spec = ScanSpec(parallelism=parallelism)
+    session = Setting(crds=FakeCrds.of(ITEMS), provider=provider, spec=spec).session()
     said = []
 
     async def ask() -> None:

@@ -80,7 +80,7 @@ def on_probe(breaker: Breaker, rules: CircuitBreaker, *, failed: bool, now_s: fl
     """The one request that was let through came back."""
     if failed:
         return _opened(breaker, rules, breaker.probes_failed + 1, now_s)
-    return Breaker(openings=breaker.openings)
+    return relieved(breaker)
 
 
 def on_abandoned(breaker: Breaker, now_s: float) -> Breaker:
@@ -89,7 +89,7 @@ def on_abandoned(breaker: Breaker, now_s: float) -> Breaker:
 
 
 def relieved(breaker: Breaker) -> Breaker:
-    """Somebody is there: that was found out without a probe."""
+    """Somebody is there: it closes, whether a probe found that out or not."""
     return Breaker(openings=breaker.openings)
 
 

@@ -12,6 +12,9 @@ from capscan.core.errors import InferenceError, ItemError
 
 BACKOFF_BASE_S = 1.0
 BACKOFF_CAP_S = 30.0
+MENDING_RETRY_S = (2.0, 5.0, 10.0, 30.0)
+"""Pauses before what somebody has to mend is tried again: a stalled run, a status that was refused.
+The last one repeats."""
 
 
 def worth_retrying(error: ItemError, attempts: int, max_attempts: int) -> bool:

@@ -12,7 +12,7 @@ from capscan.core import lifecycle, sentences
 from capscan.core.conditions import Stall
 from capscan.core.errors import KubeError, ObjectGone, ScanError
 from capscan.core.lifecycle import Continue, Hold, Intent, Rest, Start
-from capscan.core.retry import stepped_s
+from capscan.core.retry import MENDING_RETRY_S, stepped_s
 from capscan.core.standing import Standing
 from capscan.model import CapabilityScan, ScanStatus, Trigger
 from capscan.scan.following import Lookout
@@ -26,9 +26,6 @@ from capscan.scan.waiting import until_due
 INTERRUPT_GRACE_S = 3.0
 """For items in flight when a suspend or an edit interrupts a run: long enough for most answers
 that are under way, short enough to be obeyed within seconds."""
-
-STALL_RETRY_S = (2.0, 5.0, 10.0, 30.0)
-"""Pauses before a stalled run is tried again; the last one repeats."""
 
 LAST_WRITE_TIMEOUT_S = 2.0
 
@@ -227,7 +224,7 @@ class ScanController:
 
     async def _stalled(self, stall: Stall) -> None:
         self._voice.stalled(stall, self._at.stall)
-        pause_s = stepped_s(STALL_RETRY_S, self._at.stalls)
+        pause_s = stepped_s(MENDING_RETRY_S, self._at.stalls)
         planned = self._session is None or self._session.planned
         self._at = self._at.stalled(stall, planned=planned)
         await self._reporter.flush()

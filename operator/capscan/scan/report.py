@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from capscan.core.errors import MissingPermission, ScanError, StatusRejected
-from capscan.core.retry import stepped_s
+from capscan.core.retry import MENDING_RETRY_S, stepped_s
 
 REFRESH_S = 10.0
 """What only time changes, such as an ETA, is written this often; nothing is sent where nothing
@@ -13,8 +13,6 @@ differs."""
 HASTE_S = 0.5
 """What somebody waits for, such as whether an edit is obeyed, is written then, unless a change of
 phase has brought it before."""
-REFUSED_RETRY_S = (2.0, 5.0, 10.0, 30.0)
-"""Pauses before a status that was refused is sent again; the last one repeats."""
 
 
 async def insist(
@@ -30,7 +28,7 @@ async def insist(
             return await write()
         except (MissingPermission, StatusRejected) as error:
             on_refusal(error)
-            await anyio.sleep(stepped_s(REFUSED_RETRY_S, refusals))
+            await anyio.sleep(stepped_s(MENDING_RETRY_S, refusals))
             refusals += 1
 
 

@@ -1,0 +1,52 @@
+"""Sessions over a cluster in memory."""
+
+from dataclasses import dataclass, field
+
+import anyio
+
+from capscan.core.progress import Tally, progress, reported
+from capscan.core.spending import Spending
+from capscan.model import ScanSpec
+from capscan.scan.session import Session
+from tests.fakes import FakeCrds, FakeProvider, FakeStore, ports, run
+
+
+@dataclass
+class Setting:
+    """A cluster, and sessions that work on it one after the other."""
+
+    crds: FakeCrds = field(default_factory=lambda: FakeCrds.of(5))
+    store: FakeStore = field(default_factory=FakeStore)
+    provider: FakeProvider = field(default_factory=FakeProvider)
+    spec: ScanSpec = field(default_factory=ScanSpec)
+    changes: int = 0
+
+    def session(self, before: Tally | None = None, run_id: str = "r1") -> Session:
+        return Session(
+            ports(self.crds, self.store, self.provider),
+            scan="all",
+            run=run(run_id),
+            spec=lambda: self.spec,
+            before=before,
+            spending=Spending(),
+            on_change=self._changed,
+        )
+
+    def _changed(self) -> None:
+        self.changes += 1
+
+    async def work(self, before: Tally | None = None, run_id: str = "r1") -> Session:
+        session = self.session(before, run_id)
+        await session.discover()
+        await session.scan()
+        return session
+
+    async def killed_after(self, seconds: float, before: Tally | None = None) -> Tally | None:
+        """What the status showed of a process that then died."""
+        session = self.session(before)
+        with anyio.move_on_after(seconds):
+            await session.discover()
+            await session.scan()
+        if session.tally is None:
+            return None
+        return reported(progress(session.tally), session.tally.failed_items)
