@@ -7,7 +7,7 @@ Runs are simulated: what is measured is arithmetic, not this machine. The error 
 from collections.abc import Iterator
 from statistics import fmean
 
-from tests.core.eta_simulation import SETTINGS, score
+from tests.core.eta.simulation import SETTINGS, score
 
 from benchmarks.figures import Figure
 

@@ -9,8 +9,8 @@ from statistics import median
 from tests.builders import crd, wide
 
 from benchmarks.figures import Figure
-from capscan.core.crd import parse_crd
-from capscan.core.digest import digest_crd
+from capscan.core.crd.digest import digest_crd
+from capscan.core.crd.parsing import parse_crd
 from capscan.inference.offline.heuristic import analyze
 
 BYTES = 2_900_000

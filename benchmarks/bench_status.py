@@ -23,10 +23,10 @@ from tests.virtual import EPOCH
 
 from benchmarks.bench_engine import cluster_in
 from benchmarks.figures import Figure
-from capscan.core.lifecycle import Handled
-from capscan.core.progress import Tally
-from capscan.core.standing import Standing
-from capscan.core.status import Live, project
+from capscan.core.run.lifecycle import Handled
+from capscan.core.run.progress import Tally
+from capscan.core.status.rendering import Live, project
+from capscan.core.status.standing import Standing
 from capscan.model import Phase, ScanStatus
 from capscan.model.scan_status import FAILED_ITEMS_MAX
 

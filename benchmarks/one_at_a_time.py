@@ -16,8 +16,8 @@ from tests.operator_process import provider, provider_flags
 from tests.providers import OneProvider
 
 from benchmarks.memory import rss_mib
-from capscan.core.events import CrdFailed
-from capscan.core.plan import PlannedItem, plan_key
+from capscan.core.run.events import CrdFailed
+from capscan.core.run.plan import PlannedItem, plan_key
 from capscan.kube.client import KubeClient
 from capscan.kube.config import ClusterSettings
 from capscan.kube.crds import CrdSource

@@ -14,9 +14,10 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
-from capscan.core.capability import Entry
+from capscan.core.answer.capability import Entry
+from capscan.core.answer.question import Flight, Question
 from capscan.core.conditions import Stall
-from capscan.core.digest import Digest
+from capscan.core.crd.digest import Digest
 from capscan.core.errors import (
     InvalidAnswer,
     NotFound,
@@ -24,9 +25,9 @@ from capscan.core.errors import (
     ScanError,
     StoreRejected,
 )
+from capscan.core.merge_patch import merge_patch
 from capscan.core.notice import Notice
-from capscan.core.question import Flight, Pace, Question
-from capscan.core.status import merge_patch
+from capscan.core.pace import Pace
 from capscan.model import (
     Analysis,
     Capability,

@@ -14,9 +14,10 @@ from random import Random
 
 import anyio
 
-from capscan.core.digest import Digest
+from capscan.core.answer.question import Question
+from capscan.core.crd.digest import Digest
 from capscan.core.errors import InferenceError, ProviderUnavailable, RequestRejected
-from capscan.core.question import Pace, Question
+from capscan.core.pace import Pace
 from capscan.model import Analysis, Completion, Complexity, Usage
 from capscan.scan.ports import Provider
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from capscan.core.conditions import Stall, conditions
-from capscan.core.plan import inputs_hash
+from capscan.core.run.plan import inputs_hash
 from capscan.model import (
     Budget,
     Condition,

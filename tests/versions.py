@@ -3,7 +3,7 @@
 from collections.abc import Container, Iterable
 from typing import Any
 
-from capscan.core.plan import inputs_hash
+from capscan.core.run.plan import inputs_hash
 from capscan.model import ScanSpec
 
 Json = dict[str, Any]

@@ -16,10 +16,10 @@ from benchmarks.gate.job import Job
 from benchmarks.gate.question import digest
 from benchmarks.memory import peak_mib
 from capscan.core.errors import ItemError
-from capscan.core.events import CrdFailed, CrdScanned, ScanEvent, Settled
-from capscan.core.plan import PlannedItem
-from capscan.inference.account import Account
-from capscan.inference.connection import Connections
+from capscan.core.run.events import CrdFailed, CrdScanned, ScanEvent, Settled
+from capscan.core.run.plan import PlannedItem
+from capscan.inference.accounts.account import Account
+from capscan.inference.accounts.connection import Connections
 from capscan.model import (
     ApiProtocol,
     CrdRef,

@@ -3,8 +3,8 @@
 Peers get it as a template, so that everybody sends the same; the fake finds the name in it.
 """
 
-from capscan.core.digest import Digest, digest_crd
-from capscan.core.prompt import first_prompt
+from capscan.core.answer.prompt import first_prompt
+from capscan.core.crd.digest import Digest, digest_crd
 from capscan.inference.asking import ANSWER_TOKENS_MAX
 from capscan.model import Crd
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 import anyio
 
-from capscan.inference.accounts import Accounts
+from capscan.inference.accounts.registry import Accounts
 from capscan.kube.client import KubeClient
 from capscan.kube.crd_watch import CrdWatch
 from capscan.kube.crds import CrdSource

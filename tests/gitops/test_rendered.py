@@ -9,10 +9,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from capscan.core.conditions import DONE, WORKING, Stall
-from capscan.core.lifecycle import Handled
-from capscan.core.progress import Tally
-from capscan.core.standing import Standing
-from capscan.core.status import Live, project
+from capscan.core.run.lifecycle import Handled
+from capscan.core.run.progress import Tally
+from capscan.core.status.rendering import Live, project
+from capscan.core.status.standing import Standing
 from capscan.model import Phase, ScanStatus
 from tests.fakes import run
 from tests.gitops import rules, tools

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from capscan.core.diagnosis import USABLE
 from capscan.core.errors import ProviderUnusable
-from capscan.core.provider_status import CHECKING, AccountState, Verdict, project, verdict_on
+from capscan.core.provider.diagnosis import USABLE
+from capscan.core.provider.status import CHECKING, AccountState, Verdict, project, verdict_on
 from capscan.model import Circuit, ProviderStatus
 from tests.gitops import rules, tools
 from tests.gitops.rules import Json, kstatus

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from capscan.core.answer.prompt import Prompt, first_prompt, repair_prompt, shrunken
 from capscan.core.errors import (
     ContextTooLong,
     InferenceError,
@@ -13,7 +14,6 @@ from capscan.core.errors import (
     ProviderUnusable,
     RateLimited,
 )
-from capscan.core.prompt import Prompt, first_prompt, repair_prompt, shrunken
 from capscan.inference.api.protocol import Renegotiated, Reply
 from capscan.inference.asking import (
     ANSWER_TOKENS_MAX,

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from capscan.core.crd import parse_crd
-from capscan.core.digest import Digest, digest_crd
-from capscan.core.question import Question
+from capscan.core.answer.question import Question
+from capscan.core.crd.digest import Digest, digest_crd
+from capscan.core.crd.parsing import parse_crd
 from capscan.inference.offline.heuristic import OfflineAnalysis
 from capscan.model import Analysis, Completion
 from capscan.scan.ports import Provider

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from capscan.core.progress import Tally, progress, reported
-from capscan.core.spending import Spending
+from capscan.core.money.spending import Spending
+from capscan.core.run.progress import Tally, progress, reported
 from capscan.model import ScanSpec
 from capscan.scan.session import Session
 from tests.fakes import FakeCrds, FakeProvider, FakeStore, ports, run

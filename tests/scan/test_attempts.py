@@ -5,10 +5,10 @@ from typing import Any
 import anyio
 import pytest
 
-from capscan.core.digest import digest_crd
+from capscan.core.answer.question import Question
+from capscan.core.crd.digest import digest_crd
 from capscan.core.errors import InferenceTimeout
-from capscan.core.question import Question
-from capscan.inference.gate import Gate, Turn
+from capscan.inference.accounts.gate import Gate, Turn
 from capscan.model import Completion, Limits, ScanSpec
 from capscan.model.provider import ApiProtocol, Circuit
 from capscan.scan.attempts import Attempts

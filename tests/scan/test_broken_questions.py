@@ -6,14 +6,15 @@ from statistics import fmean
 import anyio
 import pytest
 
+from capscan.core.answer.question import Question
 from capscan.core.errors import ProviderFailed
-from capscan.core.question import Pace, Question
-from capscan.inference.gate import Gate, Turn
+from capscan.core.pace import Pace
+from capscan.inference.accounts.gate import Gate, Turn
 from capscan.model import Completion, Limits, ScanSpec
 from capscan.model.completion import NO_USAGE
 from capscan.model.provider import ApiProtocol, Circuit
 from tests.fakes import FakeCrds, FakeProvider, name_of
-from tests.inference.simulated import Answer
+from tests.inference.accounts.simulated import Answer
 from tests.providers import analysis
 from tests.scan.sessions import Setting
 

@@ -17,7 +17,7 @@ from capscan.core.errors import (
     ProviderUnreachable,
     RateLimited,
 )
-from capscan.core.events import (
+from capscan.core.run.events import (
     CrdFailed,
     CrdReleased,
     CrdScanned,
@@ -27,7 +27,7 @@ from capscan.core.events import (
     ScanEvent,
     Settled,
 )
-from capscan.core.plan import PlannedItem
+from capscan.core.run.plan import PlannedItem
 from capscan.model import Usage
 from capscan.scan.engine import AHEAD_MAX, Engine, Settle, Slot
 from tests.fakes import failed_item, name_of, ref

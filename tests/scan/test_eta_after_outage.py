@@ -6,12 +6,13 @@ from statistics import fmean
 import anyio
 import pytest
 
-from capscan.core.question import Pace, Question
-from capscan.inference.gate import Gate, Turn
+from capscan.core.answer.question import Question
+from capscan.core.pace import Pace
+from capscan.inference.accounts.gate import Gate, Turn
 from capscan.model import Completion, Limits, ScanSpec
 from capscan.model.provider import ApiProtocol
 from tests.fakes import FakeCrds, FakeProvider
-from tests.inference.simulated import Allowance, Answer, SimulatedProvider, items
+from tests.inference.accounts.simulated import Allowance, Answer, SimulatedProvider, items
 from tests.providers import analysis
 from tests.scan.sessions import Setting
 

@@ -7,8 +7,8 @@ from typing import Any
 import anyio
 import pytest
 
-from capscan.core.capability import Answered, analysed
-from capscan.core.digest import digest_crd
+from capscan.core.answer.capability import Answered, analysed
+from capscan.core.crd.digest import digest_crd
 from capscan.core.errors import (
     InferenceTimeout,
     InvalidAnswer,
@@ -16,8 +16,8 @@ from capscan.core.errors import (
     ProviderUnavailable,
     RequestRejected,
 )
-from capscan.core.events import CrdFailed, CrdScanned, CrdSkipped, CrdUnchanged, Settled
-from capscan.core.plan import PlannedItem, fingerprint, plan_key
+from capscan.core.run.events import CrdFailed, CrdScanned, CrdSkipped, CrdUnchanged, Settled
+from capscan.core.run.plan import PlannedItem, fingerprint, plan_key
 from capscan.model import Capability, Crd, FailedItem, Refresh, ScanSpec
 from capscan.scan.item import Settler
 from capscan.scan.ports import READS_MAX

@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from capscan.core.errors import MissingPermission, RequestRejected
-from capscan.core.progress import Tally, progress
+from capscan.core.run.progress import Tally, progress
 from capscan.model import Phase, ScanSpec
 from capscan.scan.session import Session
 from tests.fakes import FakeCrds, FakeProvider, crd, name_of

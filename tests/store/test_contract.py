@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from capscan.core import capability
-from capscan.core.capability import Answered, Entry
+from capscan.core.answer import capability
+from capscan.core.answer.capability import Answered, Entry
 from capscan.model import Capability, Crd, StoredRef
 from tests import virtual
 from tests.fakes import completion, crd, failed_item

@@ -7,9 +7,9 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from capscan.core.answer import read_answer
+from capscan.core.answer.prompt import Prompt, first_prompt, repair_prompt, shrunken
+from capscan.core.answer.reading import read_answer
 from capscan.core.errors import ContextTooLong, InferenceError, InvalidAnswer
-from capscan.core.prompt import Prompt, first_prompt, repair_prompt, shrunken
 from capscan.inference.api.protocol import Renegotiated, Reply
 from capscan.model import Analysis, Usage
 from capscan.model.completion import NO_USAGE

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from capscan.core.crd import parse_crd
+from capscan.core.crd.parsing import parse_crd
 from capscan.core.errors import (
     CrdUnreadable,
     Forbidden,

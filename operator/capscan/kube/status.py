@@ -23,7 +23,7 @@ from capscan.core.errors import (
     ServerError,
     StatusRejected,
 )
-from capscan.core.status import merge_patch
+from capscan.core.merge_patch import merge_patch
 from capscan.kube.client import KubeClient
 from capscan.kube.transport import Json
 from capscan.model import ObjectMeta

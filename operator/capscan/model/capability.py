@@ -9,7 +9,7 @@ from capscan.model.base import Count, Time, Wire
 from capscan.model.meta import GROUP
 
 PLAN_KEY = f"{GROUP}/plan-key"
-"""Annotation: the analysis is right for this CRD, digest and provider (see core/plan.py)."""
+"""Annotation: the analysis is right for this CRD, digest and provider (see core/run/plan.py)."""
 RUN_ID = f"{GROUP}/run-id"
 """Annotation: the run that wrote the analysis."""
 FAILED_RUN = f"{GROUP}/failed-run"

@@ -12,9 +12,9 @@ from dataclasses import replace
 import anyio
 import tenacity
 
-from capscan.core.digest import Digest
+from capscan.core.answer.question import Flight, Question
+from capscan.core.crd.digest import Digest
 from capscan.core.errors import InferenceError, ItemTimeout, ProviderFailed
-from capscan.core.question import Flight, Question
 from capscan.core.retry import backoff_s, worth_retrying
 from capscan.core.text import counted
 from capscan.model import Completion, ScanSpec

@@ -1,19 +1,20 @@
 """Keeps one CapabilityScan moving: decides what is due, works on it, reports.
 
 One controller per object, found by UID. It holds the newest spec and what was handled; the rules
-are in `core/lifecycle.py`, the work in `scan/session.py`.
+are in `core/run/lifecycle.py`, the work in `scan/session.py`.
 """
 
 from dataclasses import replace
 
 import anyio
 
-from capscan.core import lifecycle, sentences
 from capscan.core.conditions import Stall
 from capscan.core.errors import KubeError, ObjectGone, ScanError
-from capscan.core.lifecycle import Continue, Hold, Intent, Rest, Start
 from capscan.core.retry import MENDING_RETRY_S, stepped_s
-from capscan.core.standing import Standing
+from capscan.core.run import lifecycle
+from capscan.core.run.lifecycle import Continue, Hold, Intent, Rest, Start
+from capscan.core.status import sentences
+from capscan.core.status.standing import Standing
 from capscan.model import CapabilityScan, ScanStatus, Trigger
 from capscan.scan.following import Lookout
 from capscan.scan.ports import Identity, Ports, StatusSink

@@ -3,11 +3,11 @@
 import logging
 from collections.abc import Callable
 
-from capscan.core.digest import digest_crd
+from capscan.core.crd.digest import digest_crd
 from capscan.core.errors import ItemError, NotFound
-from capscan.core.estimate import Bill, estimate
-from capscan.core.events import CrdScanned, CrdSkipped, CrdUnchanged, Settled
-from capscan.core.plan import PlannedItem, fingerprint
+from capscan.core.money.estimate import Bill, estimate
+from capscan.core.run.events import CrdScanned, CrdSkipped, CrdUnchanged, Settled
+from capscan.core.run.plan import PlannedItem, fingerprint
 from capscan.model import Estimate, ScanSpec
 from capscan.scan.engine import Slot
 from capscan.scan.item import still_right

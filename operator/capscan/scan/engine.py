@@ -14,15 +14,15 @@ from typing import Protocol
 import anyio
 import anyio.lowlevel
 
+from capscan.core.answer.question import Flight
 from capscan.core.errors import (
     InferenceError,
     ProviderOverloaded,
     ProviderUnavailable,
     RateLimited,
 )
-from capscan.core.events import CrdReleased, CrdStarted, Ending, ScanEvent, Settled
-from capscan.core.plan import PlannedItem
-from capscan.core.question import Flight
+from capscan.core.run.events import CrdReleased, CrdStarted, Ending, ScanEvent, Settled
+from capscan.core.run.plan import PlannedItem
 
 
 class Slot(Protocol):

@@ -8,10 +8,10 @@ from typing import Protocol
 
 import anyio
 
-from capscan.core.burst import Burst, grown
 from capscan.core.conditions import Stall
 from capscan.core.errors import KubeError, ProviderUnusable, ScanError
-from capscan.core.plan import plan
+from capscan.core.run.burst import Burst, grown
+from capscan.core.run.plan import plan
 from capscan.model import CapabilityScan, Run, ScanSpec
 from capscan.scan.ports import Ports
 

@@ -8,8 +8,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from capscan.core import capability
-from capscan.core.digest import digest_crd
+from capscan.core.answer import capability
+from capscan.core.crd.digest import digest_crd
 from capscan.core.errors import (
     InternalError,
     ItemError,
@@ -18,8 +18,8 @@ from capscan.core.errors import (
     ScanError,
     StoreRejected,
 )
-from capscan.core.events import CrdFailed, CrdScanned, CrdSkipped, CrdUnchanged, Settled
-from capscan.core.plan import PlannedItem, fingerprint, plan_key
+from capscan.core.run.events import CrdFailed, CrdScanned, CrdSkipped, CrdUnchanged, Settled
+from capscan.core.run.plan import PlannedItem, fingerprint, plan_key
 from capscan.core.text import shorten
 from capscan.model import (
     Capability,

@@ -12,11 +12,12 @@ from typing import Protocol
 
 import anyio
 
-from capscan.core.capability import Entry
+from capscan.core.answer.capability import Entry
+from capscan.core.answer.question import Question
 from capscan.core.conditions import Stall
-from capscan.core.digest import Digest
+from capscan.core.crd.digest import Digest
 from capscan.core.notice import Notice
-from capscan.core.question import Pace, Question
+from capscan.core.pace import Pace
 from capscan.model import (
     Capability,
     CapabilityScan,

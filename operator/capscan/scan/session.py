@@ -10,16 +10,17 @@ from math import inf
 
 import anyio
 
-from capscan.core import capability, progress
-from capscan.core.budget import exhausted, needs_prices
+from capscan.core.answer import capability
 from capscan.core.errors import InvalidBudget
-from capscan.core.eta import Load, Throughput, eta_s, settle
-from capscan.core.events import CrdFailed, ScanEvent, Settled
-from capscan.core.plan import ScanPlan, plan
-from capscan.core.progress import Tally
-from capscan.core.question import Pace
-from capscan.core.spending import Spending
-from capscan.core.status import Live
+from capscan.core.eta.forecast import Load, Throughput, eta_s, settle
+from capscan.core.money.budget import exhausted, needs_prices
+from capscan.core.money.spending import Spending
+from capscan.core.pace import Pace
+from capscan.core.run import progress
+from capscan.core.run.events import CrdFailed, ScanEvent, Settled
+from capscan.core.run.plan import ScanPlan, plan
+from capscan.core.run.progress import Tally
+from capscan.core.status.rendering import Live
 from capscan.model import Estimate, FailedItem, Phase, Run, ScanSpec, Usage
 from capscan.model.completion import NO_USAGE
 from capscan.model.scan_status import FAILED_ITEMS_MAX
@@ -27,7 +28,7 @@ from capscan.scan.dry_run import Estimator
 from capscan.scan.engine import PAID_GRACE_S, Engine, Settle
 from capscan.scan.item import Settler
 from capscan.scan.ports import Ports, Provider
-from capscan.scan.spending import WithinBudget
+from capscan.scan.within_budget import WithinBudget
 
 logger = logging.getLogger(__name__)
 

@@ -1,9 +1,9 @@
 """What this process says of one CapabilityScan in its status."""
 
-from capscan.core import lifecycle
 from capscan.core.conditions import beside
-from capscan.core.standing import Standing
-from capscan.core.status import project
+from capscan.core.run import lifecycle
+from capscan.core.status.rendering import project
+from capscan.core.status.standing import Standing
 from capscan.model import CapabilityScan, ScanStatus
 from capscan.scan.following import Lookout
 from capscan.scan.ports import Ports

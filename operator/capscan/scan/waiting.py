@@ -5,7 +5,7 @@ from datetime import datetime
 
 import anyio
 
-from capscan.core.timetable import Timetable
+from capscan.core.run.timetable import Timetable
 
 CLOCK_CHECK_S = 60.0
 """A sleep goes by a clock that stands still while the machine does, and knows nothing of a wall

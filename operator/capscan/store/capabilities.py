@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from capscan.core.capability import Entry
+from capscan.core.answer.capability import Entry
 from capscan.core.errors import (
     Conflict,
     Forbidden,

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from capscan.core.answer.prompt import answer_schema, repair_prompt
 from capscan.core.errors import (
     AnswerRefused,
     CapscanError,
@@ -12,7 +13,6 @@ from capscan.core.errors import (
     ProviderOverloaded,
     ProviderUnusable,
 )
-from capscan.core.prompt import answer_schema, repair_prompt
 from capscan.inference.api.anthropic import AnthropicApi
 from capscan.inference.api.protocol import Renegotiated, Reply
 from capscan.model import Usage

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from capscan.core.answer import read_answer
+from capscan.core.answer.reading import read_answer
 from capscan.core.errors import InferenceError, ProviderUnusable
 from capscan.inference.api import anthropic, openai
 from capscan.inference.api.apis import open_api

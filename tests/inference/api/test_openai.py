@@ -8,8 +8,8 @@ import anyio.lowlevel
 import pytest
 from pydantic import SecretStr
 
+from capscan.core.answer.prompt import answer_schema
 from capscan.core.errors import AnswerRefused, CapscanError, InvalidAnswer, ProviderUnusable
-from capscan.core.prompt import answer_schema
 from capscan.inference.api.openai import Dialect, Form, OpenAIApi
 from capscan.inference.api.protocol import Renegotiated, Reply
 from capscan.model import Usage

@@ -8,7 +8,7 @@ from typing import Any
 import anyio.lowlevel
 import httpx2
 
-from capscan.core.prompt import Prompt, first_prompt
+from capscan.core.answer.prompt import Prompt, first_prompt
 from capscan.model.completion import ObservedLimit, ObservedLimits
 from capscan.model.provider import ProviderSpec
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from capscan.core.crd import parse_crd
-from capscan.core.digest import DIGEST_BYTES_MAX, digest_crd
+from capscan.core.crd.digest import DIGEST_BYTES_MAX, digest_crd
+from capscan.core.crd.parsing import parse_crd
 from capscan.inference.offline.heuristic import analyze
 from capscan.model import Analysis
 from tests.inference.offline import corpus

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capscan.core.crd import parse_crd
-from capscan.core.digest import Digest as DigestType
-from capscan.core.digest import DigestField, DigestStats, digest_crd
+from capscan.core.crd.digest import Digest as DigestType
+from capscan.core.crd.digest import DigestField, DigestStats, digest_crd
+from capscan.core.crd.parsing import parse_crd
 from capscan.inference.offline.heuristic import CAPABILITIES_MAX, analyze
 from capscan.inference.offline.knowledge import CAPABILITY_CHARS_MAX, knowledge
 from capscan.model import Analysis, Complexity

@@ -11,8 +11,8 @@ from urllib.parse import quote
 import httpx2
 from pydantic import SecretStr
 
+from capscan.core.answer.prompt import Prompt, answer_schema
 from capscan.core.errors import AnswerRefused, ProviderUnusable, RequestRejected
-from capscan.core.prompt import Prompt, answer_schema
 from capscan.inference.api.endpoint import Endpoint, key_in, open_endpoint
 from capscan.inference.api.http import Json
 from capscan.inference.api.protocol import ReadLimits, Renegotiated, Reply

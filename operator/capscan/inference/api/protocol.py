@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from capscan.core.answer.prompt import Prompt
 from capscan.core.errors import InferenceError
-from capscan.core.prompt import Prompt
 from capscan.model import Usage
 from capscan.model.completion import ObservedLimits
 

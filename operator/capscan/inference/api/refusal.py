@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from capscan.core.answer import clean
+from capscan.core.answer.reading import clean
 from capscan.core.errors import (
     AnswerRefused,
     CapscanError,

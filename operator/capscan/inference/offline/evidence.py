@@ -7,7 +7,7 @@ written here; `prose.py` and `heuristic.py` do that.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from capscan.core.digest import Digest
+from capscan.core.crd.digest import Digest
 from capscan.inference.offline.knowledge import Service, Stems, Topic, Vendor, knowledge
 from capscan.inference.offline.words import group_words, split_name, stem
 

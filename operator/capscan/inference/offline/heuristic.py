@@ -8,8 +8,9 @@ Better answers come from the tables first.
 import re
 from collections.abc import Iterable, Iterator
 
-from capscan.core.digest import Digest, DigestField
-from capscan.core.question import Pace, Question
+from capscan.core.answer.question import Question
+from capscan.core.crd.digest import Digest, DigestField
+from capscan.core.pace import Pace
 from capscan.core.text import shorten
 from capscan.inference.offline.evidence import Evidence, weigh
 from capscan.inference.offline.knowledge import knowledge

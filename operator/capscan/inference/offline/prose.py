@@ -4,7 +4,7 @@ Templates are few and say only what is known; words come from the tables. What t
 itself is read in `self_description.py`.
 """
 
-from capscan.core.digest import Digest
+from capscan.core.crd.digest import Digest
 from capscan.core.text import shorten
 from capscan.inference.offline.evidence import Evidence
 from capscan.inference.offline.self_description import own_sentences

@@ -7,7 +7,7 @@ is left of it after that is worth keeping, without markup, links, lists and note
 import re
 from collections.abc import Iterator
 
-from capscan.core.digest import Digest
+from capscan.core.crd.digest import Digest
 from capscan.core.text import sentences, without_links
 from capscan.inference.offline.words import fix_articles, phrase, with_article
 

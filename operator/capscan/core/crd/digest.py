@@ -1,0 +1,181 @@
+"""The bounded extract of a CRD that providers are asked about.
+
+Everything in a Digest stands in its `text` as well, so that a fingerprint over the text covers
+whatever an answer can depend on. Bounded in bytes and in work, independent of key order. What is
+told first is told surely: the header, then the fields level by level until the bytes are used.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from capscan.core.crd.schema import Node, walk
+from capscan.core.text import fold, lead, paragraphs, shorten
+from capscan.model import Crd
+
+DIGEST_VERSION = 1
+"""Part of every fingerprint: raise it when the same CRD would give another text."""
+
+DIGEST_BYTES_MAX = 12 * 1024
+NODES_MAX = 5_000
+"""Properties looked at; counts above it read as "at least"."""
+
+_DESCRIPTION_CHARS_MAX = 1_200
+_FIELD_CHARS_MAX = (0, 240, 160, 100, 80)
+"""Of a field's description, by depth; the last one goes for all deeper levels."""
+_NAME_CHARS_MAX = 253
+_PATH_CHARS_MAX = 512
+_NAMES_MAX = 10
+_ENUM_VALUES_MAX = 8
+_ENUM_CHARS_MAX = 40
+
+
+@dataclass(frozen=True, slots=True)
+class DigestField:
+    """One field that found room. `path` is like `spec.rules[].host` or `spec.labels{}`."""
+
+    path: str
+    depth: int
+    """1 for `spec` itself."""
+    type: str
+    required: bool
+    description: str
+    enum: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DigestStats:
+    """The size of the schema, Kubernetes' own types counted as one field each."""
+
+    field_count: int
+    required_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """What is kept of a CRD. `description` keeps its paragraphs, one a line."""
+
+    name: str
+    group: str
+    kind: str
+    plural: str
+    singular: str
+    scope: str
+    short_names: tuple[str, ...]
+    categories: tuple[str, ...]
+    version: str
+    versions: tuple[str, ...]
+    description: str
+    fields: tuple[DigestField, ...]
+    stats: DigestStats
+    text: str
+    """Canonical rendering: what a model is shown, and what the fingerprint hashes."""
+
+
+def digest_crd(crd: Crd) -> Digest:
+    """Shorten a CRD to at most DIGEST_BYTES_MAX bytes. Never raises on a parsed Crd."""
+    walked = walk(crd.schema, NODES_MAX)
+    description = _description(crd)
+    stats = DigestStats(len(walked.nodes), sum(node.required for node in walked.nodes))
+    levels = max((node.depth for node in walked.nodes), default=0)
+    header = _header(crd, description, stats, levels)
+    # Room for the one word that says whether the fields were cut, whichever it will be.
+    room = DIGEST_BYTES_MAX - len(header.encode()) - len("\ntruncated: false\n")
+    fields, listing = _listing(walked.nodes, room)
+    truncated = walked.cut or len(fields) < len(walked.nodes)
+    return Digest(
+        name=_name(crd.name),
+        group=_name(crd.group),
+        kind=_name(crd.kind),
+        plural=_name(crd.plural),
+        singular=_name(crd.singular),
+        scope=_name(crd.scope),
+        short_names=_names(crd.short_names),
+        categories=_names(crd.categories),
+        version=_name(crd.version),
+        versions=_names(crd.versions),
+        description=description,
+        fields=fields,
+        stats=stats,
+        text=f"{header}{listing}\ntruncated: {str(truncated).lower()}\n",
+    )
+
+
+def _description(crd: Crd) -> str:
+    found = crd.schema.get("description")
+    lines = paragraphs(found) if isinstance(found, str) else []
+    return shorten("\n".join(lines), _DESCRIPTION_CHARS_MAX)
+
+
+def _header(crd: Crd, description: str, stats: DigestStats, levels: int) -> str:
+    state = "" if crd.served else " (not served)"
+    state += " (deprecated)" if crd.deprecated else ""
+    told = {
+        "name": _name(crd.name),
+        "kind": _name(crd.kind),
+        "group": _name(crd.group),
+        "scope": _name(crd.scope),
+        "plural": _name(crd.plural),
+        "singular": _name(crd.singular),
+        "short names": ", ".join(_names(crd.short_names)),
+        "categories": ", ".join(_names(crd.categories)),
+        "version": _name(crd.version) + state,
+        "versions": ", ".join(_names(crd.versions)),
+        "description": description,
+        "schema": f"{stats.field_count} fields, {stats.required_count} required, {levels} levels",
+    }
+    lines = [f"{key}: {value}" for key, value in told.items() if value]
+    lines.append("fields (* required, [] list, {} map):")
+    return "\n".join(lines)
+
+
+def _listing(nodes: Iterable[Node], bytes_max: int) -> tuple[tuple[DigestField, ...], str]:
+    """Fields in the walk's order until one does not fit, each under its parent's path."""
+    kept: list[DigestField] = []
+    lines: list[str] = []
+    parent, used = "", 0
+    for node in nodes:
+        field = _field(node)
+        line = f"\n  {_rendered(field, node)}"
+        if node.parent != parent:
+            line = f"\n{shorten(fold(node.parent), _PATH_CHARS_MAX)}:{line}"
+            parent = node.parent
+        used += len(line.encode())
+        if used > bytes_max:
+            break
+        kept.append(field)
+        lines.append(line)
+    return tuple(kept), "".join(lines)
+
+
+def _field(node: Node) -> DigestField:
+    chars_max = _FIELD_CHARS_MAX[min(node.depth, len(_FIELD_CHARS_MAX) - 1)]
+    return DigestField(
+        path=shorten(fold(node.path), _PATH_CHARS_MAX),
+        depth=node.depth,
+        type=_name(node.type),
+        required=node.required,
+        description=lead(node.description, chars_max) if node.description else "",
+        enum=tuple(_enum_value(v) for v in node.enum[:_ENUM_VALUES_MAX]),
+    )
+
+
+def _rendered(field: DigestField, node: Node) -> str:
+    name = shorten(fold(node.name), _PATH_CHARS_MAX)
+    values = f" ({' | '.join(field.enum)})" if field.enum else ""
+    about = f": {field.description}" if field.description else ""
+    return f"{name}{'*' if field.required else ''} {field.type}{values}{about}"
+
+
+def _enum_value(value: object) -> str:
+    """As JSON writes it, but for the quotes: true, null and 3 may stand in an enum."""
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    return shorten(fold(text), _ENUM_CHARS_MAX)
+
+
+def _name(value: str) -> str:
+    return shorten(fold(value), _NAME_CHARS_MAX)
+
+
+def _names(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(_name(v) for v in list(values)[:_NAMES_MAX])

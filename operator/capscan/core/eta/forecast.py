@@ -1,0 +1,191 @@
+"""When a run will be done, from what is known of it now.
+
+What is left starts one by one, as fast as permits, the account's limits or the work around the
+calls let it, and each request takes a time out of the fitted distribution. The estimate is the
+median of the time by which all of them have ended: so what is left of the slowest counts, which no
+rate sees. Nothing is said while too few answers speak for the rest.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import inf, log
+from statistics import fmean
+
+from capscan.core.eta.latency import Latencies
+from capscan.core.eta.lognormal import Lognormal, fit
+from capscan.core.pace import RAMP, Pace
+
+SAMPLES_MIN = 5
+"""Finished requests before anything is said, and settled items before they make a rate."""
+
+ETA_S_MAX = 365 * 86_400.0
+
+RATE_WINDOW = 256
+RAMP_WINDOW = 16
+"""Settled items that a rate is read from, and the newest that tell how permits grow and are used:
+a rate has to be steady, a ramp has to be followed."""
+
+BUSY_MIN = 0.9
+"""Share of the requests that could be in flight; where fewer are, something else is the bound."""
+
+TAIL_MAX = 512
+"""Requests, counted from the last, that may still be under way when the last one starts."""
+NEGLIGIBLE = -1e-4
+"""Logarithm of the chance of a request to be done, from where on the earlier ones are done too."""
+PRECISION = 1e-3
+LOG_HALF = -log(2)
+
+
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """What this process has settled lately: when, and how permits were used at the time."""
+
+    settled_s: tuple[float, ...] = ()
+    permits: tuple[int, ...] = ()
+    in_flight: tuple[int, ...] = ()
+
+    def rate_per_s(self, now_s: float) -> float | None:
+        """Items per second; None where too few were settled, or all at once."""
+        if len(self.settled_s) < SAMPLES_MIN or now_s <= self.settled_s[0]:
+            return None
+        return (len(self.settled_s) - 1) / (now_s - self.settled_s[0])
+
+    @property
+    def growth(self) -> float:
+        """Permits gained per item: 1 in a slow start, 0 where they stay or shrink."""
+        if len(self.permits) < 2:
+            return 0.0
+        gained = self.permits[-1] - self.permits[0]
+        return min(1.0, max(0.0, gained / (len(self.permits) - 1)))
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a run has before it, and what it has seen."""
+
+    queued: int
+    """Items that are neither settled nor under way: waiting, getting ready, or backing off."""
+    ages_s: Sequence[float] = ()
+    """How long each request under way has been so."""
+    latencies: Latencies = field(default_factory=Latencies)
+    in_vain: Latencies = field(default_factory=Latencies)
+    """Of requests that failed: each is one more, and tells nothing of how long an answer takes."""
+    throughput: Throughput = field(default_factory=Throughput)
+
+
+def settle(
+    throughput: Throughput, now_s: float, *, pace: Pace, parallelism: int, in_flight: int
+) -> Throughput:
+    """The throughput after one more item; `in_flight` counts what is still under way.
+
+    A closed gate says nothing about the time after it, so the count begins anew.
+    """
+    if pace.wait_s > 0:
+        return Throughput()
+    return Throughput(
+        (*throughput.settled_s[1 - RATE_WINDOW :], now_s),
+        (*throughput.permits[1 - RAMP_WINDOW :], _permits(pace, parallelism)),
+        (*throughput.in_flight[1 - RAMP_WINDOW :], in_flight + 1),
+    )
+
+
+def eta_s(load: Load, pace: Pace, parallelism: int, now_s: float) -> float | None:
+    """Seconds until the run is done, as likely more as less; None while too little is known.
+
+    Positive while anything is left, and a year at most. `now_s` is of the clock that `settle` saw.
+    """
+    latencies = load.latencies
+    if not load.queued and not load.ages_s:
+        return 0.0
+    if latencies.count < SAMPLES_MIN or not pace.returns:
+        return None
+    latency = fit(latencies.recent_s, load.ages_s)
+    failing = load.in_vain.count / (latencies.count + load.in_vain.count)
+    requests = (load.queued + failing * len(load.ages_s)) / (1 - failing)
+    mean_s = (1 - failing) * latency.mean_s + failing * (load.in_vain.average_s or 0.0)
+    starts = _starts(load, pace, parallelism, mean_s, now_s)
+    last_s = [starts.at_s(requests - n) for n in range(TAIL_MAX) if n < requests]
+    return _all_done_s(latency, load.ages_s, last_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _Starts:
+    """When the requests to come will start."""
+
+    wait_s: float
+    mean_s: float
+    permits: float
+    permits_max: float
+    growth: float
+    observed_per_s: float
+
+    def at_s(self, nth: float) -> float:
+        """Seconds until the nth from now starts.
+
+        A request that ends makes room for 1 + growth others, so the time is the integral of
+        mean / permits over the ends, up to where permits stop growing.
+        """
+        growth = self.growth if self.permits < self.permits_max else 0.0
+        permits, ramp_s, ramp_ends = self.permits, 0.0, 0.0
+        if growth > 0:
+            ramp_ends = min(nth / (1 + growth), (self.permits_max - permits) / growth)
+            ramp_s = self.mean_s / growth * log(1 + growth * ramp_ends / permits)
+            permits = self.permits_max
+        steady_s = (nth - ramp_ends * (1 + growth)) * self.mean_s / permits
+        return self.wait_s + max(ramp_s + steady_s, nth / self.observed_per_s)
+
+
+def _starts(load: Load, pace: Pace, parallelism: int, mean_s: float, now_s: float) -> _Starts:
+    # By Little's law a rate is a bound on what can be in flight, as permits are.
+    limit = (pace.items_per_s or inf) * mean_s
+    recovering = pace.permits is not None and pace.permits < pace.permits_soon
+    permits = min(float(_permits(pace, parallelism)), limit)
+    used = load.throughput.in_flight
+    idle = (
+        not pace.wait_s
+        and bool(used)
+        and fmean(used) < BUSY_MIN * permits
+        and len(load.ages_s) < _permits(pace, parallelism)
+        and not recovering
+    )
+    observed = load.throughput.rate_per_s(now_s) if idle else None
+    return _Starts(
+        wait_s=pace.wait_s,
+        mean_s=mean_s,
+        permits=permits,
+        permits_max=min(float(parallelism), limit, pace.permits_soon if recovering else inf),
+        growth=RAMP if recovering else load.throughput.growth,
+        observed_per_s=observed or inf,
+    )
+
+
+def _permits(pace: Pace, parallelism: int) -> int:
+    return max(1, min(parallelism, pace.permits or parallelism))
+
+
+def _all_done_s(latency: Lognormal, ages_s: Sequence[float], last_s: Sequence[float]) -> float:
+    """The median of when the last ends: of what is under way, and of what starts at `last_s`."""
+
+    def log_done(after_s: float) -> float:
+        chance = 0.0
+        for age_s in ages_s:
+            chance += latency.log_done(after_s, age_s)
+            if chance < LOG_HALF:
+                return chance
+        for start_s in last_s:
+            one = latency.log_done(after_s - start_s)
+            chance += one
+            if one > NEGLIGIBLE or chance < LOG_HALF:
+                break
+        return chance
+
+    low_s, high_s = 0.0, max(last_s, default=0.0) + latency.mean_s
+    while high_s < ETA_S_MAX and log_done(high_s) < LOG_HALF:
+        low_s, high_s = high_s, 2 * high_s
+    while high_s - low_s > PRECISION * high_s:
+        middle_s = (low_s + high_s) / 2
+        if log_done(middle_s) < LOG_HALF:
+            low_s = middle_s
+        else:
+            high_s = middle_s
+    return min(high_s, ETA_S_MAX)

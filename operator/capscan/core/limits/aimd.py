@@ -1,0 +1,117 @@
+"""How many requests at once a provider is trusted with: additive increase, multiplicative decrease.
+
+Overload is the only signal. Latency is none: it follows the length of answers. Slow start and
+congestion avoidance are TCP's (RFC 5681); growing only while the limit is used is that of
+Netflix's concurrency-limits.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+from capscan.core.pace import RAMP
+
+START = 16
+PERMITS_MAX = 1024
+DECREASE = 0.85
+WINDOW = 20
+"""Overloads are counted among so many of the newest requests."""
+OVERLOADS = 3
+"""Fewer of them are chance."""
+PROBE_PAUSE_S = 2.0
+PROBE_PAUSE_S_MAX = 60.0
+
+_WINDOW_MASK = (1 << WINDOW) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Permits:
+    """`limit` is fractional; the requests at once are its whole part."""
+
+    limit: float = START
+    limit_max: int = PERMITS_MAX
+    adaptive: bool = True
+    threshold: float = math.inf
+    """Below it the limit doubles every round trip, above it grows by one."""
+    ceiling: float = math.inf
+    """So many at once were too many; below it all went well."""
+    probe_at_s: float = 0.0
+    """Not before then does the limit reach the ceiling again."""
+    probe_pause_s: float = PROBE_PAUSE_S
+    recent: int = 0
+    """One bit a request, the newest lowest; set for an overload."""
+    changed_at_s: float = -math.inf
+    """Requests sent before then say nothing of the limit as it is now."""
+
+    @property
+    def count(self) -> int:
+        """Requests at once."""
+        return int(self.limit)
+
+    @property
+    def ramping(self) -> bool:
+        """On the way back to a limit that it had before."""
+        return self.limit < self.threshold < math.inf
+
+
+def configure(permits: Permits, limit_max: int | None, *, adaptive: bool) -> Permits:
+    """Take over what an administrator set."""
+    most = limit_max if limit_max is not None else PERMITS_MAX if adaptive else START
+    limit = min(permits.limit, most) if adaptive else most
+    return replace(permits, limit=limit, limit_max=most, adaptive=adaptive)
+
+
+def on_success(permits: Permits, in_flight: int, sent_at_s: float, now_s: float) -> Permits:
+    """An answer came; `in_flight` counts the request itself."""
+    recent = permits.recent << 1 & _WINDOW_MASK
+    permits = replace(permits, recent=recent)
+    if in_flight * 2 < permits.limit:
+        return permits
+    if permits.limit >= permits.ceiling and sent_at_s >= permits.changed_at_s:
+        # Not too much any more, or it never was: how much is, is open again.
+        permits = replace(
+            permits, ceiling=math.inf, threshold=math.inf, probe_pause_s=PROBE_PAUSE_S
+        )
+    limit = min(permits.limit + _step(permits), permits.limit_max)
+    if permits.limit < permits.ceiling <= limit:
+        if now_s < permits.probe_at_s:
+            return replace(permits, limit=math.nextafter(permits.ceiling, 0.0))
+        return replace(permits, limit=permits.ceiling, changed_at_s=now_s)
+    return replace(permits, limit=limit)
+
+
+def on_overload(permits: Permits, in_flight: int, sent_at_s: float, now_s: float) -> Permits:
+    """It was too much, or no answer came in time; `in_flight` counts the request itself."""
+    permits = replace(permits, recent=(permits.recent << 1 | 1) & _WINDOW_MASK)
+    if not permits.adaptive or sent_at_s < permits.changed_at_s:
+        return permits
+    if permits.limit >= permits.ceiling:
+        return _below(permits, permits.ceiling, permits.ceiling - 1, now_s)
+    if permits.recent.bit_count() < OVERLOADS:
+        return permits
+    ceiling = max(2.0, min(math.floor(permits.limit), in_flight))
+    return _below(permits, ceiling, permits.limit * DECREASE, now_s)
+
+
+def restarted(good: Permits) -> Permits:
+    """One at a time, and quickly back to `good` as answers come."""
+    return replace(good, limit=1.0, threshold=good.limit, recent=0)
+
+
+def _step(permits: Permits) -> float:
+    if permits.ramping:
+        return RAMP
+    return 1.0 if permits.limit < permits.threshold else 1.0 / permits.limit
+
+
+def _below(permits: Permits, ceiling: float, limit: float, now_s: float) -> Permits:
+    limit = max(1.0, limit)
+    return replace(
+        permits,
+        limit=limit,
+        threshold=limit,
+        ceiling=ceiling,
+        probe_at_s=now_s + permits.probe_pause_s,
+        probe_pause_s=min(2 * permits.probe_pause_s, PROBE_PAUSE_S_MAX),
+        recent=0,
+        changed_at_s=now_s,
+    )

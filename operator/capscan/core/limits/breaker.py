@@ -1,0 +1,119 @@
+"""Whether a provider is asked at all: the circuit breaker.
+
+It opens when most of the newest requests failed, lets one through after a pause, and closes when
+that one is answered. Where few ask at a time, their attempts would be used up before that: so it
+also opens when nobody was there a few times in a row. How fast requests come back after it closed
+is `core/limits/aimd.py`'s.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+from capscan.model.provider import Circuit, CircuitBreaker
+
+PROBES_PATIENT = 5
+"""So many probes in a row fail before the pause between them grows."""
+PAUSE_S_MAX = 30.0
+ABSENCES_MAX = 3
+"""So many in a row open it: fewer than the attempts that an item has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """`openings` tells requests that were sent before it opened from those after."""
+
+    circuit: Circuit = Circuit.CLOSED
+    recent: int = 0
+    """One bit a request, the newest lowest; set for a failure."""
+    counted: int = 0
+    """How many of those bits are requests."""
+    absences: int = 0
+    """So often in a row, while nothing else was under way, nobody was there."""
+    openings: int = 0
+    until_s: float = -math.inf
+    """While open: when one request may try."""
+    probes_failed: int = 0
+
+    @property
+    def failures(self) -> int:
+        """Among the newest requests."""
+        return self.recent.bit_count()
+
+
+def ready_s(breaker: Breaker, now_s: float) -> float:
+    """The instant at which the next request may go; infinite while a probe is under way."""
+    match breaker.circuit:
+        case Circuit.CLOSED:
+            return now_s
+        case Circuit.OPEN:
+            return max(now_s, breaker.until_s)
+        case Circuit.HALF_OPEN:
+            return math.inf
+
+
+def admitted(breaker: Breaker) -> Breaker:
+    """A request goes; through an open circuit it is the probe."""
+    if breaker.circuit is Circuit.CLOSED:
+        return breaker
+    return replace(breaker, circuit=Circuit.HALF_OPEN)
+
+
+def on_result(
+    breaker: Breaker, rules: CircuitBreaker, *, failed: bool, absent: bool = False, now_s: float
+) -> Breaker:
+    """A request sent while the circuit was closed came back. `absent`: it failed because nobody was
+    there for it, and nothing else that is under way could still be answered.
+    """
+    most = 2 * rules.minimum_requests
+    breaker = replace(
+        breaker,
+        recent=(breaker.recent << 1 | failed) & ((1 << most) - 1),
+        counted=min(breaker.counted + 1, most),
+        absences=breaker.absences + absent if failed else 0,
+    )
+    if failed and (_too_many(breaker, rules) or _away(breaker, rules)):
+        return _opened(breaker, rules, 0, now_s)
+    return breaker
+
+
+def on_probe(breaker: Breaker, rules: CircuitBreaker, *, failed: bool, now_s: float) -> Breaker:
+    """The one request that was let through came back."""
+    if failed:
+        return _opened(breaker, rules, breaker.probes_failed + 1, now_s)
+    return relieved(breaker)
+
+
+def on_abandoned(breaker: Breaker, now_s: float) -> Breaker:
+    """The probe was cancelled, and said nothing: another one may try at once."""
+    return replace(breaker, circuit=Circuit.OPEN, until_s=now_s)
+
+
+def relieved(breaker: Breaker) -> Breaker:
+    """Somebody is there: it closes, whether a probe found that out or not."""
+    return Breaker(openings=breaker.openings)
+
+
+def _too_many(breaker: Breaker, rules: CircuitBreaker) -> bool:
+    def over(recent: int, count: int) -> bool:
+        return recent.bit_count() * 100 > rules.failure_percent * count
+
+    newest = breaker.recent & ((1 << rules.minimum_requests) - 1)
+    return breaker.counted >= rules.minimum_requests and (
+        over(newest, rules.minimum_requests) or over(breaker.recent, breaker.counted)
+    )
+
+
+def _away(breaker: Breaker, rules: CircuitBreaker) -> bool:
+    return rules.failure_percent < 100 and breaker.absences >= ABSENCES_MAX
+
+
+def _opened(breaker: Breaker, rules: CircuitBreaker, probes: int, now_s: float) -> Breaker:
+    open_for_s = rules.open_for.total_seconds()
+    growth = 2.0 ** min(max(0, probes - PROBES_PATIENT), 16)
+    pause_s = max(open_for_s, min(open_for_s * growth, PAUSE_S_MAX))
+    return Breaker(
+        Circuit.OPEN,
+        openings=breaker.openings + 1,
+        until_s=now_s + pause_s,
+        probes_failed=probes,
+    )

@@ -1,0 +1,204 @@
+"""What a request that came back says of its account: the next state of `core/limits/admission.py`.
+
+Usage settles what was reserved, headers and refusals correct the rates, failures feed the breaker
+or, where that has nothing to say, the limit of permits.
+"""
+
+import math
+from dataclasses import replace
+
+from capscan.core.limits import aimd, learned_rate, quota
+from capscan.core.limits import breaker as breakers
+from capscan.core.limits.admission import BACKOFF_S, Admission, Permit, moved
+from capscan.core.limits.aimd import Permits
+from capscan.core.limits.learned_rate import LearnedRate
+from capscan.core.limits.sample import Outcome, Sample
+from capscan.model import ObservedLimits
+from capscan.model.provider import ApiProtocol, Circuit
+
+BACKOFF_S_MAX = 60.0
+CALIBRATION_MIN, CALIBRATION_MAX = 0.05, 20.0
+FAILURES_BY_CHANCE = 2
+"""Among the requests that the breaker looks at; with more, the limit may be falling already."""
+
+_ABSENCES = (Outcome.OVERLOADED, Outcome.UNREACHED)
+"""Again and again, with no answer in between: not the question is the cause, nobody is there."""
+_FAILURES = (*_ABSENCES, Outcome.FAILED)
+
+
+def returned(state: Admission, permit: Permit, sample: Sample, now_s: float) -> Admission:
+    """A request came back: its permit is free, and what it said is believed."""
+    state = _settled(state, permit, sample, now_s)
+    state = _observed(state, permit, sample.observed, now_s)
+    if sample.outcome is Outcome.REFUSED:
+        state = _refused(state, permit, sample, now_s)
+    elif sample.outcome in (Outcome.ANSWERED, Outcome.DECLINED):
+        state = _recovered(state, permit, now_s)
+    state = _judged(state, permit, sample, now_s)
+    return replace(state, in_flight=state.in_flight - 1)
+
+
+def relieved(state: Admission) -> Admission:
+    """The provider was found to be there, other than by a request; permits grow from one all the
+    same.
+    """
+    return replace(state, breaker=breakers.relieved(state.breaker))
+
+
+def _settled(state: Admission, permit: Permit, sample: Sample, now_s: float) -> Admission:
+    """Correct the reservation, and the next estimates, by what was used."""
+    if sample.outcome in (Outcome.REFUSED, Outcome.UNREACHED):
+        return replace(
+            state,
+            requests=quota.give(state.requests, 1.0, now_s),
+            input_tokens=quota.give(state.input_tokens, permit.input_cost, now_s),
+            output_tokens=quota.give(state.output_tokens, permit.output_cost, now_s),
+        )
+    usage, estimate = sample.usage, permit.estimate
+    if not usage.output_tokens or not usage.input_tokens:
+        return state
+    # A repaired answer took several requests; what one takes is what is reserved.
+    per = max(1, usage.requests)
+    state = replace(
+        state,
+        input_factor=_calibrated(
+            state.input_factor, usage.input_tokens / per, estimate.input_tokens
+        ),
+        output_factor=_calibrated(
+            state.output_factor, usage.output_tokens / per, estimate.output_tokens_max
+        ),
+        output_tokens=quota.give(
+            state.output_tokens, permit.output_cost - usage.output_tokens, now_s
+        ),
+    )
+    if state.rules.protocol is ApiProtocol.OPENAI:
+        return state
+    # Prompt tokens from the cache do not count against Anthropic's limit.
+    charged = usage.input_tokens - usage.cached_input_tokens
+    unused = permit.input_cost - charged
+    return replace(state, input_tokens=quota.give(state.input_tokens, unused, now_s))
+
+
+def _observed(
+    state: Admission, permit: Permit, observed: ObservedLimits | None, now_s: float
+) -> Admission:
+    if observed is None:
+        return state
+    told = (observed.requests, observed.input_tokens, observed.output_tokens)
+    before = (state.requests, state.input_tokens, state.output_tokens)
+    requests, input_tokens, output_tokens = (
+        each if limit is None else quota.observe(each, limit, permit.sent_at_s, taken, now_s)
+        for each, limit, taken in zip(before, told, permit.taken, strict=True)
+    )
+    return replace(state, requests=requests, input_tokens=input_tokens, output_tokens=output_tokens)
+
+
+def _refused(state: Admission, permit: Permit, sample: Sample, now_s: float) -> Admission:
+    """Close for everybody, and go slower afterwards."""
+    asked_s = sample.retry_after_s
+    if asked_s is not None and not 0 < asked_s < math.inf:
+        asked_s = None
+    again = permit.sent_at_s > state.closed_at_s
+    if asked_s is not None:
+        until_s, backoff_s = now_s + asked_s, state.backoff_s
+    elif again:
+        until_s, backoff_s = now_s + state.backoff_s, min(2 * state.backoff_s, BACKOFF_S_MAX)
+    else:
+        until_s, backoff_s = state.closed_until_s, state.backoff_s
+    state = replace(
+        state,
+        closed_until_s=max(state.closed_until_s, until_s),
+        closed_at_s=now_s if again else state.closed_at_s,
+        backoff_s=backoff_s,
+    )
+    if any(each.told_per_s for each in (state.requests, state.input_tokens, state.output_tokens)):
+        return replace(
+            state,
+            requests=quota.refused(state.requests, permit.sent_at_s, now_s),
+            input_tokens=quota.refused(state.input_tokens, permit.sent_at_s, now_s),
+            output_tokens=quota.refused(state.output_tokens, permit.sent_at_s, now_s),
+            learned=LearnedRate(),
+        )
+    return replace(state, learned=_learned(state, permit, asked_s, until_s, now_s))
+
+
+def _learned(
+    state: Admission, permit: Permit, asked_s: float | None, until_s: float, now_s: float
+) -> LearnedRate:
+    """Of a 429 without headers. What asks for whole seconds was rounded up."""
+    if asked_s is not None and asked_s % 1.0:
+        behind = round(state.requests.taken - permit.taken[0])
+        return learned_rate.refused_for(state.learned, asked_s, behind, now_s)
+    pause_s = 0.0 if asked_s else max(0.0, until_s - now_s)
+    return learned_rate.refused(state.learned, permit.sent_at_s, now_s, pause_s)
+
+
+def _recovered(state: Admission, permit: Permit, now_s: float) -> Admission:
+    reopened = permit.sent_at_s >= state.closed_until_s
+    return replace(
+        state,
+        backoff_s=BACKOFF_S if reopened else state.backoff_s,
+        healthy_at_s=max(state.healthy_at_s, permit.sent_at_s),
+        requests=quota.recovered(state.requests, now_s),
+        input_tokens=quota.recovered(state.input_tokens, now_s),
+        output_tokens=quota.recovered(state.output_tokens, now_s),
+        learned=learned_rate.on_success(state.learned, now_s),
+    )
+
+
+def _judged(state: Admission, permit: Permit, sample: Sample, now_s: float) -> Admission:
+    """Feed the breaker or, where that has nothing to say, the limit of permits."""
+    outcome = sample.outcome
+    if permit.openings != state.breaker.openings:
+        # What was sent before the circuit opened says nothing of what is now.
+        return state
+    if permit.probe:
+        return _probed(state, permit, outcome, now_s)
+    if outcome in (Outcome.REFUSED, Outcome.ABANDONED) or _is_the_question(state, sample):
+        return state
+    failed = outcome in _FAILURES
+    absent = outcome in _ABSENCES and state.in_flight == 1
+    breaker = breakers.on_result(
+        state.breaker, state.rules.breaker, failed=failed, absent=absent, now_s=now_s
+    )
+    if breaker.circuit is Circuit.OPEN:
+        # What it saw must not have cut the limit as well.
+        permits = aimd.restarted(state.permits_good)
+        return replace(state, breaker=breaker, permits=permits)
+    permits = _fed(state, permit, outcome, now_s)
+    chance = breaker.failures <= FAILURES_BY_CHANCE and not permits.ramping
+    good = permits if chance else state.permits_good
+    return replace(state, breaker=breaker, permits=permits, permits_good=good)
+
+
+def _is_the_question(state: Admission, sample: Sample) -> bool:
+    """Whether the provider broke over a question again, and not over others that were sent since
+    the first time. The last ones of a run are often such, and nothing else is asked beside them.
+    """
+    return sample.outcome is Outcome.FAILED and sample.broke_at_s < state.healthy_at_s
+
+
+def _probed(state: Admission, permit: Permit, outcome: Outcome, now_s: float) -> Admission:
+    """Even a 429 shows that the provider is there."""
+    if outcome is Outcome.ABANDONED:
+        return replace(state, breaker=breakers.on_abandoned(state.breaker, now_s))
+    failed = outcome in _FAILURES
+    breaker = breakers.on_probe(state.breaker, state.rules.breaker, failed=failed, now_s=now_s)
+    if failed:
+        return replace(state, breaker=breaker)
+    return replace(state, breaker=breaker, permits=_fed(state, permit, outcome, now_s))
+
+
+def _fed(state: Admission, permit: Permit, outcome: Outcome, now_s: float) -> Permits:
+    if outcome is Outcome.ANSWERED:
+        return aimd.on_success(state.permits, state.in_flight, permit.sent_at_s, now_s)
+    if outcome is Outcome.OVERLOADED:
+        return aimd.on_overload(state.permits, state.in_flight, permit.sent_at_s, now_s)
+    return state.permits
+
+
+def _calibrated(known: float | None, actual: float, estimated: int) -> float | None:
+    if estimated <= 0:
+        return known
+    factor = max(CALIBRATION_MIN, min(actual / estimated, CALIBRATION_MAX))
+    return factor if known is None else moved(known, factor)

@@ -1,0 +1,212 @@
+"""The rate of an account that says nothing but 429.
+
+A refusal that says exactly how long to wait tells an instant at which the provider's bucket will
+hold one request, whatever its size. So what was let through between two such instants, over the
+time between them, is the rate at which it fills. Other refusals only tell that it is empty now, and
+what it fills by in the pause after them may be lost: their guess is corrected by the next one.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+from capscan.core.limits import bucket as buckets
+from capscan.core.limits.bucket import Bucket
+
+SPAN_S_MIN = 1.0
+"""Shorter spans say little of a rate: a network is late by some hundredths of a second."""
+SPAN_S_MAX = 20.0
+"""Longer ones are mostly about how much there was to do, where they do not end exactly."""
+IDLE_S = 0.25
+"""Without a request for so long, the provider's bucket may have been full, and lost what it would
+have earned."""
+MARGIN = 0.02
+"""Below what was measured exactly. While the span was short, growth uses the margin up again in
+twice that span: the next refusal costs a call and no time, and its span is longer."""
+MEASURED_GROWTH_PER_S = 0.0005
+GROWTH_PER_S = 0.001
+HASTY_GROWTH_PER_S = 0.5
+"""After a refusal that said how long to wait, but came too soon for a rate."""
+GROWTH_DOUBLES_S = 20.0
+"""Growth is slow at first, and faster the longer no refusal comes: a guess that was far too low
+is left behind in minutes, one that was right is not exceeded for as long."""
+GROWTH_PER_S_MAX = 0.1
+"""As far as it doubles."""
+FASTEST_AFTER_REFUSAL = 0.97
+SLOWEST_AFTER_REFUSAL = 0.5
+EARNED_SHARE = 0.25
+"""Of what a pause let the provider's bucket fill by: the first guess may be several times
+too high."""
+CERTAIN = 10
+"""What fewer requests taught is left behind faster."""
+RATE_MIN_PER_S = 1.0 / 60.0
+START_PER_S = 40.0
+"""Until the first answer: a refusal of the first request should come before all have been sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedRate:
+    """No bucket, no limit: answers come, and nothing was refused without saying why."""
+
+    bucket: Bucket | None = None
+    since_s: float = math.inf
+    """Begin of the span in which is counted."""
+    exact: bool = False
+    """Whether the provider's bucket held one request then."""
+    let_through: int = 0
+    """Since then, without what was refused."""
+    growth_per_s: float = GROWTH_PER_S
+    """At first, after the newest refusal."""
+    grown_at_s: float = -math.inf
+    refused_at_s: float = -math.inf
+    guess: "Guess | None" = None
+
+    @property
+    def rate_per_s(self) -> float | None:
+        """What refusals taught; None where nothing did."""
+        return self.bucket.rate_per_s if self.bucket and self.refused_at_s > -math.inf else None
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """What the newest refusal said where it was not exact; others of its volley correct it."""
+
+    let_through: int
+    span_s: float
+    slowest_per_s: float = RATE_MIN_PER_S
+    fastest_per_s: float = math.inf
+
+    @property
+    def rate_per_s(self) -> float:
+        """Within what one refusal may change."""
+        measured = self.let_through / self.span_s
+        return max(self.slowest_per_s, min(measured, self.fastest_per_s))
+
+
+def starting(now_s: float) -> LearnedRate:
+    """Nothing is known of the account: feel the way."""
+    return LearnedRate(buckets.full(START_PER_S, now_s))
+
+
+def ready_s(learned: LearnedRate, now_s: float) -> float:
+    """The instant at which one more request may go."""
+    return now_s if learned.bucket is None else buckets.ready_s(learned.bucket, 1.0, now_s)
+
+
+def admitted(learned: LearnedRate, now_s: float) -> LearnedRate:
+    """A request goes."""
+    span_s = now_s - learned.since_s
+    since_s, exact, count = learned.since_s, learned.exact, learned.let_through
+    if exact and learned.bucket and buckets.idle_s(learned.bucket, now_s) > IDLE_S:
+        since_s, exact, count = now_s, False, 0
+    elif not exact and not -math.inf < span_s <= 2 * SPAN_S_MAX:
+        since_s, count = now_s, 0
+    elif not exact and span_s > SPAN_S_MAX:
+        since_s, count = now_s - span_s / 2, count // 2
+    bucket = learned.bucket and buckets.take(learned.bucket, 1.0, now_s)
+    return replace(learned, bucket=bucket, since_s=since_s, exact=exact, let_through=count + 1)
+
+
+def refused_for(learned: LearnedRate, wait_s: float, behind: int, now_s: float) -> LearnedRate:
+    """A 429 without headers: in `wait_s`, and not sooner, there is room for one request. `behind`
+    requests were let through after this one.
+    """
+    if not learned.exact:
+        return _counting(learned, wait_s, behind, now_s)
+    until_s = now_s + wait_s
+    through, span_s = learned.let_through - behind - 1, until_s - learned.since_s
+    if through < 0 and learned.let_through:
+        return learned
+    if through < 0:
+        # Sent before the instant that is counted from, which is told anew until something goes.
+        return replace(learned, since_s=max(learned.since_s, until_s))
+    learned = replace(learned, let_through=learned.let_through - 1)
+    if learned.bucket is None or not through or span_s <= 0:
+        return learned
+    measured = (1.0 - MARGIN) * through / span_s
+    rate_per_s = max(RATE_MIN_PER_S, min(measured, learned.bucket.rate_per_s))
+    certain = span_s >= SPAN_S_MIN
+    if certain or learned.guess:
+        # What was under way together at the first refusal may be miscounted.
+        learned = replace(learned, since_s=until_s, let_through=behind, guess=None)
+    growth_per_s = MEASURED_GROWTH_PER_S if certain else MARGIN / span_s
+    return _paced(learned, rate_per_s, growth_per_s, until_s, now_s)
+
+
+def _counting(learned: LearnedRate, wait_s: float, behind: int, now_s: float) -> LearnedRate:
+    """The first one of a span: there is nothing to measure yet."""
+    until_s, rate_per_s, guess = now_s + wait_s, learned.rate_per_s, None
+    if rate_per_s is None:
+        # Who waits so long for one request earns no more than that; too fast is soon known.
+        guess = _guess(learned, now_s)
+        rate_per_s = max(guess.rate_per_s, min(1.0 / wait_s, START_PER_S))
+    learned = replace(learned, since_s=until_s, exact=True, let_through=behind, guess=guess)
+    return _paced(learned, rate_per_s, HASTY_GROWTH_PER_S, until_s, now_s)
+
+
+def _paced(
+    learned: LearnedRate, rate_per_s: float, growth_per_s: float, until_s: float, now_s: float
+) -> LearnedRate:
+    """One request goes at `until_s`, and the others after it."""
+    return replace(
+        learned,
+        bucket=buckets.at_level(buckets.full(rate_per_s, now_s), 1.0, until_s),
+        growth_per_s=growth_per_s,
+        grown_at_s=until_s,
+        refused_at_s=now_s,
+    )
+
+
+def refused(learned: LearnedRate, sent_at_s: float, now_s: float, pause_s: float) -> LearnedRate:
+    """A 429 without headers; nothing is sent for `pause_s`, while the provider's bucket fills: 0
+    where it said itself, in whole seconds, how long to wait.
+    """
+    if learned.guess is not None and sent_at_s <= learned.refused_at_s:
+        guess = replace(learned.guess, let_through=learned.guess.let_through - 1)
+    else:
+        guess = _guess(learned, now_s)
+        doubt = max(1.0, CERTAIN / max(1, guess.let_through))
+        hasty = not pause_s and guess.span_s <= SPAN_S_MIN
+        learned = replace(
+            learned,
+            since_s=now_s,
+            exact=False,
+            let_through=0,
+            refused_at_s=now_s,
+            growth_per_s=HASTY_GROWTH_PER_S if hasty else GROWTH_PER_S * doubt,
+            grown_at_s=now_s,
+        )
+    rate_per_s = guess.rate_per_s
+    bucket = buckets.full(rate_per_s, now_s)
+    earned = pause_s * rate_per_s * EARNED_SHARE
+    return replace(
+        learned, guess=guess, bucket=buckets.at_level(bucket, max(bucket.level, earned), now_s)
+    )
+
+
+def on_success(learned: LearnedRate, now_s: float) -> LearnedRate:
+    """An answer came: a little faster; where little is known, once a second."""
+    if learned.rate_per_s is None:
+        return replace(learned, bucket=None)
+    since_s = now_s - learned.grown_at_s
+    if learned.bucket is None or since_s <= 0 or not (learned.exact or since_s >= 1.0):
+        return learned
+    growth = _growth_per_s(learned, now_s) * min(since_s, 1.0)
+    bucket = buckets.at_rate(learned.bucket, learned.bucket.rate_per_s * (1.0 + growth), now_s)
+    return replace(learned, bucket=bucket, grown_at_s=now_s)
+
+
+def _growth_per_s(learned: LearnedRate, now_s: float) -> float:
+    doublings = min((now_s - learned.refused_at_s) / GROWTH_DOUBLES_S, 10.0)
+    doubled = min(GROWTH_PER_S_MAX, learned.growth_per_s * math.pow(2.0, doublings))
+    return max(learned.growth_per_s, doubled)
+
+
+def _guess(learned: LearnedRate, now_s: float) -> Guess:
+    let_through = max(0, learned.let_through - 1)
+    span_s = max(SPAN_S_MIN, now_s - learned.since_s)
+    before = learned.rate_per_s
+    if before is None:
+        return Guess(let_through, span_s)
+    slowest = max(RATE_MIN_PER_S, SLOWEST_AFTER_REFUSAL * before)
+    fastest = max(slowest, FASTEST_AFTER_REFUSAL * before)
+    return Guess(let_through, span_s, slowest, fastest)

@@ -1,0 +1,181 @@
+"""What a scan should be doing now: start a run, go on with one, hold still, or rest.
+
+Level-triggered: the answer follows from the newest spec and from what was handled before, never
+from which event brought it.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from capscan.core.run.plan import inputs_hash, lineage
+from capscan.core.run.timetable import Timetable, reckon
+from capscan.model import CapabilityScan, Phase, Run, ScanStatus, Trigger
+from capscan.model.scan_status import REQUESTED_AT
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """What of the spec has been acted upon."""
+
+    run: Run | None = None
+    rescan: str | None = None
+    requested_at: str | None = None
+    timetable: Timetable = field(default_factory=Timetable)
+
+    @classmethod
+    def from_status(cls, status: ScanStatus) -> "Handled":
+        """What an earlier process left."""
+        return cls(
+            status.run,
+            status.last_handled_rescan,
+            status.last_handled_requested_at,
+            Timetable(status.last_handled_schedule, status.next_schedule_time),
+        )
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether a run has begun and not ended."""
+        return self.run is not None and self.run.completion_time is None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether a run has begun and ended."""
+        return self.run is not None and self.run.completion_time is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A new run is due."""
+
+    trigger: Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class Continue:
+    """The run is not finished."""
+
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Suspended, with work left to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Nothing to do."""
+
+
+Intent = Start | Continue | Hold | Rest
+
+
+def decide(scan: CapabilityScan, handled: Handled, now: datetime) -> Intent:
+    """What to do about this spec at this time, given what was handled."""
+    trigger = due(scan, handled)
+    # A suspended scan that is done stays so: its status must not turn by the clock alone.
+    at_rest = not (handled.is_unfinished or scan.spec.suspend)
+    if trigger is None and at_rest and handled.timetable.is_due(now):
+        trigger = Trigger.SCHEDULED
+    return _obeying(scan, handled, trigger)
+
+
+def _obeying(scan: CapabilityScan, handled: Handled, trigger: Trigger | None) -> Intent:
+    if scan.spec.suspend:
+        return Hold() if trigger or handled.is_unfinished else Rest()
+    if trigger:
+        return Start(trigger)
+    if handled.run and handled.is_unfinished:
+        return Continue(handled.run)
+    return Rest()
+
+
+def with_timetable(scan: CapabilityScan, handled: Handled, now: datetime) -> Handled:
+    """What was handled, and when by this spec the next run is due."""
+    return replace(handled, timetable=reckon(scan.spec, handled.timetable, now))
+
+
+def is_obeyed(scan: CapabilityScan, handled: Handled, phase: Phase) -> bool:
+    """Whether what goes on is what this spec wants.
+
+    Until then a status speaks of an older generation: the end of a run that an edit overtook is
+    no answer to the edit.
+    """
+    match _obeying(scan, handled, due(scan, handled)):
+        case Start():
+            return False
+        case Hold():
+            return phase is Phase.SUSPENDED
+        case Continue() | Rest():
+            return True
+
+
+def asks_otherwise(before: CapabilityScan, after: CapabilityScan) -> bool:
+    """Whether the user changed anything, as opposed to a status that somebody wrote."""
+    annotation = before.metadata.annotations.get(REQUESTED_AT)
+    return before.spec != after.spec or annotation != after.metadata.annotations.get(REQUESTED_AT)
+
+
+def due(scan: CapabilityScan, handled: Handled) -> Trigger | None:
+    """Why the spec wants a new run, if it does. A rescan that comes with an edit is a rescan: it
+    asks anew about what the run before it has done.
+    """
+    if handled.run is None:
+        return Trigger.CREATED
+    rescan = scan.spec.rescan
+    requested_at = scan.metadata.annotations.get(REQUESTED_AT)
+    if (rescan and rescan != handled.rescan) or (
+        requested_at and requested_at != handled.requested_at
+    ):
+        return Trigger.RESCAN
+    if handled.run.inputs_hash != inputs_hash(scan.spec):
+        return Trigger.SPEC_CHANGED
+    return None
+
+
+def begin(
+    scan: CapabilityScan,
+    handled: Handled,
+    trigger: Trigger,
+    *,
+    token: str,
+    owner: str,
+    now: datetime,
+) -> Handled:
+    """The state once a new run has begun; `token` is fresh and has no dash.
+
+    An edit in mid-run makes a new run of the same lineage: what is done and still wanted counts
+    as unchanged in it, under `refresh: Always` too. So does a run that follows the cluster: one CRD
+    that was added is no reason to ask about all of them.
+    """
+    run_id = token
+    edited = handled.is_unfinished and trigger is Trigger.SPEC_CHANGED
+    if handled.run and (edited or trigger is Trigger.FOLLOW):
+        run_id = f"{lineage(handled.run.id)}-{token}"
+    run = Run(
+        id=run_id,
+        trigger=trigger,
+        inputs_hash=inputs_hash(scan.spec),
+        dry_run=scan.spec.dry_run,
+        owner=owner,
+        start_time=now,
+    )
+    return Handled(
+        run=run,
+        rescan=scan.spec.rescan or handled.rescan,
+        requested_at=scan.metadata.annotations.get(REQUESTED_AT) or handled.requested_at,
+        timetable=reckon(scan.spec, Timetable(), now),
+    )
+
+
+def outranks(theirs: Run | None, ours: Run | None) -> bool:
+    """Whether another operator's run is the one whose status stays. Two at rest would undo each
+    other's last word for ever: it is the later run's, by times as both of them read them.
+    """
+    if theirs is None or ours is None or theirs.owner == ours.owner:
+        return False
+    return _seniority(theirs) > _seniority(ours)
+
+
+def _seniority(run: Run) -> tuple[datetime, int, str]:
+    return run.start_time.replace(microsecond=0), run.resumed, run.owner

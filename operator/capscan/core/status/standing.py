@@ -1,0 +1,196 @@
+"""Where a scan stands, as one process knows it: a value, and the steps that lead from one to the
+next. `core/run/lifecycle.py` decides what is to be done next, and `rendering.py` how it reads.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from capscan.core.conditions import WORKING, Stall
+from capscan.core.money.budget import EXHAUSTED, exhausted, rest_of
+from capscan.core.money.spending import UNSPENT, Spending
+from capscan.core.run import progress
+from capscan.core.run.lifecycle import Handled, outranks
+from capscan.core.run.progress import Tally
+from capscan.core.status import sentences
+from capscan.model import Budget, Estimate, FinishedRun, Phase, Run, ScanSpec, ScanStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Everything that one step of the controller leaves to the next."""
+
+    reached: Phase
+    """How far the run is, whether or not it is suspended."""
+    handled: Handled
+    suspended: bool = False
+    tally: Tally | None = None
+    """The run's counts when its last session ended."""
+    outcome: str = ""
+    """What came of the run, in a sentence; empty until it is over."""
+    last_run: FinishedRun | None = None
+    estimate: Estimate | None = None
+    """What a dry run found."""
+    stall: Stall | None = None
+    stalls: int = 0
+    """How often in a row."""
+    spending: Spending = UNSPENT
+    """What the run's budget has taught."""
+    engaged: str | None = None
+    """Id of the run that this process works on."""
+    resting: bool = True
+
+    @classmethod
+    def from_status(cls, status: ScanStatus, spec: ScanSpec) -> "Standing":
+        """Where an earlier process left it. How a run ended is reckoned by its counts where the
+        status no longer says that: since then it was suspended, or somebody wrote over it.
+        """
+        handled = Handled.from_status(status)
+        tally = progress.reported(status.progress, status.failed_items, status.usage)
+        suspended = status.phase is Phase.SUSPENDED
+        reached, outcome = Phase.PENDING if suspended else status.phase or Phase.PENDING, ""
+        if handled.is_over:
+            if reached in WORKING:
+                reached = progress.outcome(tally or Tally(), spec.max_failed_percent)
+            by_counts = sentences.outcome(reached, tally, spec.budget, status.estimate)
+            outcome = _told(status) or by_counts
+        return cls(
+            reached=reached,
+            handled=handled,
+            suspended=suspended,
+            tally=tally,
+            outcome=outcome,
+            last_run=status.last_run,
+            estimate=status.estimate,
+        )
+
+    @property
+    def phase(self) -> Phase:
+        """Where the scan stands, in one word."""
+        return Phase.SUSPENDED if self.suspended else self.reached
+
+    @property
+    def is_dry(self) -> bool:
+        """Whether the run asks nothing."""
+        return self.handled.run is not None and self.handled.run.dry_run
+
+    @property
+    def run(self) -> Run:
+        """The run at hand. Raises RuntimeError before the first one."""
+        if self.handled.run is None:
+            raise RuntimeError("no run has begun")
+        return self.handled.run
+
+    @property
+    def stall_heals(self) -> bool:
+        """Whether another try may get further; what a budget has no room for needs an edit."""
+        return self.stall is not None and self.stall.reason not in EXHAUSTED
+
+    def has_the_word(self, found: ScanStatus) -> bool:
+        """Whether this process has anything to say where it found that status: at rest, only of a
+        run that is over, and that no other operator's outranks.
+        """
+        if not self.resting:
+            return True
+        return self.handled.is_over and not outranks(found.run, self.handled.run)
+
+    def used_up(self, budget: Budget) -> Stall | None:
+        """Why the run has to wait for more; None where it may ask."""
+        tally, wanted = self.tally or Tally(), self.spending.wanted
+        rest = rest_of(tally.usage, progress.progress(tally), wanted)
+        return exhausted(budget, tally.usage, wanted, rest)
+
+    @property
+    def finished_run(self) -> FinishedRun | None:
+        """What to keep of the run when the next one begins; None of one that did not get anywhere,
+        or only looked.
+        """
+        run = self.handled.run
+        if not (run and run.completion_time and self.tally):
+            return None
+        counts = progress.progress(self.tally)
+        return FinishedRun(
+            id=run.id,
+            phase=self.reached,
+            start_time=run.start_time,
+            completion_time=run.completion_time,
+            summary=counts.summary,
+            failed=counts.failed,
+        )
+
+    def begun(self, handled: Handled) -> "Standing":
+        """A new run."""
+        return replace(
+            self,
+            reached=Phase.PENDING,
+            handled=handled,
+            suspended=False,
+            last_run=self.finished_run or self.last_run,
+            engaged=handled.run.id if handled.run else None,
+            tally=None,
+            outcome="",
+            estimate=None,
+            stall=None,
+            stalls=0,
+            spending=UNSPENT,
+            resting=False,
+        )
+
+    def taken_up(self, owner: str) -> "Standing":
+        """At work on a run that is not finished; one that this process has not begun is resumed."""
+        if self.engaged == self.run.id:
+            return replace(self, suspended=False, resting=False)
+        resumed = self.run.model_copy(update={"owner": owner, "resumed": self.run.resumed + 1})
+        return replace(
+            self,
+            handled=replace(self.handled, run=resumed),
+            suspended=False,
+            engaged=resumed.id,
+            resting=False,
+        )
+
+    def discovering(self) -> "Standing":
+        """A stall stays visible until the listing that it prevented works: no flapping."""
+        return replace(self, reached=Phase.DISCOVERING) if self.stall is None else self
+
+    def scanning(self) -> "Standing":
+        """Listed and planned."""
+        return replace(self, reached=Phase.SCANNING, stall=None)
+
+    def stalled(self, stall: Stall, *, planned: bool) -> "Standing":
+        """The run cannot go on; `planned` where it had got to its items."""
+        begun = Phase.PENDING if self.tally is None else Phase.SCANNING
+        reached = self.reached if planned else begun
+        return replace(self, reached=reached, stall=stall, stalls=self.stalls + 1)
+
+    def out_of_budget(self, stall: Stall) -> "Standing":
+        """Nothing more may be asked until somebody says otherwise."""
+        return replace(self, reached=Phase.SCANNING, stall=stall)
+
+    def ended(
+        self, phase: Phase, outcome: str, now: datetime, estimate: Estimate | None = None
+    ) -> "Standing":
+        """The run is over."""
+        took = max(now - self.run.start_time, timedelta(0))
+        run = self.run.model_copy(update={"completion_time": now, "duration": took})
+        return replace(
+            self,
+            reached=phase,
+            handled=replace(self.handled, run=run),
+            outcome=outcome,
+            engaged=None,
+            estimate=estimate,
+        )
+
+    def held(self) -> "Standing":
+        """Suspended, with something left to do: this run, or the next one."""
+        return replace(self, suspended=True, stall=None, engaged=None, resting=False)
+
+    def at_rest(self) -> "Standing":
+        """Nothing is left to do, and nothing held back."""
+        return replace(self, suspended=False, resting=True)
+
+
+def _told(status: ScanStatus) -> str:
+    """What came of a run, by the condition that says so; empty where none does."""
+    ends = (c for c in status.conditions or () if c.type in {"Complete", "Failed"})
+    return next((c.message for c in ends if c.status == "True"), "")

@@ -1,0 +1,213 @@
+"""One account at a model provider: its key, its connection, and how a question goes through them.
+
+Whether the account can be asked at all is found out by `keeper.py`.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import anyio
+
+from capscan.core.answer.prompt import PROMPT_VERSION, Prompt, estimated_tokens, first_prompt
+from capscan.core.answer.question import Question
+from capscan.core.crd.digest import Digest
+from capscan.core.errors import InferenceError, InferenceTimeout, ProviderUnusable
+from capscan.core.money.pricing import price
+from capscan.core.pace import Pace
+from capscan.inference.accounts.connection import Connection, Connections
+from capscan.inference.accounts.gate import GateStatistics, Turn
+from capscan.inference.api.protocol import Reply
+from capscan.inference.asking import analyse
+from capscan.model import Completion, ProviderSpec, SecretKeyRef, Usage
+from capscan.model.completion import NO_USAGE
+from capscan.model.duration import format_duration
+
+ReadKey = Callable[[SecretKeyRef], Awaitable[str]]
+
+ANSWER_TOKENS_USUAL = 300
+"""What an analysis takes, where it is estimated."""
+
+KEY_AGE_MAX_S = 60.0
+"""A key that is older is read again before it is used, so that a rotated one is picked up."""
+
+
+class Account:
+    """Asks one model with one key."""
+
+    def __init__(
+        self, name: str, spec: ProviderSpec, connections: Connections, read_key: ReadKey
+    ) -> None:
+        self.name = name
+        self._spec = spec
+        self._connections = connections
+        self._read_key = read_key
+        self._connection: Connection | None = None
+        self._connecting = anyio.Lock()
+        self._key_read_s = float("-inf")
+        self._closed = False
+
+    @property
+    def connection(self) -> Connection | None:
+        """The one in use; another one once the key is another."""
+        return self._connection
+
+    @property
+    def model(self) -> str:
+        """As the provider calls it."""
+        return self._spec.model
+
+    @property
+    def identity(self) -> str:
+        """Another model, or other words, give other answers; another address of it does not."""
+        return _identity(self.name, self._spec)
+
+    async def configure(self, spec: ProviderSpec) -> None:
+        """Obey another spec; questions that were sent are answered as they were."""
+        async with self._connecting:
+            if spec != self._spec:
+                self._spec = spec
+                self._key_read_s = float("-inf")
+
+    async def verify(self) -> None:
+        """Look at key, address and model, free of charge; where nothing speaks against them, a
+        circuit that was left open closes. Raises ProviderUnusable where questions would be in vain,
+        InferenceError where the provider cannot be reached now.
+        """
+        self._key_read_s = float("-inf")
+        async with await self._connected() as connection:
+            with self._in_time():
+                await connection.client.check()
+            connection.gate.relieve()
+
+    async def complete(self, question: Question, *, wait_while_open: bool = True) -> Completion:
+        """Raises InferenceError, ProviderUnusable; CircuitOpen only where told not to wait."""
+        spec = self._spec
+        async with await self._connected() as connection:
+
+            async def send(prompt: Prompt, tokens_max: int) -> Reply:
+                turn = Turn(
+                    question.flow,
+                    question.weight,
+                    estimated_tokens(prompt),
+                    tokens_max,
+                    wait_while_open,
+                    question.broke_at_s,
+                )
+                return await connection.gate.ask(turn, lambda: call(prompt, tokens_max))
+
+            async def call(prompt: Prompt, tokens_max: int) -> Reply:
+                async with question.flight() as flight:
+                    # Of what is cancelled, or not answered in time, nobody says what it took.
+                    flight.usage = _priced(_usual(prompt), spec)
+                    try:
+                        with self._in_time():
+                            reply = await connection.client.send(
+                                prompt, max_output_tokens=tokens_max
+                            )
+                    except ProviderUnusable:
+                        flight.usage = _priced(NO_USAGE, spec)
+                        raise
+                    except InferenceError as error:
+                        if error.usage or not isinstance(error, InferenceTimeout):
+                            flight.usage = _priced(error.usage or NO_USAGE, spec)
+                        raise
+                    reply = _counted(reply, prompt, tokens_max)
+                    flight.usage = _priced(reply.usage, spec)
+                    return reply
+
+            analysis, usage = await analyse(question.digest.text, send, connection.room)
+        identity = _identity(self.name, spec)
+        return Completion(
+            analysis, self.name, spec.model, identity, _priced(usage, spec), PROMPT_VERSION
+        )
+
+    @property
+    def is_priced(self) -> bool:
+        """Whether the cost in a Usage says what a request cost."""
+        return self._spec.pricing is not None
+
+    def estimate(self, digest: Digest) -> Usage:
+        """What an answer is expected to cost."""
+        return _priced(_usual(first_prompt(digest.text)), self._spec)
+
+    def pace(self, flow: str, weight: int) -> Pace:
+        """How fast questions of this flow may go now."""
+        return self._connection.gate.pace(flow, weight) if self._connection else Pace()
+
+    @property
+    def is_left_open(self) -> bool:
+        """Whether the circuit is open, and no question waits to find out that it can be closed."""
+        return self._connection is not None and self._connection.gate.is_left_open
+
+    def statistics(self) -> GateStatistics | None:
+        """Of the gate; None before there is one."""
+        return self._connection.gate.statistics() if self._connection else None
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        self._closed = True
+        connection, self._connection = self._connection, None
+        if connection:
+            await connection.retire()
+
+    async def _connected(self) -> Connection:
+        """The connection, with a key that is not too old. Raises ProviderUnusable."""
+        async with self._connecting:
+            now_s = anyio.current_time()
+            if self._connection and now_s - self._key_read_s < KEY_AGE_MAX_S:
+                return self._connection
+            ref = self._spec.api_key_secret_ref
+            key = await self._read_key(ref) if ref else None
+            if self._closed:
+                raise ProviderUnusable(
+                    "ProviderNotFound", f"The InferenceProvider {self.name} was deleted."
+                )
+            if not (self._connection and self._connection.serves(self._spec, key)):
+                # Opened before the old one goes: to the same place both have one gate, which
+                # nobody else may hold, and with it all that was learnt.
+                opened = self._connections.open(self._spec, key)
+                before, self._connection = self._connection, opened
+                self._key_read_s = now_s
+                if before:
+                    await before.retire()
+                return opened
+            self._key_read_s = now_s
+            return self._connection
+
+    @contextmanager
+    def _in_time(self) -> Iterator[None]:
+        limit = self._spec.request_timeout
+        with anyio.move_on_after(limit.total_seconds()) as scope:
+            yield
+        if scope.cancelled_caught:
+            raise InferenceTimeout(
+                f"no answer within {format_duration(limit)}, the provider's requestTimeout"
+            )
+
+
+def _identity(name: str, spec: ProviderSpec) -> str:
+    return f"{name}/{spec.model}/{PROMPT_VERSION}"
+
+
+def _usual(prompt: Prompt) -> Usage:
+    """What one request is expected to take."""
+    return Usage(1, estimated_tokens(prompt), 0, ANSWER_TOKENS_USUAL)
+
+
+def _counted(reply: Reply, prompt: Prompt, tokens_max: int) -> Reply:
+    """With an estimate of what the server did not count, which some never do: no answer takes no
+    tokens, and no budget would ever hold.
+    """
+    usage, usual = reply.usage, _usual(prompt)
+    usage = replace(
+        usage,
+        input_tokens=usage.input_tokens or usual.input_tokens,
+        output_tokens=usage.output_tokens
+        or (tokens_max if reply.truncated else usual.output_tokens),
+    )
+    return replace(reply, usage=usage)
+
+
+def _priced(usage: Usage, spec: ProviderSpec) -> Usage:
+    return replace(usage, requests=max(usage.requests, 1), cost=price(usage, spec.pricing))

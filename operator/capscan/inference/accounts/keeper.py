@@ -1,0 +1,265 @@
+"""Looks after one InferenceProvider: finds out whether it can be asked, and has it told.
+
+What fails for everybody (a wrong key, an unknown model) makes it unusable until somebody mends it.
+That is noticed without a restart, and those who wait are told.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+
+import anyio
+
+from capscan.core.answer.question import Question
+from capscan.core.crd.digest import Digest
+from capscan.core.errors import (
+    InferenceError,
+    KubeError,
+    ObjectGone,
+    ProviderUnusable,
+)
+from capscan.core.notice import Notice
+from capscan.core.pace import Pace
+from capscan.core.provider.diagnosis import Diagnosis
+from capscan.inference.accounts.account import Account
+from capscan.inference.accounts.connection import Connection
+from capscan.inference.accounts.gate import GateStatistics
+from capscan.inference.accounts.report import AccountReport, StatusSink
+from capscan.model import (
+    Completion,
+    InferenceProvider,
+    ObjectMeta,
+    ProviderSpec,
+    Usage,
+)
+
+logger = logging.getLogger(__name__)
+
+REPORT_S = 2.0
+"""How often the status of a provider that is being asked is brought up to date."""
+
+
+class AccountKeeper:
+    """Owns one InferenceProvider for as long as it exists.
+
+    `look_around` says what to know about the other providers, or raises ProviderUnusable where it
+    does not go with them.
+    """
+
+    def __init__(
+        self,
+        seen: InferenceProvider,
+        account: Account,
+        sink: StatusSink,
+        *,
+        on_change: Callable[[str], None],
+        tell: Callable[[ObjectMeta, Notice], None],
+        look_around: Callable[[], str],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._seen = seen
+        self._account = account
+        self._sink = sink
+        self._on_change = on_change
+        self._told = AccountReport(sink, seen.status, tell, now)
+        self._look_around = look_around
+        self._at = Diagnosis()
+        self._mending = anyio.Lock()
+        self._news = anyio.Event()
+        """Set, and replaced, with each verdict and with the end."""
+        self._ended = False
+        self._changed = anyio.Event()
+        self._asking = 0
+
+    @property
+    def name(self) -> str:
+        """Name of the InferenceProvider."""
+        return self._seen.metadata.name
+
+    @property
+    def model(self) -> str:
+        """As the provider calls it."""
+        return self._account.model
+
+    @property
+    def identity(self) -> str:
+        """Part of every plan key."""
+        return self._account.identity
+
+    @property
+    def fallback(self) -> str:
+        """Name of the InferenceProvider that stands in; empty where none does."""
+        ref = self._seen.spec.fallback_ref
+        return ref.name if ref else ""
+
+    def observe(self, seen: InferenceProvider) -> None:
+        """Take the newest version; an edited spec is obeyed at once."""
+        if not self._sink.observe(seen):
+            return
+        before, self._seen = self._seen, seen
+        if before.metadata.generation != seen.metadata.generation:
+            self.look_again()
+
+    def look_around(self) -> None:
+        """Others came or went: what was found out of them may no longer hold."""
+        if str(self._around()) != str(self._at.around):
+            self.look_again()
+
+    def look_again(self) -> None:
+        """Somebody may have mended it."""
+        self._at = self._at.wanted_again()
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Until cancelled, or until the object is gone."""
+        try:
+            if self._seen.status.observed_generation < 0:
+                await self._report()  # a new one: it may take long to answer
+            while True:
+                self._changed = anyio.Event()
+                if self._account.is_left_open:
+                    self._at = self._at.left_open(anyio.current_time())
+                if self._at.due_s <= anyio.current_time():
+                    await self._look()
+                await self._report()
+                with anyio.move_on_after(self._pause_s()):
+                    await self._changed.wait()
+        except ObjectGone:
+            logger.info("%s: deleted", self.name, extra={"provider": self.name})
+        finally:
+            self._ended = True
+            self._announce()
+            with anyio.CancelScope(shield=True):
+                await self._account.aclose()
+
+    async def ready(self) -> None:
+        """Wait for a verdict on the newest spec. Raises ProviderUnusable."""
+        while self._at.judged != self._seen.metadata.generation and not self._ended:
+            await self._news.wait()
+        if self._ended:
+            raise ProviderUnusable(
+                "ProviderNotFound", f"The InferenceProvider {self.name} was deleted."
+            )
+        self._raise_fault()
+
+    async def complete(self, question: Question, *, wait_while_open: bool = True) -> Completion:
+        """Raises InferenceError, ProviderUnusable; CircuitOpen only where told not to wait."""
+        await self.ready()
+        judged, asked, sent_s = self._at.judged, self._account.connection, anyio.current_time()
+        with self._in_use():
+            completion = await self._answer(question, wait_while_open=wait_while_open)
+        if (judged, asked) != (self._at.judged, self._account.connection):
+            return completion  # of a spec or with a key that is no longer asked
+        before, self._at = self._at, self._at.answered(sent_s)
+        if self._at.verdict != before.verdict:
+            self._on_change(self.name)
+        return completion
+
+    @property
+    def is_priced(self) -> bool:
+        """Whether the cost in a Usage says what a request cost."""
+        return self._account.is_priced
+
+    def estimate(self, digest: Digest) -> Usage:
+        """What an answer is expected to cost."""
+        return self._account.estimate(digest)
+
+    def pace(self, flow: str, weight: int) -> Pace:
+        """How fast questions of this flow may go now."""
+        if self._at.fault:
+            return Pace(returns=False, obstacle=self._at.verdict.message)
+        return self._account.pace(flow, weight)
+
+    def statistics(self) -> GateStatistics | None:
+        """Of the gate; None before there is one."""
+        return self._account.statistics()
+
+    async def _answer(self, question: Question, *, wait_while_open: bool) -> Completion:
+        while True:
+            before = self._account.connection
+            try:
+                return await self._account.complete(question, wait_while_open=wait_while_open)
+            except ProviderUnusable as fault:
+                await self._mend(fault, before, question.digest.name)
+
+    async def _mend(self, fault: ProviderUnusable, before: Connection | None, name: str) -> None:
+        """A key that was rotated puts it right at once; else it is unusable from now on, unless it
+        is this one question that it turns down. Raises ProviderUnusable, RequestSingledOut.
+        """
+        async with self._mending:
+            self._raise_fault()  # another question was quicker
+            stands = False
+            if self._account.connection is before:
+                with suppress(InferenceError, ProviderUnusable):
+                    await self._account.verify()
+                    stands = True
+            if self._account.connection in (before, None):
+                if stands and fault.otherwise:
+                    self._at = self._at.refused(name, anyio.current_time())
+                    if self._at.blames(name):
+                        raise fault.otherwise
+                    fault = ProviderUnusable(fault.reason, f"{fault} (asked about {name})")
+                self._at = self._at.doubted(fault, anyio.current_time())
+                self._on_change(self.name)
+                self._changed.set()
+                self._raise_fault()
+
+    def _raise_fault(self) -> None:
+        if self._at.fault:
+            raise ProviderUnusable(self._at.fault.reason, self._at.verdict.message)
+
+    def _announce(self) -> None:
+        news, self._news = self._news, anyio.Event()
+        news.set()
+
+    async def _look(self) -> None:
+        seen = self._seen
+        self._at = self._at.looking(self._around())
+        found = await self._found(seen.spec)
+        self._at = self._at.looked(seen.metadata.generation, found, anyio.current_time())
+        self._on_change(self.name)
+        self._announce()
+
+    async def _found(self, spec: ProviderSpec) -> ProviderUnusable | InferenceError | None:
+        """What speaks against it, as far as that is free of charge."""
+        await self._account.configure(spec)
+        if isinstance(self._at.around, ProviderUnusable):
+            return self._at.around
+        try:
+            await self._account.verify()
+        except (ProviderUnusable, InferenceError) as error:
+            return error
+        except KubeError as error:
+            return ProviderUnusable("ApiServerError", f"Its key cannot be read: {error}")
+        return None
+
+    def _around(self) -> str | ProviderUnusable:
+        try:
+            return self._look_around()
+        except ProviderUnusable as fault:
+            return fault
+
+    async def _report(self) -> None:
+        await self._told.write(self._seen.metadata, self._at, self.statistics())
+
+    def _pause_s(self) -> float:
+        """Until there is something to look at, or to tell."""
+        pauses_s = [max(0.0, self._at.due_s - anyio.current_time())]
+        if self._asking:
+            pauses_s.append(REPORT_S)
+        if (retry_s := self._told.retry_s) is not None:
+            pauses_s.append(retry_s)
+        return min(pauses_s)
+
+    @contextmanager
+    def _in_use(self) -> Iterator[None]:
+        self._asking += 1
+        if self._asking == 1:
+            self._changed.set()
+        try:
+            yield
+        finally:
+            self._asking -= 1
+            if not self._asking:
+                self._changed.set()

@@ -1,0 +1,105 @@
+"""All InferenceProviders of the cluster, found by name."""
+
+from collections.abc import Callable
+from datetime import datetime
+from weakref import WeakSet
+
+import anyio.abc
+
+from capscan.core.errors import ProviderUnusable
+from capscan.core.notice import Notice
+from capscan.core.provider.fallback import chain
+from capscan.inference.accounts.account import Account, ReadKey
+from capscan.inference.accounts.connection import Connections
+from capscan.inference.accounts.keeper import AccountKeeper
+from capscan.inference.accounts.report import StatusSink
+from capscan.inference.accounts.route import Route
+from capscan.kube.keepers import Keepers
+from capscan.model import InferenceProvider, ObjectMeta
+
+Sink = Callable[[InferenceProvider], StatusSink]
+
+
+class Accounts(Keepers[InferenceProvider, AccountKeeper]):
+    """One keeper for each; none outlives the task group.
+
+    `on_change` is called with the name of a provider that may be asked now and could not before,
+    or the other way round.
+    """
+
+    def __init__(
+        self,
+        group: anyio.abc.TaskGroup,
+        *,
+        read_key: ReadKey,
+        sink: Sink,
+        tell: Callable[[ObjectMeta, Notice], None],
+        now: Callable[[], datetime],
+    ) -> None:
+        super().__init__(group, self._keeper)
+        self.on_change: Callable[[str], None] = lambda _: None
+        self._connections = Connections()
+        self._routes: WeakSet[Route] = WeakSet()
+        self._read_key = read_key
+        self._sink = sink
+        self._tell = tell
+        self._now = now
+
+    async def find(self, name: str) -> Route:
+        """The way to that provider and to those that stand in for it. Raises ProviderUnusable."""
+        first = self._chain(name)[0]
+        await first.ready()
+        route = Route(first, lambda: self._chain(name))
+        self._routes.add(route)
+        return route
+
+    def observe(self, seen: InferenceProvider) -> None:
+        """A provider was seen: others may have waited for it, or wait for it no longer."""
+        super().observe(seen)
+        self._look_around()
+
+    def ended(self, keeper: AccountKeeper) -> None:  # noqa: ARG002
+        """A provider was deleted: others may have named it."""
+        self._look_around()
+
+    def _look_around(self) -> None:
+        """Who there is, and who stands in for whom, may have changed."""
+        for keeper in self:
+            keeper.look_around()
+        for route in list(self._routes):
+            route.look_again()
+
+    def _chain(self, name: str) -> list[AccountKeeper]:
+        """The provider and those that stand in for it, as they are now. Raises ProviderUnusable."""
+        by_name = {keeper.name: keeper for keeper in self}
+        names = chain(name, {one.name: one.fallback for one in by_name.values()})
+        if not names:
+            raise ProviderUnusable(
+                "ProviderNotFound",
+                f"There is no InferenceProvider {name}. Apply one of that name, or name another in "
+                "spec.providerRef: kubectl get inferenceproviders lists them.",
+            )
+        return [by_name[one] for one in names]
+
+    def _fallbacks_of(self, name: str) -> str:
+        """What to know of them. Raises ProviderUnusable where they go in a circle."""
+        fallbacks = {keeper.name: keeper.fallback for keeper in self}
+        names = chain(name, fallbacks)
+        last = fallbacks[names[-1]] if names else ""
+        return f"Its fallback {last} does not exist." if last else ""
+
+    def _changed(self, name: str) -> None:
+        self.on_change(name)
+
+    def _keeper(self, seen: InferenceProvider) -> AccountKeeper:
+        name = seen.metadata.name
+        account = Account(name, seen.spec, self._connections, self._read_key)
+        return AccountKeeper(
+            seen,
+            account,
+            self._sink(seen),
+            on_change=self._changed,
+            tell=self._tell,
+            look_around=lambda: self._fallbacks_of(name),
+            now=self._now,
+        )

@@ -1,0 +1,128 @@
+"""Tells how one InferenceProvider is: in its status, in the log, and as Events.
+
+How that reads is `core/provider/status.py`'s; what there is to tell, and when, is
+`keeper.py`'s.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import anyio
+
+from capscan.core.errors import MissingPermission, StatusRejected
+from capscan.core.notice import Notice
+from capscan.core.provider.diagnosis import RECHECK_S, Diagnosis
+from capscan.core.provider.status import (
+    AccountState,
+    Verdict,
+    project,
+    shown_verdict,
+    told_by,
+)
+from capscan.core.retry import stepped_s
+from capscan.core.text import shorten
+from capscan.inference.accounts.gate import GateStatistics, RateLimitSeen
+from capscan.model import (
+    Circuit,
+    InferenceProvider,
+    LastRateLimit,
+    ObjectMeta,
+    ProviderStatus,
+)
+
+logger = logging.getLogger(__name__)
+
+
+class StatusSink(Protocol):
+    """Where the status of one provider is written."""
+
+    def observe(self, seen: InferenceProvider, /) -> bool:
+        """Take note of a version that was seen; False if a newer one is known already."""
+        ...
+
+    async def update(self, render: Callable[[ProviderStatus], ProviderStatus], /) -> bool:
+        """Make the status what `render` says. Raises ScanError."""
+        ...
+
+
+class AccountReport:
+    """Of one InferenceProvider; `left` is the status that an earlier process left."""
+
+    def __init__(
+        self,
+        sink: StatusSink,
+        left: ProviderStatus,
+        tell: Callable[[ObjectMeta, Notice], None],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._sink = sink
+        self._told = told_by(left)
+        self._tell = tell
+        self._now = now
+        self._refusals = 0
+        """How often in a row the status was refused."""
+        self._rate_limit: tuple[RateLimitSeen, LastRateLimit] | None = None
+
+    @property
+    def retry_s(self) -> float | None:
+        """Seconds until a status that was refused is worth another try; None where none was."""
+        return stepped_s(RECHECK_S, self._refusals - 1) if self._refusals else None
+
+    async def write(
+        self, about: ObjectMeta, at: Diagnosis, statistics: GateStatistics | None
+    ) -> None:
+        """Bring the status up to date, and tell a turn. `statistics` are the gate's, if there is
+        one. Raises ObjectGone.
+        """
+        state = self._state(about, at, statistics)
+        try:
+            await self._sink.update(lambda previous: project(state, previous, self._now()))
+        except (MissingPermission, StatusRejected) as error:
+            self._refusals += 1
+            logger.error("%s: %s", about.name, error, extra={"provider": about.name})
+        else:
+            self._refusals = 0
+            self._notify(about, shown_verdict(state))
+
+    def _notify(self, about: ObjectMeta, verdict: Verdict) -> None:
+        """A line in the log and an Event where it can no longer be asked, or can be again."""
+        was, self._told = self._told, verdict
+        # An open circuit has a new message with every error.
+        same = verdict == was or verdict.reason == was.reason == "CircuitOpen"
+        if same or "False" not in (verdict.status, was.status):
+            return
+        fails = verdict.status == "False"
+        logger.log(
+            logging.WARNING if fails else logging.INFO,
+            "%s: %s: %s", about.name, verdict.reason, verdict.message,
+            extra={"provider": about.name, "reason": verdict.reason},
+        )  # fmt: skip
+        self._tell(about, Notice(verdict.reason, verdict.message, warning=fails))
+
+    def _state(
+        self, about: ObjectMeta, at: Diagnosis, statistics: GateStatistics | None
+    ) -> AccountState:
+        return AccountState(
+            generation=about.generation if at.judged is None else at.judged,
+            verdict=at.verdict,
+            circuit=statistics.circuit if statistics else Circuit.CLOSED,
+            in_flight_limit=statistics.permits if statistics else None,
+            last_rate_limit=self._last_rate_limit(statistics),
+            obstacle=statistics.obstacle if statistics else "",
+        )
+
+    def _last_rate_limit(self, statistics: GateStatistics | None) -> LastRateLimit | None:
+        seen = statistics.last_rate_limit if statistics else None
+        if seen is None:
+            return None
+        if self._rate_limit is None or self._rate_limit[0] != seen:
+            ago = timedelta(seconds=anyio.current_time() - seen.at_s)
+            self._rate_limit = seen, _shown(seen, self._now() - ago)
+        return self._rate_limit[1]
+
+
+def _shown(seen: RateLimitSeen, at: datetime) -> LastRateLimit:
+    retry_after = None if seen.retry_after_s is None else timedelta(seconds=seen.retry_after_s)
+    return LastRateLimit(time=at, message=shorten(seen.message, 512), retry_after=retry_after)

@@ -1,0 +1,104 @@
+"""How the questions of a run share what its budget has left.
+
+Each sets aside what it is expected to take before it goes to the provider, and gives that back
+when it returns. One that does not fit waits until others have returned, which may have taken less;
+when none is left to wait for, the budget is exhausted. So it is where nobody knows
+any longer what an answer costs. The arithmetic is that of
+`core/money/budget.py` and `core/money/spending.py`.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import anyio
+
+from capscan.core.answer.question import Flight, Question
+from capscan.core.money.budget import fits, needs_prices
+from capscan.core.money.spending import NOTHING, Amount, Spending
+from capscan.model import Budget, Completion, Usage
+from capscan.model.completion import NO_USAGE
+from capscan.scan.ports import Provider
+
+
+class WithinBudget:
+    """Implements the port `scan.ports.Answers` over a provider.
+
+    `used` is what the run has spent so far, `before` what an earlier session of it has learnt.
+    `on_exhausted` is called where there is nothing to wait for: who waits then is cancelled by it,
+    or goes on once the budget is raised.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        *,
+        budget: Callable[[], Budget],
+        used: Callable[[], Usage],
+        before: Spending,
+        on_exhausted: Callable[[], None],
+    ) -> None:
+        self._provider = provider
+        self._budget = budget
+        self._used = used
+        self._on_exhausted = on_exhausted
+        self._spending = before
+        self._line = anyio.Lock()
+        """Who holds it is the next: so the large are not overtaken by the small for ever."""
+        self._changed = anyio.Event()
+
+    @property
+    def identity(self) -> str:
+        """That of the provider."""
+        return self._provider.identity
+
+    @property
+    def spending(self) -> Spending:
+        """What is set aside and waited for now, and what was learnt of estimates."""
+        return self._spending
+
+    @property
+    def is_overdrawn(self) -> bool:
+        """Whether what is set aside goes beyond the budget, as it does after that was lowered."""
+        return not fits(self._budget(), self._used(), NOTHING, self._spending.reserved)
+
+    async def complete(self, question: Question) -> Completion:
+        """Ask once there is room. Raises InferenceError, ProviderUnusable."""
+        estimate = self._provider.estimate(question.digest)
+        expected = await self._room_for(estimate)
+        taken = NO_USAGE
+
+        @asynccontextmanager
+        async def counted() -> AsyncIterator[Flight]:
+            nonlocal taken
+            async with question.flight() as flight:
+                try:
+                    yield flight
+                finally:
+                    taken += flight.usage
+
+        try:
+            return await self._provider.complete(replace(question, flight=counted))
+        finally:
+            self._spending = self._spending.ended(expected, estimate, taken)
+            self.look_again()
+
+    def look_again(self) -> None:
+        """There may be room now."""
+        self._changed.set()
+
+    async def _room_for(self, estimate: Usage) -> Amount:
+        """What was set aside."""
+        async with self._line:
+            while True:
+                self._changed = anyio.Event()
+                spending = self._spending
+                expected = spending.expected(estimate)
+                counts = self._provider.is_priced or not needs_prices(self._budget())
+                if counts and fits(self._budget(), self._used(), expected, spending.reserved):
+                    self._spending = spending.begun(expected)
+                    return expected
+                self._spending = spending.held_back(estimate)
+                if not (counts and spending.under_way):
+                    self._on_exhausted()
+                await self._changed.wait()

@@ -1,0 +1,333 @@
+"""What a run may use: arithmetic, and whole runs of it."""
+
+import re
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from capscan.core.money.budget import exhausted, fits, overrun, rest_of
+from capscan.core.money.spending import NOTHING, Amount, Spending
+from capscan.model import Budget, Progress, Usage
+from capscan.model.completion import NO_USAGE
+
+CENT = Decimal("0.01")
+
+
+def usage(tokens: int) -> Usage:
+    """A token costs a cent."""
+    return Usage(1, input_tokens=tokens, cost=tokens * CENT)
+
+
+def limits(tokens: int) -> list[Budget]:
+    """The same limit, said in one way and in the other."""
+    return [Budget(max_tokens=tokens), Budget(max_cost=str(tokens * CENT))]
+
+
+class Run:
+    """Questions that are begun as far as the budget goes, and return in any order."""
+
+    def __init__(self, budget: Budget, questions: list[tuple[int, int]]) -> None:
+        self.budget = budget
+        self.waiting = [(usage(estimated), usage(actual)) for estimated, actual in questions]
+        self.flying: list[tuple[Amount, Usage, Usage]] = []
+        self.used = NO_USAGE
+        self.spending = Spending()
+
+    def begin(self) -> bool:
+        """The next one, if there is room."""
+        if not self.waiting:
+            return False
+        estimate, actual = self.waiting[0]
+        expected = self.spending.expected(estimate)
+        if not fits(self.budget, self.used, expected, self.spending.reserved):
+            return False
+        self.spending = self.spending.begun(expected)
+        self.flying.append((expected, estimate, actual))
+        del self.waiting[0]
+        return True
+
+    def end(self, which: int) -> None:
+        """One of those under way."""
+        expected, estimate, actual = self.flying.pop(which % len(self.flying))
+        self.used += actual
+        self.spending = self.spending.ended(expected, estimate, actual)
+
+    def play(self, moves: list[int]) -> None:
+        """Begin at every other move, end at the others; then as much as there is room for."""
+        for move in moves:
+            if move % 2 or not self.flying:
+                self.begin()
+            else:
+                self.end(move // 2)
+        while self.begin() or self.flying:
+            if self.flying:
+                self.end(0)
+
+
+ESTIMATES = st.tuples(st.integers(1, 5000), st.integers(0, 5000))
+UPPER_BOUNDS = ESTIMATES.map(lambda pair: (max(pair), min(pair)))
+MOVES = st.lists(st.integers(0, 64), max_size=60)
+
+
+@given(st.lists(UPPER_BOUNDS, max_size=20), st.integers(1, 60_000), MOVES, st.booleans())
+def test_where_no_estimate_is_too_low_the_budget_is_never_exceeded(
+    questions: list[tuple[int, int]], limit: int, moves: list[int], money: bool
+) -> None:
+    run = Run(limits(limit)[money], questions)
+    run.play(moves)
+
+    assert Amount.of(run.used).tokens <= limit
+    assert not overrun(run.budget, run.used)
+
+
+@given(st.lists(UPPER_BOUNDS, min_size=1, max_size=20), MOVES, st.booleans())
+def test_a_budget_that_suffices_keeps_nobody_from_being_asked(
+    questions: list[tuple[int, int]], moves: list[int], money: bool
+) -> None:
+    enough = sum(estimated for estimated, _ in questions)
+    run = Run(limits(enough)[money], questions)
+    run.play(moves)
+
+    assert not run.waiting
+
+
+@given(st.lists(ESTIMATES, max_size=20), st.integers(1, 60_000), MOVES, st.booleans())
+def test_a_budget_is_exceeded_by_no_more_than_estimates_were_too_low(
+    questions: list[tuple[int, int]], limit: int, moves: list[int], money: bool
+) -> None:
+    run = Run(limits(limit)[money], questions)
+    run.play(moves)
+    error = sum(max(0, actual - estimated) for estimated, actual in questions)
+
+    assert Amount.of(run.used).tokens <= limit + error
+
+
+@given(st.lists(ESTIMATES, max_size=20), st.integers(1, 60_000), MOVES, st.booleans())
+def test_who_is_left_waiting_is_told_why(
+    questions: list[tuple[int, int]], limit: int, moves: list[int], money: bool
+) -> None:
+    """Nothing hangs: with nothing under way, a question that does not fit has a reason."""
+    run = Run(limits(limit)[money], questions)
+    run.play(moves)
+
+    assert run.spending.reserved == NOTHING
+    expected = run.spending.expected(run.waiting[0][0]) if run.waiting else NOTHING
+    assert bool(exhausted(run.budget, run.used, expected)) >= bool(run.waiting)
+
+
+def test_estimates_that_are_far_too_low_are_not_believed_for_long() -> None:
+    """Each answer is three times as dear; the first one that returns teaches the others."""
+    run = Run(Budget(max_tokens=100_000), [(1000, 3000)] * 200)
+    for _ in range(8):
+        run.begin()
+    run.end(0)
+    run.play([])
+
+    assert not overrun(run.budget, run.used)
+    assert Amount.of(run.used).tokens == 99_000
+
+
+FIRST = (
+    "Nothing was asked: the first question is expected to take 3400 tokens, and spec.budget allows "
+    "500 tokens. To begin, raise spec.budget.maxTokens to at least 3400; spec.dryRun tells what "
+    "the whole run takes."
+)
+FIRST_OF_BOTH = (
+    "Nothing was asked: the first question is expected to take 3400 tokens and cost 34.00, and "
+    "spec.budget allows 500 tokens and 5.00. To begin, raise spec.budget.maxTokens to at least "
+    "3400 and spec.budget.maxCost to at least 34.00; spec.dryRun tells what the whole run takes."
+)
+NEXT = (
+    "This run has used 450 of 500 tokens, and the next question is expected to take 100 tokens; "
+    "what is settled stays. To go on, raise spec.budget.maxTokens to at least 550"
+)
+LOWERED = (
+    "This run has used 640 of 500 tokens; what is settled stays. To go on, raise "
+    "spec.budget.maxTokens to "
+)
+COST = (
+    "This run has cost 4.50 of 5.00, and the next question is expected to cost 1.00; what is "
+    "settled stays. To go on, raise spec.budget.maxCost to at least 5.50"
+)
+BOTH = (
+    "This run has used 500 of 500 tokens and cost 5.00 of 5.00; what is settled stays. To go on, "
+    "raise spec.budget.maxTokens to at least 600 and spec.budget.maxCost to at least 6.00; the "
+    "whole run takes about 1800 tokens and costs about 18.00."
+)
+HALF = (
+    "This run has used 500 of 500 tokens and cost 5.00 of 5.50, and the next question is expected "
+    "to cost 1.00; what is settled stays. To go on, raise spec.budget.maxTokens to at least 600 "
+    "and spec.budget.maxCost to at least 6.00."
+)
+EITHER = Budget(max_tokens=500, max_cost="5")
+TOKENS, MONEY = limits(500)
+
+
+@pytest.mark.parametrize(
+    ("budget", "used", "wanted", "rest", "message"),
+    [
+        (TOKENS, 0, 3400, 0, FIRST),
+        (EITHER, 0, 3400, 0, FIRST_OF_BOTH),
+        (TOKENS, 450, 100, 0, f"{NEXT}."),
+        (TOKENS, 450, 100, 1234, f"{NEXT}; the whole run takes about 1700 tokens."),
+        (TOKENS, 450, 100, 100, f"{NEXT}; the whole run takes about 550 tokens."),
+        (TOKENS, 640, 100, 0, f"{LOWERED}at least 740."),
+        (TOKENS, 640, 0, 0, f"{LOWERED}more than 640."),
+        (TOKENS, 640, 0, 900, f"{LOWERED}more than 640; the whole run takes about 1600 tokens."),
+        (MONEY, 450, 100, 0, f"{COST}."),
+        (MONEY, 450, 100, 1234, f"{COST}; the whole run costs about 17.00."),
+        (Budget(max_tokens=10**6, max_cost="5"), 450, 100, 0, f"{COST}."),
+        (
+            Budget(max_tokens=600, max_cost="5"), 450, 100, 1234,
+            f"{COST}; the whole run takes about 1700 tokens and costs about 17.00.",
+        ),
+        (EITHER, 500, 100, 1234, BOTH),
+        (Budget(max_tokens=500, max_cost="5.50"), 500, 100, 0, HALF),
+    ],
+)  # fmt: skip
+def test_what_is_in_the_way_is_told_with_what_to_write(
+    budget: Budget, used: int, wanted: int, rest: int, message: str
+) -> None:
+    spent = usage(used) if used else NO_USAGE
+    found = exhausted(budget, spent, Amount.of(usage(wanted)), Amount.of(usage(rest)))
+
+    assert found is not None
+    assert found.reason == ("BudgetReached" if used else "BudgetTooSmall")
+    assert found.message == message
+
+
+@pytest.mark.parametrize(
+    ("limit", "used", "wanted", "said"),
+    [
+        ("0.0150000", "0.0123456789", "0.00312345", (
+            "has cost 0.0123 of 0.015,", "to cost 0.0031;", "to at least 0.016."
+        )),
+        ("5", "4.9985123", "0.0031", ("has cost 4.9985 of 5.00,", "to at least 5.01.")),
+        ("5", "5.00001", "0", ("has cost 5.00 of 5.00;", "to more than 5.01.")),
+        ("0.0001", "0.0000912345", "0.00001518435", (
+            "has cost 0.000091 of 0.0001,", "to cost 0.000015;", "to at least 0.00011."
+        )),
+        ("1200", "1199.987654321", "0.1", ("has cost 1199.9877 of 1200.00,", "least 1200.09.")),
+    ],
+)  # fmt: skip
+def test_a_cost_is_told_in_digits_that_say_something(
+    limit: str, used: str, wanted: str, said: tuple[str, ...]
+) -> None:
+    """And what is to be written is rounded up."""
+    spent = Usage(1, cost=Decimal(used))
+    found = exhausted(Budget(max_cost=limit), spent, Amount(0, Decimal(wanted)))
+
+    assert found is not None
+    assert [part for part in said if part not in found.message] == []
+
+
+def test_what_was_asked_and_took_nothing_was_asked() -> None:
+    """Three times 500, say."""
+    found = exhausted(Budget(max_tokens=500), Usage(requests=3), Amount.of(usage(3400)))
+
+    assert found is not None
+    assert found.reason == "BudgetReached"
+
+
+AMOUNTS = st.builds(Amount, st.integers(0, 10**7), st.decimals(0, 100, places=9))
+COSTS = st.decimals("0.000001", 100, places=6)
+
+
+@given(st.integers(1, 10**6), COSTS, AMOUNTS, AMOUNTS, st.none() | AMOUNTS)
+def test_what_one_is_told_to_write_is_enough(
+    tokens: int, cost: Decimal, used: Amount, wanted: Amount, others: Amount | None
+) -> None:
+    """Rounded up, never down; as is what the whole run is said to take."""
+    budget = Budget(max_tokens=tokens, max_cost=f"{cost:f}")
+    spent = Usage(1, used.tokens, cost=used.cost)
+    rest = NOTHING if others is None else others + wanted
+    found = exhausted(budget, spent, wanted, rest)
+    if found is None:
+        return
+    least, _, whole = found.message.partition("; the whole run ")
+    for field, beyond, amount in re.findall(r"(max\w+) to (at least|more than) ([\d.]*\d)", least):
+        step = Decimal("0.000001") if field == "maxCost" else 1
+        written = Decimal(amount) + (step if beyond == "more than" else 0)
+        budget = written_to(budget, field, written)
+    assert not exhausted(budget, spent, wanted)
+
+    for verb, amount in re.findall(r"(take|cost)s about ([\d.]*\d)", whole):
+        field = {"take": "maxTokens", "cost": "maxCost"}[verb]
+        budget = written_to(budget, field, Decimal(amount))
+        assert not exhausted(budget, spent, wanted)
+    assert not whole or not exhausted(budget, spent, rest)
+
+
+def written_to(budget: Budget, field: str, amount: Decimal) -> Budget:
+    """With this limit instead."""
+    return Budget.model_validate(
+        {"maxTokens": budget.max_tokens, "maxCost": budget.max_cost}
+        | {field: f"{amount:f}" if field == "maxCost" else int(amount)}
+    )
+
+
+@pytest.mark.parametrize(
+    ("progress", "rest"),
+    [
+        (Progress(total=20), NOTHING),
+        (Progress(total=20, unchanged=10), NOTHING),
+        (Progress(total=20, completed=4, failed=1), Amount(1500, Decimal(15))),
+        (
+            Progress(total=20, completed=4, failed=1, unchanged=9, skipped=1),
+            Amount(500, Decimal(5)),
+        ),
+        (Progress(total=8, completed=7), Amount(80, Decimal(5) / 7)),
+        (Progress(total=10, completed=7), Amount(223, 3 * Decimal(5) / 7)),
+        (Progress(total=5, completed=5), NOTHING),
+    ],
+)
+def test_what_is_left_takes_what_others_took(progress: Progress, rest: Amount) -> None:
+    """Of those that were asked about: what is unchanged took nothing. The last one too begins only
+    where there is room for what it is expected to take.
+    """
+    found = rest_of(usage(500), progress, Amount(80))
+
+    assert found.tokens == rest.tokens
+    assert float(found.cost) == pytest.approx(float(rest.cost))
+
+
+@pytest.mark.parametrize("budget", [Budget(), Budget(max_tokens=100), Budget(max_cost="1")])
+def test_what_fits_exactly_fits(budget: Budget) -> None:
+    assert not exhausted(budget, usage(60), Amount.of(usage(40)))
+    assert fits(budget, usage(60), Amount.of(usage(10)), Amount.of(usage(30)))
+
+
+def test_without_a_limit_nothing_is_too_much() -> None:
+    """Nor is what costs nothing, under any limit that is not reached."""
+    assert fits(Budget(), usage(10**9), Amount.of(usage(10**9)))
+    assert fits(Budget(max_tokens=1, max_cost="0.0001"), NO_USAGE, NOTHING)
+
+
+TOKENS_OVER = (
+    "It has used 640 tokens, 140 more than spec.budget.maxTokens allows: the last answers took "
+    "more than was expected, or the limit was lowered."
+)
+BOTH_OVER = (
+    "It has used 640 tokens, 140 more than spec.budget.maxTokens allows, and cost 6.40, 1.40 more "
+    "than spec.budget.maxCost allows: the last answers took more than was expected, or the limit "
+    "was lowered."
+)
+COST_OVER = (
+    "It has cost 6.40, 1.40 more than spec.budget.maxCost allows: the last answers took more than "
+    "was expected, or the limit was lowered."
+)
+
+
+@pytest.mark.parametrize(
+    ("budget", "used", "said"),
+    [
+        (Budget(max_tokens=500), 500, ""),
+        (Budget(max_tokens=500), 640, TOKENS_OVER),
+        (Budget(max_tokens=10**6, max_cost="5"), 640, COST_OVER),
+        (EITHER, 640, BOTH_OVER),
+    ],
+)
+def test_by_how_much_a_run_went_over_is_told(budget: Budget, used: int, said: str) -> None:
+    assert overrun(budget, usage(used)) == said

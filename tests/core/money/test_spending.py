@@ -1,0 +1,65 @@
+"""What is set aside for questions, and how estimates are corrected; whole runs of it are in
+test_budget.py.
+"""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from capscan.core.money.spending import NOTHING, Amount, Excess, Spending
+from capscan.model import Usage
+
+
+@given(st.lists(st.floats(0.01, 1.0), max_size=20))
+def test_estimates_that_were_high_enough_are_not_touched(shares: list[float]) -> None:
+    excess = Excess()
+    for share in shares:
+        excess = excess.seen(100.0, 100.0 * share)
+
+    assert excess.factor == 1.0
+
+
+@pytest.mark.parametrize(
+    ("shares", "factor"),
+    [
+        ([], 1.0),
+        ([2.0], 2.0),
+        ([2.0, 2.0, 2.0], 2.0),
+        ([1.0, 3.0], 1 + 1 + 2 * 1),
+        ([0.5, 0.5, 0.5, 3.0], 1 + 0.5 + 2 * 0.75**0.5),
+        ([2.0, 0.0], 2.0),
+    ],
+)
+def test_what_came_out_dearer_is_expected_to_do_so_again(
+    shares: list[float], factor: float
+) -> None:
+    """By its mean, and by how much it varies; what was refused without a look says nothing."""
+    excess = Excess()
+    for share in shares:
+        excess = excess.seen(100.0, 100.0 * share)
+
+    assert excess.factor == pytest.approx(factor)
+
+
+def test_money_and_tokens_are_corrected_apart() -> None:
+    """An answer costs five times what a prompt does: it may be dear, and short."""
+    estimate = Usage(1, 1000, 0, 100, Decimal("0.01"))
+    spending = Spending().begun(NOTHING)
+    spending = spending.ended(NOTHING, estimate, replace(estimate, cost=Decimal("0.02")))
+
+    assert spending.expected(estimate) == Amount(1100, Decimal("0.02"))
+
+
+def test_what_the_next_one_is_expected_to_take_is_known_until_it_begins() -> None:
+    """By what others have taught meanwhile."""
+    one = Usage(1, 100)
+    first = Amount.of(one)
+    waits = Spending().begun(first).held_back(one)
+    taught = waits.ended(first, one, Usage(1, 300))
+
+    assert waits.wanted == first
+    assert taught.wanted == taught.expected(one) == Amount(300)
+    assert taught.begun(taught.wanted).wanted == NOTHING

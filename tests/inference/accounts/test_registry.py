@@ -1,0 +1,142 @@
+"""Providers that name each other, over a model server that answers over real HTTP."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import anyio
+import pytest
+
+from capscan.core.answer.question import Question
+from capscan.core.crd.digest import digest_crd
+from capscan.core.crd.parsing import parse_crd
+from capscan.core.errors import ProviderUnusable
+from capscan.inference.accounts.registry import Accounts
+from capscan.model import Completion, InferenceProvider, SecretKeyRef
+from tests.builders import crd
+from tests.fakes import FreeSlot
+from tests.inference.accounts.test_keeper import Sink
+from tests.modelserver.behaviour import Behaviour
+from tests.modelserver.server import ModelServer
+
+pytestmark = pytest.mark.anyio
+
+WAIT_S = 5.0
+
+
+async def until(accept: Callable[[], bool]) -> None:
+    """Look again and again."""
+    with anyio.fail_after(WAIT_S):
+        while not accept():  # noqa: ASYNC110
+            await anyio.sleep(0.01)
+
+
+@dataclass
+class Site:
+    """A few InferenceProviders, and what their status says."""
+
+    accounts: Accounts
+    server: ModelServer
+    sinks: dict[str, Sink]
+    slot: FreeSlot = field(default_factory=FreeSlot)
+
+    def apply(self, name: str, fallback: str = "", generation: int = 1) -> None:
+        spec = {"protocol": "Anthropic", "model": "claude-haiku-4-5", "baseURL": self.server.url}
+        ref = {"fallbackRef": {"name": fallback}} if fallback else {}
+        metadata = {"name": name, "uid": name, "generation": generation}
+        self.accounts.observe(
+            InferenceProvider.from_wire({"metadata": metadata, "spec": spec | ref})
+        )
+
+    async def until(self, name: str, status: str, said: str) -> None:
+        """Wait until its Ready has this status, and says so."""
+        await until(lambda: self.says(name, status, said))
+
+    def says(self, name: str, status: str, said: str) -> bool:
+        versions = self.sinks[name].versions if name in self.sinks else []
+        ready = versions[-1].conditions[0] if versions and versions[-1].conditions else None
+        return ready is not None and ready.status == status and said in ready.message
+
+    async def ask(self, name: str) -> Completion:
+        question = Question(
+            digest_crd(parse_crd(crd("widgets", group="example.com"))), "all", 1, self.slot.flight
+        )
+        return await (await self.accounts.find(name)).complete(question)
+
+
+@asynccontextmanager
+async def site() -> AsyncIterator[Site]:
+    sinks: dict[str, Sink] = {}
+
+    async def read_key(_: SecretKeyRef) -> str:
+        raise AssertionError
+
+    def sink(seen: InferenceProvider) -> Sink:
+        return sinks.setdefault(seen.metadata.name, Sink())
+
+    async with ModelServer(Behaviour()) as server, anyio.create_task_group() as group:
+        accounts = Accounts(
+            group,
+            read_key=read_key,
+            sink=sink,
+            tell=lambda *_: None,
+            now=lambda: datetime.now(UTC),
+        )
+        yield Site(accounts, server, sinks)
+        group.cancel_scope.cancel()
+
+
+MISSING = "Its fallback spare does not exist."
+LOOP = "model -> spare -> model"
+
+
+async def test_a_fallback_that_is_deleted_is_missed_at_once() -> None:
+    async with site() as one:
+        one.apply("spare")
+        one.apply("model", fallback="spare")
+        await one.until("model", "True", "Nothing speaks against it.")
+        one.accounts.remove("spare")
+        await one.until("model", "True", MISSING)
+
+        one.apply("spare")
+        await until(lambda: not one.says("model", "True", MISSING))
+
+
+async def test_fallbacks_that_become_a_circle_are_refused_until_they_are_none() -> None:
+    """At once, and by those too that were not edited."""
+    async with site() as one:
+        one.apply("spare")
+        one.apply("model", fallback="spare")
+        await one.until("model", "True", "")
+        await one.until("spare", "True", "")
+        one.apply("spare", fallback="model", generation=2)
+        await one.until("model", "False", LOOP)
+        await one.until("spare", "False", "spare -> model -> spare")
+        with pytest.raises(ProviderUnusable, match="circle"):
+            await one.ask("model")
+
+        one.apply("spare", generation=3)
+        await one.until("model", "True", "")
+        assert (await one.ask("model")).provider == "model"
+
+
+async def test_a_question_that_waits_for_a_provider_that_is_deleted_is_told() -> None:
+    """The gate lets nothing through for a day."""
+    async with site() as one:
+        one.apply("model")
+        await one.until("model", "True", "")
+        await one.server.change(faults=[{"kind": "status", "status": 429, "retry_after": "86400"}])
+        told = anyio.Event()
+
+        async def ask() -> None:
+            with pytest.raises(ProviderUnusable, match="There is no InferenceProvider model"):
+                await one.ask("model")
+            told.set()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask)
+            await until(lambda: one.server.ledger.count(lambda call: call.status == 429) > 0)
+            one.accounts.remove("model")
+            with anyio.fail_after(WAIT_S):
+                await told.wait()
