@@ -25,8 +25,8 @@ from benchmarks.bench_engine import cluster_in
 from benchmarks.figures import Figure
 from capscan.core.run.lifecycle import Handled
 from capscan.core.run.progress import Tally
-from capscan.core.status.rendering import Live, project
-from capscan.core.status.standing import Standing
+from capscan.core.status.rendering import Live, render
+from capscan.core.status.state import ScanState
 from capscan.model import Phase, ScanStatus
 from capscan.model.scan_status import FAILED_ITEMS_MAX
 
@@ -154,8 +154,8 @@ def _size(cluster: Cluster) -> Iterator[Figure]:
         failed_items=(failure,) * FAILED_ITEMS_MAX,
         in_flight={f"{n:03}{NAME[3:]}": 0.0 for n in range(256)},
     )
-    at, live = Standing(Phase.SCANNING, Handled(run())), Live(tally, 60.0, 60.0)
-    wire = project(at, live, ScanStatus(), EPOCH, generation=1).to_wire()
+    at, live = ScanState(Phase.SCANNING, Handled(run())), Live(tally, 60.0, 60.0)
+    wire = render(at, live, ScanStatus(), EPOCH, generation=1).to_wire()
     with Api(cluster.kubectl.kubeconfig) as api:
         scan = cluster.apply_scan("large")
         taken = api.patch(f"{SCANS}/{scan}/status", {"status": wire})["status"]

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from capscan.core.conditions import DONE, WORKING, Stall
 from capscan.core.run.lifecycle import Handled
 from capscan.core.run.progress import Tally
-from capscan.core.status.rendering import Live, project
-from capscan.core.status.standing import Standing
+from capscan.core.status.rendering import Live, render
+from capscan.core.status.state import ScanState
 from capscan.model import Phase, ScanStatus
 from tests.fakes import run
 from tests.gitops import rules, tools
@@ -41,7 +41,7 @@ class Scan:
 
     generation: int = 1
     status: ScanStatus = field(default_factory=ScanStatus)
-    at: Standing = field(default_factory=lambda: Standing(Phase.PENDING, Handled()))
+    at: ScanState = field(default_factory=lambda: ScanState(Phase.PENDING, Handled()))
     phase: Phase | None = None
     stalled: bool = False
 
@@ -49,12 +49,12 @@ class Scan:
         """The operator writes the status for the newest spec."""
         stall = STALL if stalled and phase in WORKING else None
         suspended = phase is Phase.SUSPENDED
-        self.at = Standing(
+        self.at = ScanState(
             Phase.SCANNING if suspended else phase,
             Handled(run()),
             suspended=suspended,
             tally=TALLY,
-            outcome="So it is.",
+            conclusion="So it is.",
             stall=stall,
         )
         self._render(Live(TALLY))
@@ -66,7 +66,7 @@ class Scan:
         self._render(None)
 
     def _render(self, live: Live | None) -> None:
-        self.status = project(self.at, live, self.status, EPOCH, generation=self.generation)
+        self.status = render(self.at, live, self.status, EPOCH, generation=self.generation)
 
     def wire(self) -> Json:
         """As a watcher sees it."""

@@ -8,7 +8,7 @@ import pytest
 
 from capscan.core.errors import ProviderUnusable
 from capscan.core.provider.diagnosis import USABLE
-from capscan.core.provider.status import CHECKING, AccountState, Verdict, project, verdict_on
+from capscan.core.provider.status import CHECKING, AccountState, Verdict, render, verdict_on
 from capscan.model import Circuit, ProviderStatus
 from tests.gitops import rules, tools
 from tests.gitops.rules import Json, kstatus
@@ -40,7 +40,7 @@ def wire(status: ProviderStatus, generation: int) -> Json:
 def rendered(verdict: Verdict, circuit: Circuit, edits: int) -> Json:
     """A provider of generation 1 that was edited so often since it was last looked at."""
     state = AccountState(1, verdict, circuit, obstacle="It keeps failing.")
-    return wire(project(state, ProviderStatus(), EPOCH), 1 + edits)
+    return wire(render(state, ProviderStatus(), EPOCH), 1 + edits)
 
 
 @pytest.mark.parametrize("circuit", Circuit)

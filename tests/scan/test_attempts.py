@@ -8,7 +8,7 @@ import pytest
 from capscan.core.answer.question import Question
 from capscan.core.crd.digest import digest_crd
 from capscan.core.errors import InferenceTimeout
-from capscan.inference.accounts.gate import Gate, Turn
+from capscan.inference.accounts.gate import Gate, Ticket
 from capscan.model import Completion, Limits, ScanSpec
 from capscan.model.provider import ApiProtocol, Circuit
 from capscan.scan.attempts import Attempts
@@ -36,7 +36,7 @@ class Slow:
             async with question.flight():
                 await anyio.sleep(600)
 
-        answer: Completion = await self.gate.ask(Turn(question.flow), call)
+        answer: Completion = await self.gate.ask(Ticket(question.flow), call)
         return answer
 
 

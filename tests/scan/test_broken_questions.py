@@ -9,7 +9,7 @@ import pytest
 from capscan.core.answer.question import Question
 from capscan.core.errors import ProviderFailed
 from capscan.core.pace import Pace
-from capscan.inference.accounts.gate import Gate, Turn
+from capscan.inference.accounts.gate import Gate, Ticket
 from capscan.model import Completion, Limits, ScanSpec
 from capscan.model.completion import NO_USAGE
 from capscan.model.provider import ApiProtocol, Circuit
@@ -50,7 +50,7 @@ class Breaking(FakeProvider):
             return Answer(NO_USAGE, None)
 
         try:
-            await self._gate.ask(Turn(question.flow, broke_at_s=question.broke_at_s), call)
+            await self._gate.ask(Ticket(question.flow, broke_at_s=question.broke_at_s), call)
         finally:
             self.circuits.add(self._gate.statistics().circuit)
         return Completion(analysis(name), self.name, self.model, self.identity)

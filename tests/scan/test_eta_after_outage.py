@@ -8,7 +8,7 @@ import pytest
 
 from capscan.core.answer.question import Question
 from capscan.core.pace import Pace
-from capscan.inference.accounts.gate import Gate, Turn
+from capscan.inference.accounts.gate import Gate, Ticket
 from capscan.model import Completion, Limits, ScanSpec
 from capscan.model.provider import ApiProtocol
 from tests.fakes import FakeCrds, FakeProvider
@@ -39,7 +39,7 @@ class Gated(FakeProvider):
             async with question.flight():
                 return await self._simulated(item)
 
-        turn = Turn(question.flow, 1, item.input_tokens, item.output_tokens_max)
+        turn = Ticket(question.flow, 1, item.input_tokens, item.output_tokens_max)
         await self._gate.ask(turn, call)
         return Completion(analysis(question.digest.name), self.name, self.model, self.identity)
 

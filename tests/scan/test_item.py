@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
-from capscan.core.answer.capability import Answered, analysed
+from capscan.core.answer.capability import AnswerRecord, analysed
 from capscan.core.crd.digest import digest_crd
 from capscan.core.errors import (
     InferenceTimeout,
@@ -67,7 +67,7 @@ class Setting:
     async def analysed(self, known: Crd = CRD) -> None:
         """An earlier run has answered about this CRD."""
         mark = fingerprint(digest_crd(known), self.provider.identity)
-        answered = Answered("all", "r1", completion(), mark, 1, virtual.EPOCH)
+        answered = AnswerRecord("all", "r1", completion(), mark, 1, virtual.EPOCH)
         key = plan_key(ref(known.name), self.provider.identity)
         await self.store.write(analysed(known, answered, key))
 

@@ -29,7 +29,7 @@ async def test_a_session_settles_everything_and_says_how_it_ended() -> None:
     session = await setting.work()
 
     assert session.finished
-    assert session.outcome is Phase.COMPLETED
+    assert session.final_phase is Phase.COMPLETED
     assert (session.listed, tally(session).completed) == (5, 5)
     assert len(setting.store.by_name) == 5
     assert setting.changes == 3 * 5
@@ -47,7 +47,7 @@ async def test_failures_are_an_outcome() -> None:
     session = await Setting(provider=rejecting(1)).work()
 
     assert session.finished
-    assert session.outcome is Phase.COMPLETED_WITH_FAILURES
+    assert session.final_phase is Phase.COMPLETED_WITH_FAILURES
     assert [item.name for item in tally(session).failed_items] == [name_of(1)]
 
 
@@ -70,7 +70,7 @@ async def test_what_is_settled_is_not_asked_again_after_a_crash() -> None:
 
     assert setting.provider.asked == {name_of(n): 2 if n == 2 else 1 for n in range(5)}
     assert (tally(session).completed, tally(session).failed) == (4, 1)
-    assert session.outcome is Phase.COMPLETED_WITH_FAILURES
+    assert session.final_phase is Phase.COMPLETED_WITH_FAILURES
 
 
 async def test_what_is_settled_is_not_asked_again_under_always() -> None:
@@ -136,7 +136,7 @@ async def test_a_failure_that_was_shown_stays_an_outcome() -> None:
     session = await setting.work(shown)
 
     assert progress(tally(session)).failed == 1
-    assert session.outcome is Phase.COMPLETED_WITH_FAILURES
+    assert session.final_phase is Phase.COMPLETED_WITH_FAILURES
 
 
 async def test_a_crd_deleted_before_its_turn_is_skipped() -> None:
@@ -163,7 +163,7 @@ async def test_too_many_failures_stop_the_run() -> None:
     session = await setting.work()
 
     assert session.finished
-    assert session.outcome is Phase.FAILED
+    assert session.final_phase is Phase.FAILED
     assert setting.provider.asked.keys() == {name_of(n) for n in range(3)}
     assert tally(session).in_flight == {}
 
@@ -177,7 +177,7 @@ async def test_what_was_answered_when_too_many_had_failed_is_stored() -> None:
     )
     session = await setting.work()
 
-    assert session.outcome is Phase.FAILED
+    assert session.final_phase is Phase.FAILED
     assert setting.provider.asked.total() == 5
     assert tally(session).completed == 4
     assert len(setting.store.by_name) == 5
@@ -188,7 +188,7 @@ async def test_exactly_the_percentage_does_not_stop_it() -> None:
         crds=FakeCrds.of(10), provider=rejecting(0, 1), spec=ScanSpec(max_failed_percent=20)
     )
 
-    assert (await setting.work()).outcome is Phase.COMPLETED_WITH_FAILURES
+    assert (await setting.work()).final_phase is Phase.COMPLETED_WITH_FAILURES
 
 
 async def test_what_failed_too_often_before_a_crash_asks_no_more() -> None:
@@ -201,7 +201,7 @@ async def test_what_failed_too_often_before_a_crash_asks_no_more() -> None:
 
     session = await setting.work(shown)
 
-    assert session.outcome is Phase.FAILED
+    assert session.final_phase is Phase.FAILED
     assert "new.example.com" not in setting.provider.asked
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from capscan.core.answer import capability
-from capscan.core.answer.capability import Answered, Entry
+from capscan.core.answer.capability import AnswerRecord, Entry
 from capscan.model import Capability, Crd, StoredRef
 from tests import virtual
 from tests.fakes import completion, crd, failed_item
@@ -21,7 +21,7 @@ NAME = CRD.name
 def answer(run_id: str = "r1", description: str = "A widget.", of: Crd = CRD) -> Entry:
     """What is written after an answer."""
     known = analysis(of.name).model_copy(update={"description": description})
-    answered = Answered("all", run_id, completion(known), "mark", 1, virtual.EPOCH)
+    answered = AnswerRecord("all", run_id, completion(known), "mark", 1, virtual.EPOCH)
     return capability.analysed(of, answered, f"key of {run_id}")
 
 

@@ -119,7 +119,7 @@ class Settler:
             except ItemError as error:
                 # Told before the permit goes on: it may be the failure that stops the run.
                 return await self._fail(turn, error)
-        answered = capability.Answered(
+        answered = capability.AnswerRecord(
             scan=self._scan,
             run_id=self._run.id,
             completion=completion,

@@ -137,9 +137,9 @@ class Session:
         return self.tally.remaining == 0 or self.failed
 
     @property
-    def outcome(self) -> Phase:
+    def final_phase(self) -> Phase:
         """How a finished run ended."""
-        return progress.outcome(self.tally or Tally(), self._spec().max_failed_percent)
+        return progress.final_phase(self.tally or Tally(), self._spec().max_failed_percent)
 
     @property
     def estimate(self) -> Estimate | None:

@@ -2,8 +2,8 @@
 
 from capscan.core.conditions import beside
 from capscan.core.run import lifecycle
-from capscan.core.status.rendering import project
-from capscan.core.status.standing import Standing
+from capscan.core.status.rendering import render
+from capscan.core.status.state import ScanState
 from capscan.model import CapabilityScan, ScanStatus
 from capscan.scan.following import Lookout
 from capscan.scan.ports import Ports
@@ -25,14 +25,14 @@ class Statement:
         self._said = theirs
 
     def render(
-        self, scan: CapabilityScan, at: Standing, session: Session | None, found: ScanStatus
+        self, scan: CapabilityScan, state: ScanState, session: Session | None, found: ScanStatus
     ) -> ScanStatus:
         """What to write where that was found; conditions of others stay as they are."""
-        if not at.has_the_word(found):
+        if not state.has_the_word(found):
             return found
-        is_obeyed = lifecycle.is_obeyed(scan, at.handled, at.phase)
-        self._said = project(
-            at,
+        is_obeyed = lifecycle.is_obeyed(scan, state.handled, state.phase)
+        self._said = render(
+            state,
             session.live if session else None,
             self._said,
             self._ports.now(),

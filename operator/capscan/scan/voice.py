@@ -38,11 +38,11 @@ class Voice:
         self._tell("Suspended", "Set spec.suspend to false to go on.")
         self._log("suspended")
 
-    def ended(self, run: Run, phase: Phase, outcome: str) -> None:
+    def ended(self, run: Run, phase: Phase, conclusion: str) -> None:
         """The run is over, and its end is written."""
         lasted = format_duration(run.duration or timedelta(0))
         self._log(f"run {run.id} is {phase} after {lasted}", phase=str(phase))
-        self._tell(phase.value, outcome, warning=phase is Phase.FAILED)
+        self._tell(phase.value, conclusion, warning=phase is Phase.FAILED)
 
     def out_of_budget(self, stall: Stall) -> None:
         """Somebody has to decide."""

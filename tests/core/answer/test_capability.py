@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from capscan.core.answer.capability import (
-    Answered,
+    AnswerRecord,
     Entry,
     analysed,
     failed,
@@ -21,7 +21,7 @@ from tests.providers import analysis
 from tests.virtual import EPOCH
 
 CRD = fakes.crd(versions=("v1alpha1", "v1"), uid="u1", generation=3)
-ANSWERED = Answered(
+ANSWERED = AnswerRecord(
     scan="all",
     run_id="r1",
     completion=fakes.completion(),

@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capscan.core.limits import admission, feedback
-from capscan.core.limits.admission import Admission, Estimate, Permit, Rules
-from capscan.core.limits.sample import Outcome, Sample
+from capscan.core.limits.admission import Admission, Permit, Rules, TokenEstimate
+from capscan.core.limits.sample import Sample, Signal
 from capscan.model import Limits, ObservedLimit, ObservedLimits, Usage
 from capscan.model.provider import ApiProtocol, Circuit, CircuitBreaker
 
 OPENAI, ANTHROPIC = ApiProtocol.OPENAI, ApiProtocol.ANTHROPIC
 UNLIMITED = Limits()
-ITEM = Estimate(1000, 500)
-ANSWERED = Sample(Outcome.ANSWERED, Usage(1, 2000, 0, 100))
-DOWN = Sample(Outcome.FAILED)
+ITEM = TokenEstimate(1000, 500)
+ANSWERED = Sample(Signal.ANSWERED, Usage(1, 2000, 0, 100))
+DOWN = Sample(Signal.FAILED)
 
 
 def rules(
@@ -41,7 +41,7 @@ def answered(state: Admission, sample: Sample = ANSWERED, now_s: float = 0.0) ->
 
 SAMPLES = st.builds(
     Sample,
-    st.sampled_from(Outcome),
+    st.sampled_from(Signal),
     st.builds(Usage, st.just(1), st.integers(0, 9000), st.just(0), st.integers(0, 9000)),
     st.none()
     | st.builds(
@@ -125,7 +125,7 @@ def test_openai_charges_prompt_and_longest_answer_and_gives_nothing_back() -> No
 
     state, permit = admission.admitted(state, ITEM, 0.0)
     before = state.input_tokens
-    state = feedback.returned(state, permit, Sample(Outcome.ANSWERED, Usage(1, 10, 0, 1)), 0.0)
+    state = feedback.returned(state, permit, Sample(Signal.ANSWERED, Usage(1, 10, 0, 1)), 0.0)
     assert state.input_tokens == before
 
 
@@ -145,7 +145,7 @@ def test_headroom_holds_for_permits_too() -> None:
 
 def test_new_rules_keep_what_was_learnt() -> None:
     observed = ObservedLimits(requests=ObservedLimit(600, 599, 0.1))
-    state = answered(opened(), Sample(Outcome.ANSWERED, Usage(1, 2000, 0, 100), observed))
+    state = answered(opened(), Sample(Signal.ANSWERED, Usage(1, 2000, 0, 100), observed))
     state = admission.configured(state, rules(Limits(max_in_flight=4)), 1.0)
 
     assert state.permits.count == 4
@@ -157,6 +157,6 @@ def test_a_window_that_is_used_up_is_closed_until_its_end() -> None:
     state = opened(Limits(requests_per_minute=600))
     for at_s, remaining, reset_s in ((0.0, 599, 60.0), (4.0, 0, 56.0)):
         observed = ObservedLimits(requests=ObservedLimit(600, remaining, reset_s))
-        state = answered(state, Sample(Outcome.ANSWERED, observed=observed), at_s)
+        state = answered(state, Sample(Signal.ANSWERED, observed=observed), at_s)
 
     assert admission.closed_until_s(state) == 60.0

@@ -5,8 +5,8 @@ import math
 import pytest
 
 from capscan.core.limits import admission, feedback
-from capscan.core.limits.admission import Estimate
-from capscan.core.limits.sample import Outcome, Sample
+from capscan.core.limits.admission import TokenEstimate
+from capscan.core.limits.sample import Sample, Signal
 from capscan.model import Limits, Usage
 from capscan.model.provider import ApiProtocol, Circuit
 from tests.core.limits.test_admission import ANSWERED, DOWN, ITEM, answered, opened
@@ -16,9 +16,9 @@ ANTHROPIC = ApiProtocol.ANTHROPIC
 
 def test_anthropic_charges_prompt_and_answer_apart_and_settles() -> None:
     limits = Limits(input_tokens_per_minute=60_000, output_tokens_per_minute=60_000)
-    state, permit = admission.admitted(opened(limits, ANTHROPIC), Estimate(1000, 500), 0.0)
+    state, permit = admission.admitted(opened(limits, ANTHROPIC), TokenEstimate(1000, 500), 0.0)
     used = Usage(1, 1200, 900, 100)
-    state = feedback.returned(state, permit, Sample(Outcome.ANSWERED, used), 0.0)
+    state = feedback.returned(state, permit, Sample(Signal.ANSWERED, used), 0.0)
 
     assert state.input_tokens.bucket is not None
     assert state.output_tokens.bucket is not None
@@ -35,7 +35,7 @@ def test_estimates_follow_what_was_used() -> None:
 
 
 def test_a_429_closes_for_as_long_as_it_says() -> None:
-    state = answered(opened(), Sample(Outcome.REFUSED, retry_after_s=86400.0))
+    state = answered(opened(), Sample(Signal.REFUSED, retry_after_s=86400.0))
 
     assert admission.ready_s(state, ITEM, 0.0) == 86400.0
 
@@ -44,7 +44,7 @@ def test_a_429_closes_for_as_long_as_it_says() -> None:
 def test_a_429_that_does_not_say_closes_for_a_pause_that_doubles(nothing: float | None) -> None:
     state, now_s, pauses_s = opened(), 1.0, []
     for _ in range(8):
-        state = answered(state, Sample(Outcome.REFUSED, retry_after_s=nothing), now_s)
+        state = answered(state, Sample(Signal.REFUSED, retry_after_s=nothing), now_s)
         pauses_s.append(state.closed_until_s - now_s)
         now_s = state.closed_until_s + 60
 
@@ -54,7 +54,7 @@ def test_a_429_that_does_not_say_closes_for_a_pause_that_doubles(nothing: float 
 @pytest.mark.parametrize(("told_s", "exact"), [(0.25, True), (1.0, False), (None, False)])
 def test_a_wait_in_whole_seconds_is_no_exact_one(told_s: float | None, exact: bool) -> None:
     """It was rounded up."""
-    state = answered(opened(), Sample(Outcome.REFUSED, retry_after_s=told_s))
+    state = answered(opened(), Sample(Signal.REFUSED, retry_after_s=told_s))
 
     assert state.learned.exact == exact
 
@@ -65,7 +65,7 @@ def test_429s_to_one_volley_are_one() -> None:
         state, permit = admission.admitted(state, ITEM, 1.0)
         permits.append(permit)
     for permit in permits:
-        state = feedback.returned(state, permit, Sample(Outcome.REFUSED), 1.01)
+        state = feedback.returned(state, permit, Sample(Signal.REFUSED), 1.01)
 
     assert state.closed_until_s == pytest.approx(2.01)
 
@@ -76,10 +76,10 @@ def test_an_outage_leaves_the_limit_as_it_was() -> None:
     for _ in range(20):
         state = answered(state)
     for _ in range(3):
-        state = answered(state, Sample(Outcome.OVERLOADED))
+        state = answered(state, Sample(Signal.OVERLOADED))
     for _ in range(20):
         if state.breaker.circuit is Circuit.CLOSED:
-            state = answered(state, Sample(Outcome.OVERLOADED))
+            state = answered(state, Sample(Signal.OVERLOADED))
 
     assert state.breaker.circuit is Circuit.OPEN
     assert state.permits.count == 1
@@ -88,20 +88,18 @@ def test_an_outage_leaves_the_limit_as_it_was() -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "circuit"),
+    ("signal", "circuit"),
     [
-        (Outcome.UNREACHED, Circuit.OPEN),
-        (Outcome.OVERLOADED, Circuit.OPEN),
-        (Outcome.FAILED, Circuit.CLOSED),
+        (Signal.UNREACHED, Circuit.OPEN),
+        (Signal.OVERLOADED, Circuit.OPEN),
+        (Signal.FAILED, Circuit.CLOSED),
     ],
 )
-def test_few_that_ask_find_out_soon_that_nobody_is_there(
-    outcome: Outcome, circuit: Circuit
-) -> None:
+def test_few_that_ask_find_out_soon_that_nobody_is_there(signal: Signal, circuit: Circuit) -> None:
     """What was cut off, or broke, may be the fault of the one question that is asked again."""
     state = opened()
     for _ in range(3):
-        state = answered(state, Sample(outcome))
+        state = answered(state, Sample(signal))
 
     assert state.breaker.circuit is circuit
 
@@ -120,19 +118,19 @@ def test_a_question_that_breaks_the_provider_again_says_nothing_new(
     state, healthy = admission.admitted(opened(), ITEM, healthy_at_s)
     state = feedback.returned(state, healthy, ANSWERED, 7.0)
     for _ in range(30):
-        state = answered(state, Sample(Outcome.FAILED, broke_at_s=5.0), 8.0)
+        state = answered(state, Sample(Signal.FAILED, broke_at_s=5.0), 8.0)
         if state.breaker.circuit is Circuit.OPEN:
             break
 
     assert state.breaker.circuit is circuit
 
 
-@pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.UNREACHED])
-def test_what_was_not_looked_at_takes_nothing_of_the_limits(outcome: Outcome) -> None:
+@pytest.mark.parametrize("signal", [Signal.REFUSED, Signal.UNREACHED])
+def test_what_was_not_looked_at_takes_nothing_of_the_limits(signal: Signal) -> None:
     limits = Limits(requests_per_minute=60, input_tokens_per_minute=6000)
     state = opened(limits)
     before_s = admission.ready_s(state, ITEM, 0.0)
-    state = answered(state, Sample(outcome, retry_after_s=1e-9))
+    state = answered(state, Sample(signal, retry_after_s=1e-9))
 
     assert admission.ready_s(state, ITEM, 0.1) == pytest.approx(max(before_s, 0.1))
 
@@ -141,7 +139,7 @@ def test_refused_beside_others_that_are_under_way_is_no_absence() -> None:
     """Those may still be answered: it is just too much at once."""
     state, _ = admission.admitted(opened(), ITEM, 0.0)
     for _ in range(9):
-        state = answered(state, Sample(Outcome.OVERLOADED))
+        state = answered(state, Sample(Signal.OVERLOADED))
 
     assert state.breaker.circuit is Circuit.CLOSED
 
@@ -150,7 +148,7 @@ def test_after_an_outage_the_limit_grows_on_as_before() -> None:
     """Also where few were in flight when it began: that so few were too many is not true."""
     state = opened()
     while state.breaker.circuit is Circuit.CLOSED:
-        state = answered(state, Sample(Outcome.OVERLOADED))
+        state = answered(state, Sample(Signal.OVERLOADED))
     state, permits = answered(state, now_s=2.0), []
     for _ in range(30):
         while state.in_flight < state.permits.count:
@@ -172,7 +170,7 @@ def test_what_was_sent_before_the_circuit_opened_counts_for_nothing() -> None:
     before = state
 
     state = feedback.returned(state, late[0], DOWN, 0.1)
-    state = feedback.returned(state, late[1], Sample(Outcome.OVERLOADED), 0.1)
+    state = feedback.returned(state, late[1], Sample(Signal.OVERLOADED), 0.1)
     assert (state.breaker, state.permits) == (before.breaker, before.permits)
 
     state = answered(state, ANSWERED, now_s=2.0)
@@ -182,20 +180,20 @@ def test_what_was_sent_before_the_circuit_opened_counts_for_nothing() -> None:
     assert (state.breaker, state.permits) == (before.breaker, before.permits)
 
 
-@pytest.mark.parametrize("outcome", [Outcome.ANSWERED, Outcome.DECLINED, Outcome.REFUSED])
-def test_whatever_shows_that_the_provider_is_there_closes_the_circuit(outcome: Outcome) -> None:
+@pytest.mark.parametrize("signal", [Signal.ANSWERED, Signal.DECLINED, Signal.REFUSED])
+def test_whatever_shows_that_the_provider_is_there_closes_the_circuit(signal: Signal) -> None:
     state = opened()
     for _ in range(10):
         state = answered(state, DOWN)
 
-    assert answered(state, Sample(outcome), now_s=2.0).breaker.circuit is Circuit.CLOSED
+    assert answered(state, Sample(signal), now_s=2.0).breaker.circuit is Circuit.CLOSED
 
 
 def test_a_cancelled_probe_lets_another_one_try_at_once() -> None:
     state = opened()
     for _ in range(10):
         state = answered(state, DOWN)
-    state = answered(state, Sample(Outcome.ABANDONED), now_s=2.0)
+    state = answered(state, Sample(Signal.ABANDONED), now_s=2.0)
 
     assert state.breaker.circuit is Circuit.OPEN
     assert admission.ready_s(state, ITEM, 2.0) == 2.0

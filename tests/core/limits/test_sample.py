@@ -6,32 +6,32 @@ import pytest
 
 from capscan.core import errors
 from capscan.core.errors import InferenceError
-from capscan.core.limits.sample import Outcome, of_failure
+from capscan.core.limits.sample import Signal, of_failure
 from capscan.model import Usage
 from capscan.model.completion import NO_USAGE
 
 
 @pytest.mark.parametrize(
-    ("error", "outcome"),
+    ("error", "signal"),
     [
-        (errors.RateLimited, Outcome.REFUSED),
-        (errors.ProviderOverloaded, Outcome.OVERLOADED),
-        (errors.InferenceTimeout, Outcome.OVERLOADED),
-        (errors.ItemTimeout, Outcome.ABANDONED),
-        (errors.ProviderUnreachable, Outcome.UNREACHED),
-        (errors.ProviderUnavailable, Outcome.FAILED),
-        (errors.ProviderFailed, Outcome.FAILED),
-        (errors.ContextTooLong, Outcome.DECLINED),
-        (errors.RequestRejected, Outcome.DECLINED),
-        (errors.InvalidAnswer, Outcome.ANSWERED),
-        (errors.AnswerRefused, Outcome.ANSWERED),
+        (errors.RateLimited, Signal.REFUSED),
+        (errors.ProviderOverloaded, Signal.OVERLOADED),
+        (errors.InferenceTimeout, Signal.OVERLOADED),
+        (errors.ItemTimeout, Signal.ABANDONED),
+        (errors.ProviderUnreachable, Signal.UNREACHED),
+        (errors.ProviderUnavailable, Signal.FAILED),
+        (errors.ProviderFailed, Signal.FAILED),
+        (errors.ContextTooLong, Signal.DECLINED),
+        (errors.RequestRejected, Signal.DECLINED),
+        (errors.InvalidAnswer, Signal.ANSWERED),
+        (errors.AnswerRefused, Signal.ANSWERED),
     ],
 )
-def test_an_error_says_of_the_provider(error: type[InferenceError], outcome: Outcome) -> None:
+def test_an_error_says_of_the_provider(error: type[InferenceError], signal: Signal) -> None:
     """An item out of time says nothing of it, a request out of time does; no connection is not the
     same as a broken one; what is merely no good answer shows a provider that works.
     """
-    assert of_failure(error("words")).outcome is outcome
+    assert of_failure(error("words")).signal is signal
 
 
 def test_what_a_failure_has_cost_and_asks_for_is_kept() -> None:

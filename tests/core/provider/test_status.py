@@ -10,7 +10,7 @@ from capscan.core.provider.status import (
     REMEDIES,
     AccountState,
     Verdict,
-    project,
+    render,
     told_by,
     verdict_on,
 )
@@ -35,7 +35,7 @@ def holding(status: ProviderStatus) -> list[str]:
 
 
 def test_it_is_ready_as_far_as_is_known() -> None:
-    status = project(state(), ProviderStatus(), EPOCH)
+    status = render(state(), ProviderStatus(), EPOCH)
 
     assert status.observed_generation == 3
     assert status.in_flight_limit == 16
@@ -46,19 +46,19 @@ def test_what_was_told_last_is_what_the_status_says() -> None:
     fault = verdict_on(ProviderUnusable("InvalidCredentials", "no"))
 
     assert told_by(ProviderStatus()) == CHECKING
-    assert told_by(project(state(), ProviderStatus(), EPOCH)) == Verdict("True", "Usable", "")
-    assert told_by(project(state(fault), ProviderStatus(), EPOCH)) == Verdict(
+    assert told_by(render(state(), ProviderStatus(), EPOCH)) == Verdict("True", "Usable", "")
+    assert told_by(render(state(fault), ProviderStatus(), EPOCH)) == Verdict(
         "False", "InvalidCredentials", ""
     )
 
 
 def test_before_the_first_look_nothing_is_claimed() -> None:
-    assert ready(project(state(CHECKING), ProviderStatus(), EPOCH)).status == "Unknown"
+    assert ready(render(state(CHECKING), ProviderStatus(), EPOCH)).status == "Unknown"
 
 
 @pytest.mark.parametrize("circuit", [Circuit.OPEN, Circuit.HALF_OPEN])
 def test_an_open_circuit_is_told_with_its_cause(circuit: Circuit) -> None:
-    found = ready(project(state(circuit=circuit), ProviderStatus(), EPOCH))
+    found = ready(render(state(circuit=circuit), ProviderStatus(), EPOCH))
 
     assert (found.status, found.reason, found.message) == (
         "False",
@@ -69,7 +69,7 @@ def test_an_open_circuit_is_told_with_its_cause(circuit: Circuit) -> None:
 
 def test_what_is_wrong_for_good_speaks_before_an_open_circuit() -> None:
     wrong = Verdict("False", "ModelNotFound", "no")
-    found = ready(project(state(wrong, Circuit.OPEN), ProviderStatus(), EPOCH))
+    found = ready(render(state(wrong, Circuit.OPEN), ProviderStatus(), EPOCH))
 
     assert found.reason == "ModelNotFound"
 
@@ -90,14 +90,14 @@ def test_it_is_ready_or_heals_by_itself_or_waits_for_somebody(
     verdict: Verdict, circuit: Circuit, held: list[str]
 ) -> None:
     """One of the three, always; the last is what GitOps tools need to give up waiting."""
-    assert holding(project(state(verdict, circuit), ProviderStatus(), EPOCH)) == held
+    assert holding(render(state(verdict, circuit), ProviderStatus(), EPOCH)) == held
 
 
 def test_a_transition_time_moves_with_the_status_alone() -> None:
-    first = project(state(), ProviderStatus(), EPOCH)
+    first = render(state(), ProviderStatus(), EPOCH)
     later = EPOCH + timedelta(minutes=1)
-    same = project(state(Verdict("True", "Usable", "still")), first, later)
-    other = project(state(circuit=Circuit.OPEN), first, later)
+    same = render(state(Verdict("True", "Usable", "still")), first, later)
+    other = render(state(circuit=Circuit.OPEN), first, later)
 
     assert ready(same).last_transition_time == EPOCH
     assert ready(other).last_transition_time == later
@@ -105,7 +105,7 @@ def test_a_transition_time_moves_with_the_status_alone() -> None:
 
 def test_the_newest_429_is_remembered_over_a_restart() -> None:
     told = LastRateLimit(time=EPOCH, message="slow down")
-    status = project(state(), ProviderStatus(last_rate_limit=told), EPOCH)
+    status = render(state(), ProviderStatus(last_rate_limit=told), EPOCH)
 
     assert status.last_rate_limit == told
 

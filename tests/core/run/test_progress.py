@@ -20,8 +20,8 @@ from capscan.core.run.events import (
 from capscan.core.run.plan import PlannedItem, ScanPlan
 from capscan.core.run.progress import (
     Tally,
+    final_phase,
     fold,
-    outcome,
     progress,
     rate_per_s,
     reported,
@@ -344,7 +344,7 @@ def test_failures_are_judged_by_the_total(
 )
 def test_a_run_with_nothing_but_failures_has_failed(tally: Tally, phase: Phase) -> None:
     """Also where all may fail: whoever waits for it would take it for done."""
-    assert outcome(tally, 100) is phase
+    assert final_phase(tally, 100) is phase
 
 
 def test_four_items_make_no_rate() -> None:

@@ -19,21 +19,21 @@ from capscan.core.run.plan import PlannedItem, ScanPlan
 from capscan.core.run.progress import Tally, start
 from capscan.core.run.timetable import Timetable
 from capscan.core.status import sentences
-from capscan.core.status.rendering import Live, project
-from capscan.core.status.standing import Standing
+from capscan.core.status.rendering import Live, render
+from capscan.core.status.state import ScanState
 from capscan.model import Budget, FinishedRun, Phase, ScanSpec, ScanStatus, Usage
 from tests.fakes import failed_item, name_of, ref, run
 from tests.virtual import EPOCH
 
 
-def standing(phase: Phase, tally: Tally | None = None, **changes: Any) -> Standing:
+def state_in(phase: Phase, tally: Tally | None = None, **changes: Any) -> ScanState:
     suspended = phase is Phase.SUSPENDED
-    outcome = ""
+    conclusion = ""
     if not (suspended or phase in WORKING):
-        outcome = sentences.outcome(phase, tally, Budget(), listed=31)
+        conclusion = sentences.conclusion(phase, tally, Budget(), listed=31)
     reached = Phase.PENDING if suspended else phase
     return replace(
-        Standing(reached, Handled(run()), suspended=suspended, tally=tally, outcome=outcome),
+        ScanState(reached, Handled(run()), suspended=suspended, tally=tally, conclusion=conclusion),
         **changes,
     )
 
@@ -47,8 +47,8 @@ def shown(
     **live: Any,
 ) -> ScanStatus:
     """While a session knows `live` of it."""
-    standing_at = standing(phase, tally, **(at or {}))
-    return project(standing_at, Live(tally, **live), previous or ScanStatus(), EPOCH, generation=2)
+    state = state_in(phase, tally, **(at or {}))
+    return render(state, Live(tally, **live), previous or ScanStatus(), EPOCH, generation=2)
 
 
 ONE_FAILED = (
@@ -266,8 +266,8 @@ OVER = {"handled": Handled(run(completion_time=EPOCH, duration=timedelta(seconds
 def restarted(status: ScanStatus, generation: int = 2) -> ScanStatus:
     """What a process makes of it that knows nothing else."""
     again = ScanStatus.model_validate(status.to_wire())
-    at = Standing.from_status(again, ScanSpec())
-    return project(at, None, again, EPOCH + timedelta(hours=1), generation=generation)
+    at = ScanState.from_status(again, ScanSpec())
+    return render(at, None, again, EPOCH + timedelta(hours=1), generation=generation)
 
 
 COUNTS = st.integers(0, 99)
@@ -342,8 +342,8 @@ def test_a_flaw_of_the_spec_is_told_at_rest(phase: Phase) -> None:
 def test_a_finished_scan_whose_next_run_is_held_back_is_not_said_to_have_stopped() -> None:
     """Suspended with 41/41 settled would read as if something of it were left to do."""
     tally = Tally(total=41, completed=41)
-    over = standing(Phase.COMPLETED, tally, **OVER)
-    status = project(over.held(), None, ScanStatus(), EPOCH, generation=2)
+    over = state_in(Phase.COMPLETED, tally, **OVER)
+    status = render(over.held(), None, ScanStatus(), EPOCH, generation=2)
 
     assert status.phase is Phase.SUSPENDED
     assert status.message == (

@@ -16,7 +16,7 @@ from capscan.core.errors import (
     RateLimited,
 )
 from capscan.core.retry import backoff_s, worth_retrying
-from capscan.inference.accounts.gate import Gate, Turn
+from capscan.inference.accounts.gate import Gate, Ticket
 from capscan.model import ObservedLimit, ObservedLimits, Usage
 
 NETWORK_S_MIN, NETWORK_S_MAX = 0.0005, 0.01
@@ -228,7 +228,7 @@ async def ask_all(
     pending = iter(work)
 
     async def settle(item: Item) -> None:
-        turn = Turn(flow, weight, int(item.input_tokens * 0.7), item.output_tokens_max)
+        turn = Ticket(flow, weight, int(item.input_tokens * 0.7), item.output_tokens_max)
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 await gate.ask(turn, lambda: provider(item))

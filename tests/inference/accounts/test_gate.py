@@ -25,7 +25,7 @@ from capscan.core.errors import (
     RequestRejected,
 )
 from capscan.core.pace import Pace
-from capscan.inference.accounts.gate import REFUSALS_MAX, Gate, GateStatistics, Turn
+from capscan.inference.accounts.gate import REFUSALS_MAX, Gate, GateStatistics, Ticket
 from capscan.model import Limits, ObservedLimit, ObservedLimits, Usage
 from capscan.model.provider import ApiProtocol, Circuit, CircuitBreaker
 from tests import virtual
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.anyio
 
 OK = Answer(Usage(1, 100, 0, 10), None)
 UNLIMITED = Limits()
-TURN = Turn("scan")
+TURN = Ticket("scan")
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ class TestA429:
         others = Provider()
         async with anyio.create_task_group() as group:
             group.start_soon(closed.ask, TURN, refused)
-            group.start_soon(closed.ask, Turn("another"), others)
+            group.start_soon(closed.ask, Ticket("another"), others)
 
         assert refused.called_at_s == pytest.approx([0, 30], abs=0.01)
         assert others.called_at_s[0] >= 30
@@ -149,7 +149,7 @@ class TestA429:
         closed, order = gate(Limits(max_in_flight=1)), []
 
         async def ask(name: str, provider: Provider) -> None:
-            await closed.ask(Turn(name), provider)
+            await closed.ask(Ticket(name), provider)
             order.append(name)
 
         async with anyio.create_task_group() as group:
@@ -351,7 +351,7 @@ async def test_a_waiter_that_is_cancelled_hands_on() -> None:
     second = Provider()
     async with anyio.create_task_group() as group:
         with anyio.move_on_after(0.5):
-            group.start_soon(limited.ask, Turn("other"), second)
+            group.start_soon(limited.ask, Ticket("other"), second)
             await limited.ask(TURN, Provider())
 
     assert second.called_at_s == pytest.approx([1.0], abs=0.05)
@@ -377,7 +377,7 @@ async def test_cancellation_at_any_moment_leaves_nothing_taken_and_nobody_stuck(
         patience_s = rng.choice([0.0, 0.1, 0.2, 0.35, 1.0, 2.0, 2.1, math.inf])
         with anyio.move_on_after(patience_s):
             with suppress(InferenceError):
-                await shaky.ask(Turn(f"flow-{number % 3}", 1 + number % 2), provider)
+                await shaky.ask(Ticket(f"flow-{number % 3}", 1 + number % 2), provider)
 
     async with anyio.create_task_group() as group:
         for number in range(60):
@@ -435,7 +435,7 @@ async def test_shares_follow_weights() -> None:
 
     async def ask_on(flow: str, weight: int) -> None:
         while True:
-            await shared.ask(Turn(flow, weight), Provider())
+            await shared.ask(Ticket(flow, weight), Provider())
             done[flow] += 1
 
     with anyio.move_on_after(100):
@@ -452,7 +452,7 @@ async def test_a_flow_is_paced_by_its_share_of_those_who_ask() -> None:
     assert shared.pace("mine", 1) == Pace(permits=12, items_per_s=10.0)
 
     async with anyio.create_task_group() as group:
-        group.start_soon(shared.ask, Turn("other", 2), Provider())
+        group.start_soon(shared.ask, Ticket("other", 2), Provider())
         await checkpoint()
         assert shared.pace("mine", 1) == Pace(permits=4, items_per_s=10.0 * (1 / 3))
         assert shared.pace("other", 2).permits == 12

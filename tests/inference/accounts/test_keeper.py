@@ -549,7 +549,9 @@ async def test_a_fault_that_only_questions_find_is_shown_until_one_is_answered()
     async with case(faulty("no_quota", times=1)) as one:
         with pytest.raises(ProviderUnusable):
             await one.ask()
-        one.keeper._at = replace(one.keeper._at, due_s=0.0)  # as if the pause were over
+        one.keeper._diagnosis = replace(
+            one.keeper._diagnosis, due_s=0.0
+        )  # as if the pause were over
         one.keeper._changed.set()
         await anyio.sleep(0.2)
         assert one.sink.ready == ("False", "InsufficientQuota")
@@ -688,8 +690,10 @@ async def test_a_circuit_that_nobody_is_left_to_close_is_closed_by_a_look() -> N
             with pytest.raises(ProviderOverloaded):
                 await one.ask()
         await until(lambda: one.sink.ready == ("False", "CircuitOpen"))
-        await until(lambda: one.keeper._at.due_s < NEVER)
-        one.keeper._at = replace(one.keeper._at, due_s=0.0)  # as if the pause were over
+        await until(lambda: one.keeper._diagnosis.due_s < NEVER)
+        one.keeper._diagnosis = replace(
+            one.keeper._diagnosis, due_s=0.0
+        )  # as if the pause were over
         one.keeper._changed.set()
         await until(lambda: one.sink.ready == ("True", "Usable"))
 

@@ -39,7 +39,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class AnswerRecord:
     """Who answered, in which run, and when."""
 
     scan: str
@@ -50,7 +50,7 @@ class Answered:
     at: datetime
 
 
-def analysed(crd: Crd, answered: Answered, plan_key: str) -> Entry:
+def analysed(crd: Crd, answered: AnswerRecord, plan_key: str) -> Entry:
     """What to store after an answer."""
     completion = answered.completion
     provenance = Provenance(

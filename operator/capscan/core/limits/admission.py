@@ -33,7 +33,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class TokenEstimate:
     """Tokens of one request, as far as is known before it is sent."""
 
     input_tokens: int = 0
@@ -45,7 +45,7 @@ class Permit:
     """What a request that was let through holds, and what was true when it went."""
 
     sent_at_s: float
-    estimate: Estimate
+    estimate: TokenEstimate
     input_cost: float
     output_cost: float
     taken: tuple[float, float, float]
@@ -119,7 +119,7 @@ def configured(state: Admission, rules: Rules, now_s: float) -> Admission:
     )
 
 
-def ready_s(state: Admission, estimate: Estimate, now_s: float) -> float:
+def ready_s(state: Admission, estimate: TokenEstimate, now_s: float) -> float:
     """The instant at which a request may go: `now_s` if at once, infinite if not before another
     one comes back.
     """
@@ -136,7 +136,7 @@ def ready_s(state: Admission, estimate: Estimate, now_s: float) -> float:
     )
 
 
-def admitted(state: Admission, estimate: Estimate, now_s: float) -> tuple[Admission, Permit]:
+def admitted(state: Admission, estimate: TokenEstimate, now_s: float) -> tuple[Admission, Permit]:
     """A request goes; the permit is to be handed to `feedback.returned`."""
     input_cost, output_cost = costs(state, estimate)
     state = replace(
@@ -162,7 +162,7 @@ def admitted(state: Admission, estimate: Estimate, now_s: float) -> tuple[Admiss
     return state, permit
 
 
-def costs(state: Admission, estimate: Estimate) -> tuple[float, float]:
+def costs(state: Admission, estimate: TokenEstimate) -> tuple[float, float]:
     """Tokens to reserve of the input and of the output limit.
 
     OpenAI and Azure charge prompt and max_tokens together, when the request comes; Anthropic

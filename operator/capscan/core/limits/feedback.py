@@ -12,7 +12,7 @@ from capscan.core.limits import breaker as breakers
 from capscan.core.limits.admission import BACKOFF_S, Admission, Permit, moved
 from capscan.core.limits.aimd import Permits
 from capscan.core.limits.learned_rate import LearnedRate
-from capscan.core.limits.sample import Outcome, Sample
+from capscan.core.limits.sample import Sample, Signal
 from capscan.model import ObservedLimits
 from capscan.model.provider import ApiProtocol, Circuit
 
@@ -21,18 +21,18 @@ CALIBRATION_MIN, CALIBRATION_MAX = 0.05, 20.0
 FAILURES_BY_CHANCE = 2
 """Among the requests that the breaker looks at; with more, the limit may be falling already."""
 
-_ABSENCES = (Outcome.OVERLOADED, Outcome.UNREACHED)
+_ABSENCES = (Signal.OVERLOADED, Signal.UNREACHED)
 """Again and again, with no answer in between: not the question is the cause, nobody is there."""
-_FAILURES = (*_ABSENCES, Outcome.FAILED)
+_FAILURES = (*_ABSENCES, Signal.FAILED)
 
 
 def returned(state: Admission, permit: Permit, sample: Sample, now_s: float) -> Admission:
     """A request came back: its permit is free, and what it said is believed."""
     state = _settled(state, permit, sample, now_s)
     state = _observed(state, permit, sample.observed, now_s)
-    if sample.outcome is Outcome.REFUSED:
+    if sample.signal is Signal.REFUSED:
         state = _refused(state, permit, sample, now_s)
-    elif sample.outcome in (Outcome.ANSWERED, Outcome.DECLINED):
+    elif sample.signal in (Signal.ANSWERED, Signal.DECLINED):
         state = _recovered(state, permit, now_s)
     state = _judged(state, permit, sample, now_s)
     return replace(state, in_flight=state.in_flight - 1)
@@ -47,7 +47,7 @@ def relieved(state: Admission) -> Admission:
 
 def _settled(state: Admission, permit: Permit, sample: Sample, now_s: float) -> Admission:
     """Correct the reservation, and the next estimates, by what was used."""
-    if sample.outcome in (Outcome.REFUSED, Outcome.UNREACHED):
+    if sample.signal in (Signal.REFUSED, Signal.UNREACHED):
         return replace(
             state,
             requests=quota.give(state.requests, 1.0, now_s),
@@ -148,16 +148,16 @@ def _recovered(state: Admission, permit: Permit, now_s: float) -> Admission:
 
 def _judged(state: Admission, permit: Permit, sample: Sample, now_s: float) -> Admission:
     """Feed the breaker or, where that has nothing to say, the limit of permits."""
-    outcome = sample.outcome
+    signal = sample.signal
     if permit.openings != state.breaker.openings:
         # What was sent before the circuit opened says nothing of what is now.
         return state
     if permit.probe:
-        return _probed(state, permit, outcome, now_s)
-    if outcome in (Outcome.REFUSED, Outcome.ABANDONED) or _is_the_question(state, sample):
+        return _probed(state, permit, signal, now_s)
+    if signal in (Signal.REFUSED, Signal.ABANDONED) or _is_the_question(state, sample):
         return state
-    failed = outcome in _FAILURES
-    absent = outcome in _ABSENCES and state.in_flight == 1
+    failed = signal in _FAILURES
+    absent = signal in _ABSENCES and state.in_flight == 1
     breaker = breakers.on_result(
         state.breaker, state.rules.breaker, failed=failed, absent=absent, now_s=now_s
     )
@@ -165,7 +165,7 @@ def _judged(state: Admission, permit: Permit, sample: Sample, now_s: float) -> A
         # What it saw must not have cut the limit as well.
         permits = aimd.restarted(state.permits_good)
         return replace(state, breaker=breaker, permits=permits)
-    permits = _fed(state, permit, outcome, now_s)
+    permits = _fed(state, permit, signal, now_s)
     chance = breaker.failures <= FAILURES_BY_CHANCE and not permits.ramping
     good = permits if chance else state.permits_good
     return replace(state, breaker=breaker, permits=permits, permits_good=good)
@@ -175,24 +175,24 @@ def _is_the_question(state: Admission, sample: Sample) -> bool:
     """Whether the provider broke over a question again, and not over others that were sent since
     the first time. The last ones of a run are often such, and nothing else is asked beside them.
     """
-    return sample.outcome is Outcome.FAILED and sample.broke_at_s < state.healthy_at_s
+    return sample.signal is Signal.FAILED and sample.broke_at_s < state.healthy_at_s
 
 
-def _probed(state: Admission, permit: Permit, outcome: Outcome, now_s: float) -> Admission:
+def _probed(state: Admission, permit: Permit, signal: Signal, now_s: float) -> Admission:
     """Even a 429 shows that the provider is there."""
-    if outcome is Outcome.ABANDONED:
+    if signal is Signal.ABANDONED:
         return replace(state, breaker=breakers.on_abandoned(state.breaker, now_s))
-    failed = outcome in _FAILURES
+    failed = signal in _FAILURES
     breaker = breakers.on_probe(state.breaker, state.rules.breaker, failed=failed, now_s=now_s)
     if failed:
         return replace(state, breaker=breaker)
-    return replace(state, breaker=breaker, permits=_fed(state, permit, outcome, now_s))
+    return replace(state, breaker=breaker, permits=_fed(state, permit, signal, now_s))
 
 
-def _fed(state: Admission, permit: Permit, outcome: Outcome, now_s: float) -> Permits:
-    if outcome is Outcome.ANSWERED:
+def _fed(state: Admission, permit: Permit, signal: Signal, now_s: float) -> Permits:
+    if signal is Signal.ANSWERED:
         return aimd.on_success(state.permits, state.in_flight, permit.sent_at_s, now_s)
-    if outcome is Outcome.OVERLOADED:
+    if signal is Signal.OVERLOADED:
         return aimd.on_overload(state.permits, state.in_flight, permit.sent_at_s, now_s)
     return state.permits
 

@@ -20,7 +20,7 @@ from capscan.model import ObservedLimits, Usage
 from capscan.model.completion import NO_USAGE
 
 
-class Outcome(Enum):
+class Signal(Enum):
     """What a request that came back says of the provider."""
 
     ANSWERED = auto()
@@ -39,7 +39,7 @@ class Outcome(Enum):
 class Sample:
     """How one request ended."""
 
-    outcome: Outcome
+    signal: Signal
     usage: Usage = NO_USAGE
     observed: ObservedLimits | None = None
     retry_after_s: float | None = None
@@ -47,28 +47,28 @@ class Sample:
     """When the same question FAILED for the first time; infinite where this is the first time."""
 
 
-_OUTCOMES: dict[type[InferenceError], Outcome] = {
-    RateLimited: Outcome.REFUSED,
-    ProviderOverloaded: Outcome.OVERLOADED,
-    ItemTimeout: Outcome.ABANDONED,
-    InferenceTimeout: Outcome.OVERLOADED,
-    ProviderUnreachable: Outcome.UNREACHED,
-    ProviderUnavailable: Outcome.FAILED,
-    ProviderFailed: Outcome.FAILED,
-    ContextTooLong: Outcome.DECLINED,
-    RequestRejected: Outcome.DECLINED,
+_SIGNALS: dict[type[InferenceError], Signal] = {
+    RateLimited: Signal.REFUSED,
+    ProviderOverloaded: Signal.OVERLOADED,
+    ItemTimeout: Signal.ABANDONED,
+    InferenceTimeout: Signal.OVERLOADED,
+    ProviderUnreachable: Signal.UNREACHED,
+    ProviderUnavailable: Signal.FAILED,
+    ProviderFailed: Signal.FAILED,
+    ContextTooLong: Signal.DECLINED,
+    RequestRejected: Signal.DECLINED,
 }
 """What a provider that was there and did its work raises (InvalidAnswer) is an answer."""
 
-TROUBLES = frozenset({Outcome.UNREACHED, Outcome.FAILED, Outcome.OVERLOADED, Outcome.REFUSED})
+TROUBLES = frozenset({Signal.UNREACHED, Signal.FAILED, Signal.OVERLOADED, Signal.REFUSED})
 """Those in which a provider does not do what it is there for."""
 
 
 def of_failure(error: InferenceError, broke_at_s: float = math.inf) -> Sample:
     """What an error says; `broke_at_s` as in Sample."""
-    kinds = (outcome for kind, outcome in _OUTCOMES.items() if isinstance(error, kind))
+    kinds = (signal for kind, signal in _SIGNALS.items() if isinstance(error, kind))
     return Sample(
-        next(kinds, Outcome.ANSWERED),
+        next(kinds, Signal.ANSWERED),
         error.usage or NO_USAGE,
         error.observed,
         error.retry_after_s,

@@ -76,7 +76,7 @@ def told_by(status: ProviderStatus) -> Verdict:
     return CHECKING
 
 
-def project(state: AccountState, previous: ProviderStatus, now: datetime) -> ProviderStatus:
+def render(state: AccountState, previous: ProviderStatus, now: datetime) -> ProviderStatus:
     """Render the status; `previous` only lends the transition times."""
     return ProviderStatus(
         observed_generation=state.generation,

@@ -165,7 +165,7 @@ def too_many_failed(tally: Tally, max_failed_percent: int) -> bool:
     return tally.failed * 100 > max_failed_percent * tally.total
 
 
-def outcome(tally: Tally, max_failed_percent: int) -> Phase:
+def final_phase(tally: Tally, max_failed_percent: int) -> Phase:
     """How a finished run ended. One that has nothing to show for it has failed, whatever share of
     failures is allowed: where some fail, the others are there.
     """

@@ -1,4 +1,4 @@
-"""The status as a function of what is known: `project` renders it, `merge_patch` ships it.
+"""The status as a function of what is known: `render` makes it, `merge_patch` ships it.
 
 A status is always rendered whole, never incremented, and a run at rest by the same rules as one at
 work. So a conflict, a lost response or a status that somebody removed is answered the same way:
@@ -14,7 +14,7 @@ from capscan.core.money import pricing
 from capscan.core.pace import Pace
 from capscan.core.run.progress import Tally, progress, rate_per_s
 from capscan.core.status import sentences
-from capscan.core.status.standing import Standing
+from capscan.core.status.state import ScanState
 from capscan.core.text import shorten
 from capscan.model import Phase, RunLatency, RunUsage, ScanStatus, Usage
 from capscan.model.duration import format_duration, format_latency
@@ -38,8 +38,8 @@ class Live:
     model: str | None = None
 
 
-def project(
-    at: Standing,
+def render(
+    state: ScanState,
     live: Live | None,
     previous: ScanStatus,
     now: datetime,
@@ -51,27 +51,27 @@ def project(
     transition times, Ready, and what was measured of this run while somebody worked on it. A
     `hindrance` is what keeps the operator from seeing in time that another run is due.
     """
-    run, timetable = at.handled.run, at.handled.timetable
+    run, timetable = state.handled.run, state.handled.timetable
     before = previous if run and previous.run and previous.run.id == run.id else ScanStatus()
-    known = live or Live(at.tally)
+    known = live or Live(state.tally)
     # What a dry run counts was looked at, which is nobody's progress.
-    tally = None if at.is_dry else known.tally
+    tally = None if state.is_dry else known.tally
     counts = progress(tally) if tally else None
     provider = known.provider or before.provider
-    scanning = at.phase is Phase.SCANNING and at.stall is None
+    scanning = state.phase is Phase.SCANNING and state.stall is None
     waiting = scanning and bool(known.pace.obstacle)
-    standing_still = waiting or (live is None and at.handled.is_over)
+    standing_still = waiting or (live is None and state.handled.is_over)
     eta = _eta(known.eta_s) if scanning else None
     omitted = counts.failed - len(tally.failed_items) if tally and counts else 0
-    said = shorten(_said(at, known, provider), MESSAGE_CHARS_MAX)
-    trouble = (timetable.flaw or hindrance) if at.phase in DONE else None
+    said = shorten(_said(state, known, provider), MESSAGE_CHARS_MAX)
+    trouble = (timetable.flaw or hindrance) if state.phase in DONE else None
     return ScanStatus(
         observed_generation=generation,
-        phase=at.phase,
+        phase=state.phase,
         message=shorten(trouble.message, MESSAGE_CHARS_MAX) if trouble else said,
         run=run,
-        last_handled_rescan=at.handled.rescan,
-        last_handled_requested_at=at.handled.requested_at,
+        last_handled_rescan=state.handled.rescan,
+        last_handled_requested_at=state.handled.requested_at,
         last_handled_schedule=timetable.reckoned_by,
         next_schedule_time=timetable.next_time,
         progress=counts,
@@ -81,7 +81,7 @@ def project(
         model=known.model or before.model,
         # Of a provider that is away they would only fall: not worth a write at each new try.
         throughput_per_minute=(
-            before.throughput_per_minute if standing_still else _throughput(at, known)
+            before.throughput_per_minute if standing_still else _throughput(state, known)
         ),
         latency=(_latency(tally.latencies) if tally else None) or before.latency,
         speedup=before.speedup if standing_still else _speedup(known),
@@ -89,36 +89,36 @@ def project(
         in_flight=list(tally.in_flight)[:IN_FLIGHT_NAMES_MAX] if tally and scanning else None,
         failed_items=list(tally.failed_items) if tally and tally.failed_items else None,
         failed_items_omitted=omitted if omitted > 0 else None,
-        last_run=at.last_run,
-        estimate=at.estimate,
+        last_run=state.last_run,
+        estimate=state.estimate,
         conditions=conditions(
-            at.phase,
+            state.phase,
             said,
             generation=generation,
-            stall=at.stall,
+            stall=state.stall,
             waiting=waiting,
             previous=previous.conditions or (),
             now=now,
             flaw=timetable.flaw,
             hindrance=hindrance,
-            dry_run=at.is_dry,
+            dry_run=state.is_dry,
         ),
     )
 
 
-def _said(at: Standing, live: Live, provider: str | None) -> str:
+def _said(state: ScanState, live: Live, provider: str | None) -> str:
     """The sentence for a person, whatever else may be in the way of the next run."""
-    if at.stall:
-        return at.stall.message
+    if state.stall:
+        return state.stall.message
     counts = progress(live.tally) if live.tally else None
-    if at.suspended:
-        over = at.outcome if at.handled.is_over else None
-        return sentences.suspended(over, None if at.is_dry else counts)
-    if at.phase not in WORKING:
-        return at.outcome
-    if at.is_dry:
+    if state.suspended:
+        over = state.conclusion if state.handled.is_over else None
+        return sentences.suspended(over, None if state.is_dry else counts)
+    if state.phase not in WORKING:
+        return state.conclusion
+    if state.is_dry:
         return sentences.rehearsing(counts)
-    if at.phase is not Phase.SCANNING:
+    if state.phase is not Phase.SCANNING:
         return sentences.LISTING
     return sentences.at_work(counts, provider, live.pace)
 
@@ -137,16 +137,16 @@ def _latency(latencies: Latencies) -> RunLatency | None:
     )
 
 
-def _throughput(at: Standing, live: Live) -> float | None:
+def _throughput(state: ScanState, live: Live) -> float | None:
     """Items a minute; of a finished run over its whole time."""
-    run, tally = at.handled.run, live.tally
-    if tally is None or at.is_dry:
+    run, tally = state.handled.run, live.tally
+    if tally is None or state.is_dry:
         return None
     if run and run.duration is not None:
         counts = progress(tally)
         asked, took_s = counts.completed + counts.failed, max(run.duration.total_seconds(), 1.0)
         return round(asked * 60 / took_s, 1) if asked else None
-    if at.phase is not Phase.SCANNING or at.stall:
+    if state.phase is not Phase.SCANNING or state.stall:
         return None
     rate = rate_per_s(tally, live.working_s)
     return round(rate * 60, 1) if rate else None

@@ -32,17 +32,17 @@ def rehearsing(counts: Progress | None) -> str:
     return f"Dry run: looking at what would be asked{looked_at}."
 
 
-def suspended(outcome: str | None, counts: Progress | None) -> str:
-    """A run that waits, in its midst or before its beginning; with an `outcome`, the one after it
-    does.
+def suspended(conclusion: str | None, counts: Progress | None) -> str:
+    """The sentence of a suspended scan. With a `conclusion`, the last run is over, and the next one
+    waits.
     """
-    if outcome is not None:
-        return f"Suspended; the next run waits for spec.suspend: false. The last one: {outcome}"
+    if conclusion is not None:
+        return f"Suspended; the next run waits for spec.suspend: false. The last one: {conclusion}"
     done = f" with {counts.summary} CRDs settled" if counts else ""
     return f"Suspended{done}; set spec.suspend to false to go on."
 
 
-def outcome(
+def conclusion(
     phase: Phase,
     tally: Tally | None,
     budget: Budget,

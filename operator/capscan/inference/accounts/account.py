@@ -16,7 +16,7 @@ from capscan.core.errors import InferenceError, InferenceTimeout, ProviderUnusab
 from capscan.core.money.pricing import price
 from capscan.core.pace import Pace
 from capscan.inference.accounts.connection import Connection, Connections
-from capscan.inference.accounts.gate import GateStatistics, Turn
+from capscan.inference.accounts.gate import GateStatistics, Ticket
 from capscan.inference.api.protocol import Reply
 from capscan.inference.asking import analyse
 from capscan.model import Completion, ProviderSpec, SecretKeyRef, Usage
@@ -86,7 +86,7 @@ class Account:
         async with await self._connected() as connection:
 
             async def send(prompt: Prompt, tokens_max: int) -> Reply:
-                turn = Turn(
+                turn = Ticket(
                     question.flow,
                     question.weight,
                     estimated_tokens(prompt),

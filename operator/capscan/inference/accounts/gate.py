@@ -1,4 +1,4 @@
-"""The gate before one account: every request to a provider waits here for its turn.
+"""The gate before one account: every request to a provider waits here for its ticket.
 
 Breaker, rate and token budget, permit, call, and what came of it back into the limiter. One gate
 serves all scans that name the account, each its fair share. It decides nothing itself:
@@ -24,9 +24,9 @@ from capscan.core.errors import (
     RateLimited,
 )
 from capscan.core.limits import admission, feedback
-from capscan.core.limits.admission import Admission, Estimate, Permit, Rules
+from capscan.core.limits.admission import Admission, Permit, Rules, TokenEstimate
 from capscan.core.limits.fair import FairQueue
-from capscan.core.limits.sample import TROUBLES, Outcome, Sample, of_failure
+from capscan.core.limits.sample import TROUBLES, Sample, Signal, of_failure
 from capscan.core.pace import Pace
 from capscan.model import Usage
 from capscan.model.completion import ObservedLimits
@@ -42,7 +42,7 @@ TICK_S = 1e-4
 """A wait shorter than that is none: no clock is as exact."""
 
 
-class Answered(Protocol):
+class GateReply(Protocol):
     """What a call brings back, besides the answer itself."""
 
     @property
@@ -51,11 +51,11 @@ class Answered(Protocol):
     def observed(self) -> ObservedLimits | None: ...
 
 
-AnsweredT = TypeVar("AnsweredT", bound=Answered)
+ReplyT = TypeVar("ReplyT", bound=GateReply)
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Ticket:
     """On whose account one request waits, and what it is expected to cost."""
 
     flow: str
@@ -104,15 +104,15 @@ class GateStatistics:
 class _Waiter:
     """One `ask`, from its call to its answer."""
 
-    __slots__ = ("poked", "turn")
+    __slots__ = ("poked", "ticket")
 
-    def __init__(self, turn: Turn) -> None:
-        self.turn = turn
+    def __init__(self, ticket: Ticket) -> None:
+        self.ticket = ticket
         self.poked = anyio.Event()
 
     @property
-    def estimate(self) -> Estimate:
-        return Estimate(self.turn.input_tokens, self.turn.output_tokens_max)
+    def estimate(self) -> TokenEstimate:
+        return TokenEstimate(self.ticket.input_tokens, self.ticket.output_tokens_max)
 
 
 class Gate:
@@ -134,17 +134,17 @@ class Gate:
         self._last_rate_limit: RateLimitSeen | None = None
         self._counts: Counter[str] = Counter()
 
-    async def ask(self, turn: Turn, call: Callable[[], Awaitable[AnsweredT]]) -> AnsweredT:
+    async def ask(self, ticket: Ticket, call: Callable[[], Awaitable[ReplyT]]) -> ReplyT:
         """Let `call` make its one request as soon as the account allows it.
 
         Raises what `call` raises, but for errors that spend no attempt: a 429 waits until the
         account is open again and goes first then (at most REFUSALS_MAX times), and a request that
-        merely found out that the provider is down, or still is, waits for its turn anew. Raises
-        CircuitOpen where the turn says so.
+        merely found out that the provider is down, or still is, waits for its ticket anew. Raises
+        CircuitOpen where the ticket says so.
         """
-        waiter = _Waiter(turn)
+        waiter = _Waiter(ticket)
         self._asking[waiter] = None
-        self._queue.push(waiter, turn.flow, turn.weight)
+        self._queue.push(waiter, ticket.flow, ticket.weight)
         refusals = 0
         try:
             while True:
@@ -152,16 +152,16 @@ class Gate:
                 try:
                     answer = await call()
                 except InferenceError as error:
-                    self._returned(permit, of_failure(error, turn.broke_at_s), error)
+                    self._returned(permit, of_failure(error, ticket.broke_at_s), error)
                     refusals += isinstance(error, RateLimited)
                     if isinstance(error, RateLimited) and refusals < REFUSALS_MAX:
                         self._queue.push_front(waiter)
                     elif self._is_an_outage(permit, error):
-                        self._queue.push(waiter, turn.flow, turn.weight)
+                        self._queue.push(waiter, ticket.flow, ticket.weight)
                     else:
                         raise
                 except BaseException:
-                    self._returned(permit, Sample(Outcome.ABANDONED))
+                    self._returned(permit, Sample(Signal.ABANDONED))
                     raise
                 else:
                     self._returned(permit, _success(answer))
@@ -188,7 +188,7 @@ class Gate:
     def pace(self, flow: str, weight: int) -> Pace:
         """How fast requests of `flow` may go, next to those of the others that ask now."""
         now_s, state = anyio.current_time(), self._state
-        weights = {waiter.turn.flow: waiter.turn.weight for waiter in self._asking}
+        weights = {waiter.ticket.flow: waiter.ticket.weight for waiter in self._asking}
         weights[flow] = weight
         share = weight / sum(weights.values())
         items_per_s = admission.items_per_s(state)
@@ -222,7 +222,7 @@ class Gate:
         """Wait in the queue. Only its head watches the clock; everybody else waits to be poked."""
         try:
             while (at_s := self._ready_s(waiter)) > anyio.current_time() + TICK_S:
-                if not waiter.turn.wait_while_open:
+                if not waiter.ticket.wait_while_open:
                     self._divert()
                 waiter.poked = anyio.Event()
                 if at_s == math.inf:
@@ -231,7 +231,7 @@ class Gate:
                     with anyio.CancelScope(deadline=at_s):
                         await waiter.poked.wait()
         except BaseException:
-            self._queue.discard(waiter, waiter.turn.flow)
+            self._queue.discard(waiter, waiter.ticket.flow)
             self._poke()
             raise
         self._queue.pop()
@@ -250,7 +250,7 @@ class Gate:
         self, permit: Permit, sample: Sample, error: InferenceError | None = None
     ) -> None:
         now_s = anyio.current_time()
-        if error is not None and sample.outcome in TROUBLES:
+        if error is not None and sample.signal in TROUBLES:
             self._last_error = f"{error.reason}: {error.message}"
         if isinstance(error, RateLimited):
             self._counts["rate_limited"] += 1
@@ -279,7 +279,7 @@ class Gate:
             head.poked.set()
         if self._state.breaker.circuit is not Circuit.CLOSED:
             for waiter in self._asking:
-                if not waiter.turn.wait_while_open:
+                if not waiter.ticket.wait_while_open:
                     waiter.poked.set()
 
     def _obstacle(self, now_s: float) -> str:
@@ -292,5 +292,5 @@ class Gate:
         return ""
 
 
-def _success(answer: Answered) -> Sample:
-    return Sample(Outcome.ANSWERED, answer.usage, answer.observed)
+def _success(answer: GateReply) -> Sample:
+    return Sample(Signal.ANSWERED, answer.usage, answer.observed)

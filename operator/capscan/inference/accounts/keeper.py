@@ -64,7 +64,7 @@ class AccountKeeper:
         self._on_change = on_change
         self._told = AccountReport(sink, seen.status, tell, now)
         self._look_around = look_around
-        self._at = Diagnosis()
+        self._diagnosis = Diagnosis()
         self._mending = anyio.Lock()
         self._news = anyio.Event()
         """Set, and replaced, with each verdict and with the end."""
@@ -103,12 +103,12 @@ class AccountKeeper:
 
     def look_around(self) -> None:
         """Others came or went: what was found out of them may no longer hold."""
-        if str(self._around()) != str(self._at.around):
+        if str(self._around()) != str(self._diagnosis.around):
             self.look_again()
 
     def look_again(self) -> None:
         """Somebody may have mended it."""
-        self._at = self._at.wanted_again()
+        self._diagnosis = self._diagnosis.wanted_again()
         self._changed.set()
 
     async def run(self) -> None:
@@ -119,8 +119,8 @@ class AccountKeeper:
             while True:
                 self._changed = anyio.Event()
                 if self._account.is_left_open:
-                    self._at = self._at.left_open(anyio.current_time())
-                if self._at.due_s <= anyio.current_time():
+                    self._diagnosis = self._diagnosis.left_open(anyio.current_time())
+                if self._diagnosis.due_s <= anyio.current_time():
                     await self._look()
                 await self._report()
                 with anyio.move_on_after(self._pause_s()):
@@ -135,7 +135,7 @@ class AccountKeeper:
 
     async def ready(self) -> None:
         """Wait for a verdict on the newest spec. Raises ProviderUnusable."""
-        while self._at.judged != self._seen.metadata.generation and not self._ended:
+        while self._diagnosis.judged != self._seen.metadata.generation and not self._ended:
             await self._news.wait()
         if self._ended:
             raise ProviderUnusable(
@@ -146,13 +146,17 @@ class AccountKeeper:
     async def complete(self, question: Question, *, wait_while_open: bool = True) -> Completion:
         """Raises InferenceError, ProviderUnusable; CircuitOpen only where told not to wait."""
         await self.ready()
-        judged, asked, sent_s = self._at.judged, self._account.connection, anyio.current_time()
+        judged, asked, sent_s = (
+            self._diagnosis.judged,
+            self._account.connection,
+            anyio.current_time(),
+        )
         with self._in_use():
             completion = await self._answer(question, wait_while_open=wait_while_open)
-        if (judged, asked) != (self._at.judged, self._account.connection):
+        if (judged, asked) != (self._diagnosis.judged, self._account.connection):
             return completion  # of a spec or with a key that is no longer asked
-        before, self._at = self._at, self._at.answered(sent_s)
-        if self._at.verdict != before.verdict:
+        before, self._diagnosis = self._diagnosis, self._diagnosis.answered(sent_s)
+        if self._diagnosis.verdict != before.verdict:
             self._on_change(self.name)
         return completion
 
@@ -167,8 +171,8 @@ class AccountKeeper:
 
     def pace(self, flow: str, weight: int) -> Pace:
         """How fast questions of this flow may go now."""
-        if self._at.fault:
-            return Pace(returns=False, obstacle=self._at.verdict.message)
+        if self._diagnosis.fault:
+            return Pace(returns=False, obstacle=self._diagnosis.verdict.message)
         return self._account.pace(flow, weight)
 
     def statistics(self) -> GateStatistics | None:
@@ -196,18 +200,18 @@ class AccountKeeper:
                     stands = True
             if self._account.connection in (before, None):
                 if stands and fault.otherwise:
-                    self._at = self._at.refused(name, anyio.current_time())
-                    if self._at.blames(name):
+                    self._diagnosis = self._diagnosis.refused(name, anyio.current_time())
+                    if self._diagnosis.blames(name):
                         raise fault.otherwise
                     fault = ProviderUnusable(fault.reason, f"{fault} (asked about {name})")
-                self._at = self._at.doubted(fault, anyio.current_time())
+                self._diagnosis = self._diagnosis.doubted(fault, anyio.current_time())
                 self._on_change(self.name)
                 self._changed.set()
                 self._raise_fault()
 
     def _raise_fault(self) -> None:
-        if self._at.fault:
-            raise ProviderUnusable(self._at.fault.reason, self._at.verdict.message)
+        if self._diagnosis.fault:
+            raise ProviderUnusable(self._diagnosis.fault.reason, self._diagnosis.verdict.message)
 
     def _announce(self) -> None:
         news, self._news = self._news, anyio.Event()
@@ -215,17 +219,19 @@ class AccountKeeper:
 
     async def _look(self) -> None:
         seen = self._seen
-        self._at = self._at.looking(self._around())
+        self._diagnosis = self._diagnosis.looking(self._around())
         found = await self._found(seen.spec)
-        self._at = self._at.looked(seen.metadata.generation, found, anyio.current_time())
+        self._diagnosis = self._diagnosis.looked(
+            seen.metadata.generation, found, anyio.current_time()
+        )
         self._on_change(self.name)
         self._announce()
 
     async def _found(self, spec: ProviderSpec) -> ProviderUnusable | InferenceError | None:
         """What speaks against it, as far as that is free of charge."""
         await self._account.configure(spec)
-        if isinstance(self._at.around, ProviderUnusable):
-            return self._at.around
+        if isinstance(self._diagnosis.around, ProviderUnusable):
+            return self._diagnosis.around
         try:
             await self._account.verify()
         except (ProviderUnusable, InferenceError) as error:
@@ -241,11 +247,11 @@ class AccountKeeper:
             return fault
 
     async def _report(self) -> None:
-        await self._told.write(self._seen.metadata, self._at, self.statistics())
+        await self._told.write(self._seen.metadata, self._diagnosis, self.statistics())
 
     def _pause_s(self) -> float:
         """Until there is something to look at, or to tell."""
-        pauses_s = [max(0.0, self._at.due_s - anyio.current_time())]
+        pauses_s = [max(0.0, self._diagnosis.due_s - anyio.current_time())]
         if self._asking:
             pauses_s.append(REPORT_S)
         if (retry_s := self._told.retry_s) is not None:

@@ -17,7 +17,7 @@ from capscan.core.provider.diagnosis import RECHECK_S, Diagnosis
 from capscan.core.provider.status import (
     AccountState,
     Verdict,
-    project,
+    render,
     shown_verdict,
     told_by,
 )
@@ -78,7 +78,7 @@ class AccountReport:
         """
         state = self._state(about, at, statistics)
         try:
-            await self._sink.update(lambda previous: project(state, previous, self._now()))
+            await self._sink.update(lambda previous: render(state, previous, self._now()))
         except (MissingPermission, StatusRejected) as error:
             self._refusals += 1
             logger.error("%s: %s", about.name, error, extra={"provider": about.name})

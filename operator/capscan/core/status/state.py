@@ -16,7 +16,7 @@ from capscan.model import Budget, Estimate, FinishedRun, Phase, Run, ScanSpec, S
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ScanState:
     """Everything that one step of the controller leaves to the next."""
 
     reached: Phase
@@ -25,7 +25,7 @@ class Standing:
     suspended: bool = False
     tally: Tally | None = None
     """The run's counts when its last session ended."""
-    outcome: str = ""
+    conclusion: str = ""
     """What came of the run, in a sentence; empty until it is over."""
     last_run: FinishedRun | None = None
     estimate: Estimate | None = None
@@ -40,25 +40,25 @@ class Standing:
     resting: bool = True
 
     @classmethod
-    def from_status(cls, status: ScanStatus, spec: ScanSpec) -> "Standing":
+    def from_status(cls, status: ScanStatus, spec: ScanSpec) -> "ScanState":
         """Where an earlier process left it. How a run ended is reckoned by its counts where the
         status no longer says that: since then it was suspended, or somebody wrote over it.
         """
         handled = Handled.from_status(status)
         tally = progress.reported(status.progress, status.failed_items, status.usage)
         suspended = status.phase is Phase.SUSPENDED
-        reached, outcome = Phase.PENDING if suspended else status.phase or Phase.PENDING, ""
+        reached, conclusion = Phase.PENDING if suspended else status.phase or Phase.PENDING, ""
         if handled.is_over:
             if reached in WORKING:
-                reached = progress.outcome(tally or Tally(), spec.max_failed_percent)
-            by_counts = sentences.outcome(reached, tally, spec.budget, status.estimate)
-            outcome = _told(status) or by_counts
+                reached = progress.final_phase(tally or Tally(), spec.max_failed_percent)
+            by_counts = sentences.conclusion(reached, tally, spec.budget, status.estimate)
+            conclusion = _told(status) or by_counts
         return cls(
             reached=reached,
             handled=handled,
             suspended=suspended,
             tally=tally,
-            outcome=outcome,
+            conclusion=conclusion,
             last_run=status.last_run,
             estimate=status.estimate,
         )
@@ -117,7 +117,7 @@ class Standing:
             failed=counts.failed,
         )
 
-    def begun(self, handled: Handled) -> "Standing":
+    def begun(self, handled: Handled) -> "ScanState":
         """A new run."""
         return replace(
             self,
@@ -127,7 +127,7 @@ class Standing:
             last_run=self.finished_run or self.last_run,
             engaged=handled.run.id if handled.run else None,
             tally=None,
-            outcome="",
+            conclusion="",
             estimate=None,
             stall=None,
             stalls=0,
@@ -135,7 +135,7 @@ class Standing:
             resting=False,
         )
 
-    def taken_up(self, owner: str) -> "Standing":
+    def taken_up(self, owner: str) -> "ScanState":
         """At work on a run that is not finished; one that this process has not begun is resumed."""
         if self.engaged == self.run.id:
             return replace(self, suspended=False, resting=False)
@@ -148,27 +148,27 @@ class Standing:
             resting=False,
         )
 
-    def discovering(self) -> "Standing":
+    def discovering(self) -> "ScanState":
         """A stall stays visible until the listing that it prevented works: no flapping."""
         return replace(self, reached=Phase.DISCOVERING) if self.stall is None else self
 
-    def scanning(self) -> "Standing":
+    def scanning(self) -> "ScanState":
         """Listed and planned."""
         return replace(self, reached=Phase.SCANNING, stall=None)
 
-    def stalled(self, stall: Stall, *, planned: bool) -> "Standing":
+    def stalled(self, stall: Stall, *, planned: bool) -> "ScanState":
         """The run cannot go on; `planned` where it had got to its items."""
         begun = Phase.PENDING if self.tally is None else Phase.SCANNING
         reached = self.reached if planned else begun
         return replace(self, reached=reached, stall=stall, stalls=self.stalls + 1)
 
-    def out_of_budget(self, stall: Stall) -> "Standing":
+    def out_of_budget(self, stall: Stall) -> "ScanState":
         """Nothing more may be asked until somebody says otherwise."""
         return replace(self, reached=Phase.SCANNING, stall=stall)
 
     def ended(
-        self, phase: Phase, outcome: str, now: datetime, estimate: Estimate | None = None
-    ) -> "Standing":
+        self, phase: Phase, conclusion: str, now: datetime, estimate: Estimate | None = None
+    ) -> "ScanState":
         """The run is over."""
         took = max(now - self.run.start_time, timedelta(0))
         run = self.run.model_copy(update={"completion_time": now, "duration": took})
@@ -176,16 +176,16 @@ class Standing:
             self,
             reached=phase,
             handled=replace(self.handled, run=run),
-            outcome=outcome,
+            conclusion=conclusion,
             engaged=None,
             estimate=estimate,
         )
 
-    def held(self) -> "Standing":
+    def held(self) -> "ScanState":
         """Suspended, with something left to do: this run, or the next one."""
         return replace(self, suspended=True, stall=None, engaged=None, resting=False)
 
-    def at_rest(self) -> "Standing":
+    def at_rest(self) -> "ScanState":
         """Nothing is left to do, and nothing held back."""
         return replace(self, suspended=False, resting=True)
 

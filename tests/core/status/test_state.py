@@ -1,4 +1,4 @@
-"""The steps from one standing of a scan to the next."""
+"""The steps from one state of a scan to the next."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -10,14 +10,14 @@ from capscan.core.conditions import Stall
 from capscan.core.run.lifecycle import Handled
 from capscan.core.run.progress import Tally
 from capscan.core.status import sentences
-from capscan.core.status.rendering import project
-from capscan.core.status.standing import Standing
+from capscan.core.status.rendering import render
+from capscan.core.status.state import ScanState
 from capscan.model import Budget, FinishedRun, Phase, ScanSpec, ScanStatus
 from tests import fakes
 from tests.virtual import EPOCH
 
 STALL = Stall("MissingPermission", "add a rule")
-BLANK = Standing.from_status(ScanStatus(), ScanSpec())
+BLANK = ScanState.from_status(ScanStatus(), ScanSpec())
 BEGUN = BLANK.begun(Handled(fakes.run()))
 
 
@@ -28,7 +28,7 @@ def test_a_scan_without_a_status_is_pending_and_has_no_run() -> None:
 
 
 def test_only_a_run_that_this_process_has_not_begun_is_resumed() -> None:
-    inherited = Standing.from_status(ScanStatus(run=fakes.run(owner="old")), ScanSpec())
+    inherited = ScanState.from_status(ScanStatus(run=fakes.run(owner="old")), ScanSpec())
 
     assert BEGUN.taken_up("me").run.resumed == 0
     taken_up = inherited.taken_up("me").taken_up("me")
@@ -84,20 +84,20 @@ def test_how_a_run_ended_that_is_held_since_is_known_by_its_counts(
     max_failed_percent: int, phase: Phase
 ) -> None:
     """To a process that starts now: its phase says Suspended."""
-    status = project(ENDED.held(), None, ScanStatus(), EPOCH, generation=1)
+    status = render(ENDED.held(), None, ScanStatus(), EPOCH, generation=1)
     spec = ScanSpec(max_failed_percent=max_failed_percent)
-    found = Standing.from_status(status, spec)
+    found = ScanState.from_status(status, spec)
 
     assert (found.phase, found.at_rest().phase) == (Phase.SUSPENDED, phase)
-    assert found.outcome == sentences.outcome(phase, TALLY, Budget())
+    assert found.conclusion == sentences.conclusion(phase, TALLY, Budget())
 
 
 @pytest.mark.parametrize("phase", [None, Phase.SCANNING])
 def test_a_run_that_is_over_is_not_at_work_whatever_somebody_wrote(phase: Phase | None) -> None:
-    status = project(ENDED, None, ScanStatus(), EPOCH, generation=1)
+    status = render(ENDED, None, ScanStatus(), EPOCH, generation=1)
     forged = status.model_copy(update={"phase": phase})
 
-    assert Standing.from_status(forged, ScanSpec()).phase is Phase.COMPLETED_WITH_FAILURES
+    assert ScanState.from_status(forged, ScanSpec()).phase is Phase.COMPLETED_WITH_FAILURES
 
 
 def test_what_is_kept_of_a_run() -> None:
