@@ -132,7 +132,7 @@ def test_the_table_of_conditions_is_that_of_the_code() -> None:
     """`as before` is False where nothing was before."""
     columns = ("Reconciling", "Stalled", "Ready", "Complete", "Failed")
     written = {row[0]: row[1:] for row in rows("concepts.md", "Phase")}
-    stalled = written.pop("the first three, and it cannot go on")
+    stalled = written.pop("the first three, and the run cannot go on")
 
     def found(phase: Phase, stall: Stall | None = None) -> list[str]:
         by_type = {condition.type: condition for condition in held(phase, stall)}
