@@ -5,9 +5,10 @@ told to it by setting an attribute; what it saw is there to be read.
 """
 
 import itertools
+import math
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +16,7 @@ import anyio
 import anyio.lowlevel
 
 from capscan.core.answer.capability import Entry
-from capscan.core.answer.question import Flight, Question
+from capscan.core.answer.question import Question
 from capscan.core.conditions import Stall
 from capscan.core.crd.digest import Digest
 from capscan.core.errors import (
@@ -28,6 +29,7 @@ from capscan.core.errors import (
 from capscan.core.merge_patch import merge_patch
 from capscan.core.notice import Notice
 from capscan.core.pace import Pace
+from capscan.core.run.events import CrdReleased, ScanEvent
 from capscan.model import (
     Analysis,
     Capability,
@@ -44,6 +46,8 @@ from capscan.model import (
     Usage,
 )
 from capscan.model.completion import NO_USAGE
+from capscan.scan.engine import Slot
+from capscan.scan.flight import Flight
 from capscan.scan.ports import Ports, Render
 from tests import virtual
 from tests.providers import ESTIMATED, analysis
@@ -275,15 +279,15 @@ class FakeProvider:
         self.in_flight = 0
         self.in_flight_max = 0
 
-    async def complete(self, question: Question) -> Completion:
+    async def complete(self, question: Question, flight: Flight) -> Completion:
         name = question.digest.name
         await anyio.sleep(self.busy_s)
         self.asked[name] += 1
         self.in_flight += 1
         self.in_flight_max = max(self.in_flight_max, self.in_flight)
         try:
-            async with question.flight() as flight:
-                flight.usage = self.usage
+            async with flight.request() as request:
+                request.usage = self.usage
                 await anyio.sleep(self.delay_s)
                 script = self.replies.get(name)
                 if script and (error := script.pop(0)):
@@ -357,23 +361,31 @@ class FakeStatus:
 class FreeSlot:
     """A slot of an engine that bounds nothing."""
 
-    def __init__(self) -> None:
-        self.flights: list[Flight] = []
+    def __init__(self, name: str = "widgets.example.com") -> None:
+        self.name = name
+        self.events: list[ScanEvent] = []
 
-    @asynccontextmanager
-    async def permit(self) -> AsyncIterator[None]:
-        yield
+    @property
+    def usages(self) -> list[Usage]:
+        """What each request that has ended took, in their order."""
+        return [event.usage for event in self.events if isinstance(event, CrdReleased)]
 
-    @asynccontextmanager
-    async def flight(self) -> AsyncIterator[Flight]:
-        self.flights.append(Flight())
-        yield self.flights[-1]
+    def permit(self) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
 
     def wait(self) -> None:
         pass
 
     def commit(self) -> None:
         pass
+
+    def tell(self, event: ScanEvent) -> None:
+        self.events.append(event)
+
+
+def flight(slot: Slot | None = None) -> Flight:
+    """A flight that may take as long as it likes."""
+    return Flight(slot or FreeSlot(), lambda: math.inf)
 
 
 class FakeEvents:

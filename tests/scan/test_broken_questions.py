@@ -13,6 +13,7 @@ from capscan.inference.accounts.gate import Gate, Ticket
 from capscan.model import Completion, Limits, ScanSpec
 from capscan.model.completion import NO_USAGE
 from capscan.model.provider import ApiProtocol, Circuit
+from capscan.scan.flight import Flight
 from tests.fakes import FakeCrds, FakeProvider, name_of
 from tests.inference.accounts.simulated import Answer
 from tests.providers import analysis
@@ -37,11 +38,11 @@ class Breaking(FakeProvider):
         self._rng = rng
         self._gate = Gate(ApiProtocol.OPENAI, Limits())
 
-    async def complete(self, question: Question) -> Completion:
+    async def complete(self, question: Question, flight: Flight) -> Completion:
         name = question.digest.name
 
         async def call() -> Answer:
-            async with question.flight():
+            async with flight.request():
                 if not (self._at_once and name in self._names):
                     await anyio.sleep(self._rng.uniform(0.5, 3))
                 if name in self._names:

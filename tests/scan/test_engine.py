@@ -30,7 +30,7 @@ from capscan.core.run.events import (
 from capscan.core.run.plan import PlannedItem
 from capscan.model import Usage
 from capscan.scan.engine import AHEAD_MAX, Engine, Settle, Slot
-from tests.fakes import failed_item, name_of, ref
+from tests.fakes import failed_item, flight, name_of, ref
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +42,7 @@ def items(count: int) -> list[PlannedItem]:
 @asynccontextmanager
 async def flying(slot: Slot) -> AsyncIterator[None]:
     """One request that is under way as soon as it may be."""
-    async with slot.permit(), slot.flight():
+    async with slot.permit(), flight(slot).request():
         yield
 
 
@@ -321,7 +321,7 @@ async def test_a_stop_interrupts_at_once_what_only_waits(*, failed_first: bool) 
         async with slot.permit():
             if failed_first:
                 with suppress(InvalidAnswer):
-                    async with slot.flight():
+                    async with flight(slot).request():
                         raise InvalidAnswer
             await anyio.sleep(3600)
         return CrdSkipped(item.ref.name)
@@ -343,7 +343,7 @@ async def test_a_stop_in_the_very_moment_before_a_request_keeps_it_from_being_se
     async def settle(item: PlannedItem, slot: Slot) -> Settled:
         async with slot.permit():
             await turn.wait()
-            async with slot.flight():
+            async with flight(slot).request():
                 work.begun += 1
                 await anyio.sleep(1)
         return CrdSkipped(item.ref.name)
@@ -365,7 +365,7 @@ async def test_a_failure_that_is_being_stored_survives_a_stop() -> None:
     async def settle(item: PlannedItem, slot: Slot) -> Settled:
         async with slot.permit():
             with suppress(InvalidAnswer):
-                async with slot.flight():
+                async with flight(slot).request():
                     raise InvalidAnswer
             slot.commit()
             await anyio.sleep(3)
@@ -384,9 +384,9 @@ async def test_the_end_of_a_request_says_what_it_took_and_cost() -> None:
     work = Work()
 
     async def settle(item: PlannedItem, slot: Slot) -> Settled:
-        async with slot.flight() as flight:
+        async with flight(slot).request() as request:
             await anyio.sleep(2.5)
-            flight.usage = Usage(requests=1, input_tokens=70)
+            request.usage = Usage(requests=1, input_tokens=70)
         return CrdScanned(item.ref.name)
 
     await engine(work, 1, settle).run(items(1))
@@ -415,7 +415,7 @@ async def test_a_provider_that_was_not_there_says_nothing_of_the_next_request(
 
     async def settle(item: PlannedItem, slot: Slot) -> Settled:
         with suppress(InferenceError):
-            async with slot.flight():
+            async with flight(slot).request():
                 raise error
         return CrdSkipped(item.ref.name)
 

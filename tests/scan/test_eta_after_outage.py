@@ -11,6 +11,7 @@ from capscan.core.pace import Pace
 from capscan.inference.accounts.gate import Gate, Ticket
 from capscan.model import Completion, Limits, ScanSpec
 from capscan.model.provider import ApiProtocol
+from capscan.scan.flight import Flight
 from tests.fakes import FakeCrds, FakeProvider
 from tests.inference.accounts.simulated import Allowance, Answer, SimulatedProvider, items
 from tests.providers import analysis
@@ -32,11 +33,11 @@ class Gated(FakeProvider):
         self._simulated = simulated
         self._gate = gate
 
-    async def complete(self, question: Question) -> Completion:
+    async def complete(self, question: Question, flight: Flight) -> Completion:
         (item,) = items(1, self._simulated.rng)
 
         async def call() -> Answer:
-            async with question.flight():
+            async with flight.request():
                 return await self._simulated(item)
 
         turn = Ticket(question.flow, 1, item.input_tokens, item.output_tokens_max)

@@ -8,7 +8,13 @@ not come back together.
 
 from collections.abc import Sequence
 
-from capscan.core.errors import InferenceError, ItemError
+from capscan.core.errors import (
+    InferenceError,
+    ItemError,
+    ProviderOverloaded,
+    ProviderUnavailable,
+    RateLimited,
+)
 
 BACKOFF_BASE_S = 1.0
 BACKOFF_CAP_S = 30.0
@@ -20,6 +26,13 @@ The last one repeats."""
 def worth_retrying(error: ItemError, attempts: int, max_attempts: int) -> bool:
     """Whether to try again after that many attempts."""
     return error.retryable and attempts < max_attempts
+
+
+def was_looked_at(error: InferenceError) -> bool:
+    """Return whether the provider worked on the request that failed. Where it did not, the time
+    that the request took says nothing of how long the next one takes.
+    """
+    return not isinstance(error, RateLimited | ProviderOverloaded | ProviderUnavailable)
 
 
 def backoff_s(error: ItemError, attempts: int, jitter: float) -> float:

@@ -17,7 +17,7 @@ from capscan.core.status import sentences
 from capscan.core.status.state import ScanState
 from capscan.model import CapabilityScan, ScanStatus, Trigger
 from capscan.scan.following import Lookout
-from capscan.scan.ports import Identity, Ports, StatusSink
+from capscan.scan.ports import Identity, Ports, ScanStatusSink
 from capscan.scan.report import Reporter, insist
 from capscan.scan.session import Session
 from capscan.scan.statement import Statement
@@ -35,7 +35,7 @@ class ScanController:
     """Owns one CapabilityScan for as long as it exists."""
 
     def __init__(
-        self, scan: CapabilityScan, sink: StatusSink, ports: Ports, identity: Identity
+        self, scan: CapabilityScan, sink: ScanStatusSink, ports: Ports, identity: Identity
     ) -> None:
         self._scan = scan
         self._sink = sink

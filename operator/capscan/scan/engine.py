@@ -7,47 +7,42 @@ grace period, and interrupts at once what only waits. A failed item is an event;
 not one item's ends the run, after the same grace.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 import anyio
-import anyio.lowlevel
 
-from capscan.core.answer.question import Flight
-from capscan.core.errors import (
-    InferenceError,
-    ProviderOverloaded,
-    ProviderUnavailable,
-    RateLimited,
-)
-from capscan.core.run.events import CrdReleased, CrdStarted, Ending, ScanEvent, Settled
+from capscan.core.run.events import ScanEvent, Settled
 from capscan.core.run.plan import PlannedItem
 
 
 class Slot(Protocol):
     """What an item that is being settled has of the engine."""
 
+    @property
+    def name(self) -> str:
+        """Name of the item's CRD."""
+        ...
+
     def permit(self) -> AbstractAsyncContextManager[None]:
         """One of the scan's `parallelism`: held from the first question to the last answer."""
         ...
 
-    def flight(self) -> AbstractAsyncContextManager[Flight]:
-        """A request is under way: from here on it costs something, so a stop lets it finish."""
-        ...
-
     def wait(self) -> None:
-        """Nothing is under way and nothing is to be stored: a stop ends it at once."""
+        """Nothing is under way and nothing is to be stored: a stop ends the item at once."""
         ...
 
     def commit(self) -> None:
-        """There is a result to be stored: a stop lets it be."""
+        """A request is under way, or a result is to be stored: a stop lets the item finish."""
+        ...
+
+    def tell(self, event: ScanEvent) -> None:
+        """Tell the run what happens to the item."""
         ...
 
 
 Settle = Callable[[PlannedItem, Slot], Awaitable[Settled]]
-
-_UNSEEN = (RateLimited, ProviderOverloaded, ProviderUnavailable)
 
 AHEAD_MAX = 4
 """Items that are getting ready, or storing their answer, beyond those in flight: enough to hide
@@ -136,29 +131,8 @@ class _Slot:
     def commit(self) -> None:
         self._engine._waiting.pop(self.name, None)
 
-    @asynccontextmanager
-    async def permit(self) -> AsyncIterator[None]:
-        async with self._engine._permits:
-            yield
+    def permit(self) -> AbstractAsyncContextManager[None]:
+        return self._engine._permits
 
-    @asynccontextmanager
-    async def flight(self) -> AsyncIterator[Flight]:
-        # The permit may have been handed on by the very failure that stopped the run; or a signal
-        # came just now. What began all the same would be paid for, and then cancelled.
-        await anyio.lowlevel.checkpoint_if_cancelled()
-        self.commit()
-        flight = Flight()
-        began_s = anyio.current_time()
-        self._engine._on_event(CrdStarted(self.name, began_s))
-        ending = Ending.INTERRUPTED
-        try:
-            yield flight
-            ending = Ending.ANSWERED
-        except InferenceError as error:
-            ending = Ending.REFUSED if isinstance(error, _UNSEEN) else Ending.FAILED
-            raise
-        finally:
-            took_s = anyio.current_time() - began_s
-            self._engine._on_event(CrdReleased(self.name, took_s, ending, flight.usage))
-            if ending is not Ending.ANSWERED:
-                self.wait()
+    def tell(self, event: ScanEvent) -> None:
+        self._engine._on_event(event)

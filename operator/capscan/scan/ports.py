@@ -29,6 +29,7 @@ from capscan.model import (
     StoredRef,
     Usage,
 )
+from capscan.scan.flight import Flight
 
 READS_MAX = 4
 """The largest CRDs take 3 MB as text and ten times that as objects, and parsing holds the
@@ -45,8 +46,10 @@ class Answers(Protocol):
         """Part of every plan key: a changed identity makes stored answers stale."""
         ...
 
-    async def complete(self, question: Question) -> Completion:
-        """Analyse one CRD. Raises InferenceError, ProviderUnusable."""
+    async def complete(self, question: Question, flight: Flight) -> Completion:
+        """Analyse one CRD; `flight` is told of each request. Raises InferenceError,
+        ProviderUnusable.
+        """
         ...
 
 
@@ -173,7 +176,7 @@ class Render(Protocol):
         ...
 
 
-class StatusSink(Protocol):
+class ScanStatusSink(Protocol):
     """Where the status of one scan is written."""
 
     def observe(self, scan: CapabilityScan) -> bool:

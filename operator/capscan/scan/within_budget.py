@@ -7,17 +7,15 @@ any longer what an answer costs. The arithmetic is that of
 `core/money/budget.py` and `core/money/spending.py`.
 """
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import replace
+from collections.abc import Callable
 
 import anyio
 
-from capscan.core.answer.question import Flight, Question
+from capscan.core.answer.question import Question
 from capscan.core.money.budget import fits, needs_prices
 from capscan.core.money.spending import NOTHING, Amount, Spending
 from capscan.model import Budget, Completion, Usage
-from capscan.model.completion import NO_USAGE
+from capscan.scan.flight import Flight
 from capscan.scan.ports import Provider
 
 
@@ -62,24 +60,15 @@ class WithinBudget:
         """Whether what is set aside goes beyond the budget, as it does after that was lowered."""
         return not fits(self._budget(), self._used(), NOTHING, self._spending.reserved)
 
-    async def complete(self, question: Question) -> Completion:
+    async def complete(self, question: Question, flight: Flight) -> Completion:
         """Ask once there is room. Raises InferenceError, ProviderUnusable."""
         estimate = self._provider.estimate(question.digest)
         expected = await self._room_for(estimate)
-        taken = NO_USAGE
-
-        @asynccontextmanager
-        async def counted() -> AsyncIterator[Flight]:
-            nonlocal taken
-            async with question.flight() as flight:
-                try:
-                    yield flight
-                finally:
-                    taken += flight.usage
-
+        before = flight.usage
         try:
-            return await self._provider.complete(replace(question, flight=counted))
+            return await self._provider.complete(question, flight)
         finally:
+            taken = flight.usage - before
             self._spending = self._spending.ended(expected, estimate, taken)
             self.look_again()
 

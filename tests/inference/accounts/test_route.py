@@ -13,15 +13,16 @@ from capscan.core.crd.parsing import parse_crd
 from capscan.core.errors import CircuitOpen, ProviderUnusable, RateLimited
 from capscan.core.pace import Pace
 from capscan.inference.accounts.route import Route
+from capscan.inference.flight import Flight
 from capscan.model import Completion, Usage
 from tests import virtual
 from tests.builders import crd
-from tests.fakes import FreeSlot
+from tests.fakes import flight
 from tests.providers import analysis
 
 pytestmark = pytest.mark.anyio
 
-QUESTION = Question(digest_crd(parse_crd(crd("widgets"))), "all", 1, FreeSlot().flight)
+QUESTION = Question(digest_crd(parse_crd(crd("widgets"))), "all", 1)
 
 
 @pytest.fixture
@@ -42,7 +43,9 @@ class Stand:
         self.asked_at_s: list[float] = []
         self.cost: Decimal | None = None
 
-    async def complete(self, _: Question, *, wait_while_open: bool = True) -> Completion:
+    async def complete(
+        self, _: Question, __: Flight, *, wait_while_open: bool = True
+    ) -> Completion:
         if self.unusable:
             raise ProviderUnusable("InvalidCredentials", "no")
         left_s = self.closed_at_s - anyio.current_time()
@@ -71,7 +74,7 @@ def route(*stands: Any) -> Route:
 
 
 async def answered_by(*stands: Stand) -> str:
-    return (await route(*stands).complete(QUESTION)).provider
+    return (await route(*stands).complete(QUESTION, flight())).provider
 
 
 async def test_the_one_that_is_named_answers_as_long_as_it_can() -> None:
@@ -115,7 +118,7 @@ async def test_a_fault_of_the_one_that_is_named_is_told_and_not_covered_up() -> 
 async def test_it_goes_by_the_name_of_the_one_that_was_asked_for() -> None:
     """So that an answer of another one is still what the scan wanted."""
     way = route(Stand("first", 60), Stand("second"))
-    answer = await way.complete(QUESTION)
+    answer = await way.complete(QUESTION, flight())
 
     assert (answer.provider, answer.identity) == ("second", "first")
     assert (way.name, way.model, way.identity) == ("first", "first/1", "first")
@@ -156,9 +159,15 @@ class Busy(Stand):
         self.answers_in_s = answers_in_s
         self.sent = 0
 
-    async def complete(self, question: Question, *, wait_while_open: bool = True) -> Completion:  # noqa: ARG002
+    async def complete(
+        self,
+        question: Question,  # noqa: ARG002
+        flight: Flight,
+        *,
+        wait_while_open: bool = True,  # noqa: ARG002
+    ) -> Completion:
         await anyio.sleep(self.turn_in_s)
-        async with question.flight():
+        async with flight.request():
             self.sent += 1
             await anyio.sleep(self.answers_in_s)
         return Completion(analysis(), self.name, self.model, self.identity)
@@ -186,7 +195,7 @@ class Way:
                 self.route.look_again()
 
             group.start_soon(change)
-            return (await self.route.complete(QUESTION)).provider
+            return (await self.route.complete(QUESTION, flight())).provider
         raise AssertionError
 
 
@@ -231,10 +240,16 @@ async def test_what_was_sent_is_waited_for() -> None:
 
 async def test_what_was_refused_is_not_sent_again_to_one_that_stands_in_no_longer() -> None:
     class Refusing(Busy):
-        async def complete(self, question: Question, *, wait_while_open: bool = True) -> Completion:  # noqa: ARG002
+        async def complete(
+            self,
+            question: Question,  # noqa: ARG002
+            flight: Flight,
+            *,
+            wait_while_open: bool = True,  # noqa: ARG002
+        ) -> Completion:
             for _ in range(2):
                 with suppress(RateLimited):
-                    async with question.flight():
+                    async with flight.request():
                         self.sent += 1
                         await anyio.sleep(self.answers_in_s)
                         raise RateLimited
@@ -249,8 +264,14 @@ async def test_what_was_refused_is_not_sent_again_to_one_that_stands_in_no_longe
 
 async def test_a_repair_is_not_asked_of_one_that_stands_in_no_longer() -> None:
     class Rambling(Busy):
-        async def complete(self, question: Question, *, wait_while_open: bool = True) -> Completion:  # noqa: ARG002
-            async with question.flight():
+        async def complete(
+            self,
+            question: Question,  # noqa: ARG002
+            flight: Flight,
+            *,
+            wait_while_open: bool = True,  # noqa: ARG002
+        ) -> Completion:
+            async with flight.request():
                 await anyio.sleep(self.answers_in_s)
             await anyio.sleep(600)  # as the gate does, before the repair
             raise AssertionError

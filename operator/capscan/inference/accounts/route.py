@@ -1,20 +1,21 @@
-"""The way of a scan's questions: to the provider it names, or to those that stand in for it.
+"""Takes a scan's questions to the provider that it names, or to those that stand in for it.
 
 Another one is asked only while a circuit is open. When all are, questions wait until the first of
 them lets somebody try.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
 import anyio
 
-from capscan.core.answer.question import Flight, Question
+from capscan.core.answer.question import Question
 from capscan.core.crd.digest import Digest
 from capscan.core.errors import CircuitOpen, ProviderUnusable
 from capscan.core.pace import Pace
 from capscan.inference.accounts.keeper import AccountKeeper
+from capscan.inference.flight import Flight
 from capscan.model import Completion, Usage
 
 
@@ -45,18 +46,19 @@ class Route:
         """What was asked for, whoever answers."""
         return self._first.identity
 
-    async def complete(self, question: Question) -> Completion:
+    async def complete(self, question: Question, flight: Flight) -> Completion:
         """Raises InferenceError, ProviderUnusable."""
         while True:
             keepers = tuple(self._chain())
             self._first = keepers[0]
-            with self._under_way(question, keepers) as trip:
-                return await self._ask(trip.question, keepers)
+            with self._trip(keepers, flight):
+                return await self._ask(question, flight, keepers)
             # It was turned back, and takes the way that there is now.
 
     def look_again(self) -> None:
-        """Others may stand in from now on. What was sent is waited for; what was not goes to
-        nobody who is no longer asked.
+        """Turn back the questions whose providers are others from now on: at once, or when the
+        request that is under way is over, unless it was answered well. A repair takes the new way
+        too.
         """
         try:
             keepers = tuple(self._chain())
@@ -64,17 +66,19 @@ class Route:
             keepers = ()
         for trip in self._trips:
             if trip.keepers != keepers:
-                trip.turn_back()
+                trip.flight.cancel_between_requests(trip.scope)
 
-    async def _ask(self, question: Question, keepers: tuple[AccountKeeper, ...]) -> Completion:
+    async def _ask(
+        self, question: Question, flight: Flight, keepers: tuple[AccountKeeper, ...]
+    ) -> Completion:
         first, *others = keepers
         if not others:
-            return await first.complete(question)
+            return await first.complete(question, flight)
         while True:
             retry_in_s = []
             for keeper in keepers:
                 try:
-                    completion = await keeper.complete(question, wait_while_open=False)
+                    completion = await keeper.complete(question, flight, wait_while_open=False)
                 except CircuitOpen as error:
                     retry_in_s.append(error.retry_in_s)
                 except ProviderUnusable:
@@ -87,14 +91,12 @@ class Route:
             await anyio.sleep(min(retry_in_s))
 
     @contextmanager
-    def _under_way(
-        self, question: Question, keepers: tuple[AccountKeeper, ...]
-    ) -> Iterator["_Trip"]:
-        trip = _Trip(question, keepers)
+    def _trip(self, keepers: tuple[AccountKeeper, ...], flight: Flight) -> Iterator[None]:
+        trip = _Trip(keepers, flight)
         self._trips.add(trip)
         try:
             with trip.scope:
-                yield trip
+                yield
         finally:
             self._trips.discard(trip)
 
@@ -129,32 +131,11 @@ class Route:
         return next((pace for pace in paces if pace.returns), named)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class _Trip:
-    """One question on its way to `keepers`, which can be turned back while nothing is sent."""
+    """One question on its way to `keepers`."""
 
-    def __init__(self, question: Question, keepers: tuple[AccountKeeper, ...]) -> None:
-        self.keepers = keepers
-        self.question = replace(question, flight=self._flight)
-        self.scope = anyio.CancelScope()
-        self._open_flight = question.flight
-        self._in_flight = False
-        self._turned_back = False
-
-    def turn_back(self) -> None:
-        """At once, or when the request that is under way is over, unless it was answered well: a
-        repair takes the new way too.
-        """
-        self._turned_back = True
-        if not self._in_flight:
-            self.scope.cancel()
-
-    @asynccontextmanager
-    async def _flight(self) -> AsyncIterator[Flight]:
-        self._in_flight = True
-        try:
-            async with self._open_flight() as flight:
-                yield flight
-        finally:
-            self._in_flight = False
-            if self._turned_back:
-                self.scope.cancel()
+    keepers: tuple[AccountKeeper, ...]
+    flight: Flight
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    """Cancelled where the question is turned back."""
