@@ -7,6 +7,7 @@ import anyio
 from capscan.core.money.spending import Spending
 from capscan.core.run.progress import Tally, progress, reported
 from capscan.model import ScanSpec
+from capscan.scan.job import Job
 from capscan.scan.session import Session
 from tests.fakes import FakeCrds, FakeProvider, FakeStore, ports, run
 
@@ -22,15 +23,15 @@ class Setting:
     changes: int = 0
 
     def session(self, before: Tally | None = None, run_id: str = "r1") -> Session:
-        return Session(
+        job = Job(
             ports(self.crds, self.store, self.provider),
             scan="all",
             run=run(run_id),
             spec=lambda: self.spec,
             before=before,
             spending=Spending(),
-            on_change=self._changed,
         )
+        return Session(job, self._changed)
 
     def _changed(self) -> None:
         self.changes += 1

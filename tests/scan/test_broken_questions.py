@@ -105,8 +105,8 @@ async def test_refusals_in_a_millisecond_do_not_put_the_end_off(seed: int) -> No
     async def listen() -> None:
         while True:
             await anyio.sleep(1)
-            if session.eta_s is not None:
-                said.append((anyio.current_time(), session.eta_s))
+            if session.live.eta_s is not None:
+                said.append((anyio.current_time(), session.live.eta_s))
 
     async with anyio.create_task_group() as group:
         group.start_soon(listen)

@@ -74,8 +74,8 @@ async def test_the_end_is_foreseen_as_soon_as_the_provider_is_back(
     async def ask() -> None:
         await anyio.sleep(OUTAGE[1])
         while session.tally is None or session.tally.remaining > 20:
-            if session.eta_s is not None:
-                said.append(anyio.current_time() + session.eta_s)
+            if session.live.eta_s is not None:
+                said.append(anyio.current_time() + session.live.eta_s)
             await anyio.sleep(1)
 
     async with anyio.create_task_group() as group:

@@ -40,7 +40,7 @@ async def test_nothing_is_known_before_the_listing() -> None:
 
     assert not session.planned
     assert not session.finished
-    assert (session.listed, session.working_s, session.tally) == (0, 0.0, None)
+    assert (session.listed, session.live.working_s, session.tally) == (0, 0.0, None)
 
 
 async def test_failures_are_an_outcome() -> None:
@@ -55,7 +55,7 @@ async def test_the_clock_of_a_session_starts_with_its_work() -> None:
     setting = Setting(provider=FakeProvider(delay_s=3))
     session = await setting.work()
 
-    assert session.working_s == pytest.approx(3)
+    assert session.live.working_s == pytest.approx(3)
 
 
 # -- going on

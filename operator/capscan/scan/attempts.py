@@ -14,8 +14,8 @@ import tenacity
 
 from capscan.core.answer.question import Question
 from capscan.core.crd.digest import Digest
-from capscan.core.errors import InferenceError, ItemTimeout, ProviderFailed
-from capscan.core.retry import backoff_s, worth_retrying
+from capscan.core.errors import InferenceError, ItemTimeout
+from capscan.core.retry import backoff_s, broke_over_it, worth_retrying
 from capscan.core.text import counted
 from capscan.model import Completion, ScanSpec
 from capscan.model.duration import format_duration
@@ -63,7 +63,7 @@ class Attempts:
         if not isinstance(error, InferenceError):
             return False
         self._last_error = error
-        if isinstance(error, ProviderFailed):
+        if broke_over_it(error):
             self._broke_at_s = min(self._broke_at_s, anyio.current_time())
         return flight.left_s > 0 and worth_retrying(error, self.made, self._spec().max_attempts)
 

@@ -13,6 +13,7 @@ from capscan.core.errors import KubeError, ProviderUnusable, ScanError
 from capscan.core.run.burst import Burst, grown
 from capscan.core.run.plan import plan
 from capscan.model import CapabilityScan, Run, ScanSpec
+from capscan.scan.mode import mode_of
 from capscan.scan.ports import Ports
 
 logger = logging.getLogger(__name__)
@@ -119,10 +120,8 @@ class Lookout:
         return self._ports.follow.hindrance if self._joined else None
 
     def attend(self, scan: CapabilityScan) -> None:
-        """As the spec wants it. A scan that only rehearses does not follow: each change would have
-        it done again.
-        """
-        if scan.spec.follow and not scan.spec.dry_run:
+        """Join or leave, as the spec wants it and its mode has use for it."""
+        if scan.spec.follow and mode_of(dry_run=scan.spec.dry_run).follows:
             self._ports.follow.join(scan.metadata.uid, self._tell)
             self._joined = True
         else:
