@@ -4,12 +4,14 @@ from dataclasses import dataclass, field
 
 import anyio
 
+from capscan.core.errors import RequestRejected
 from capscan.core.money.spending import Spending
 from capscan.core.run.progress import Tally, progress, reported
 from capscan.model import ScanSpec
 from capscan.scan.job import Job
 from capscan.scan.session import Session
-from tests.fakes import FakeCrds, FakeProvider, FakeStore, ports, run
+from tests.fake_cluster import FakeCrds, FakeStore, ports
+from tests.fakes import FakeProvider, name_of, run
 
 
 @dataclass
@@ -51,3 +53,13 @@ class Setting:
         if session.tally is None:
             return None
         return reported(progress(session.tally), session.tally.failed_items)
+
+
+def rejecting(*numbers: int, delay_s: float = 0.0) -> FakeProvider:
+    """Refuses these for good, each time it is asked."""
+    return FakeProvider({name_of(n): [RequestRejected("no")] * 9 for n in numbers}, delay_s)
+
+
+def tally(session: Session) -> Tally:
+    assert session.tally is not None
+    return session.tally

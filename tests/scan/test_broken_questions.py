@@ -14,7 +14,8 @@ from capscan.model import Completion, Limits, ScanSpec
 from capscan.model.completion import NO_USAGE
 from capscan.model.provider import ApiProtocol, Circuit
 from capscan.scan.flight import Flight
-from tests.fakes import FakeCrds, FakeProvider, name_of
+from tests.fake_cluster import FakeCrds
+from tests.fakes import FakeProvider, name_of
 from tests.inference.accounts.simulated import Answer
 from tests.providers import analysis
 from tests.scan.sessions import Setting

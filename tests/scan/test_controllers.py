@@ -11,7 +11,8 @@ from capscan.scan.controller import ScanController
 from capscan.scan.controllers import Controllers
 from capscan.scan.ports import Identity
 from tests import fakes
-from tests.fakes import FakeCrds, FakeProvider, FakeStatus, FakeStore, ports
+from tests.fake_cluster import FakeCrds, FakeStatus, FakeStore, ports
+from tests.fakes import FakeProvider
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,8 @@ from capscan.inference.accounts.gate import Gate, Ticket
 from capscan.model import Completion, Limits, ScanSpec
 from capscan.model.provider import ApiProtocol
 from capscan.scan.flight import Flight
-from tests.fakes import FakeCrds, FakeProvider
+from tests.fake_cluster import FakeCrds
+from tests.fakes import FakeProvider
 from tests.inference.accounts.simulated import Allowance, Answer, SimulatedProvider, items
 from tests.providers import analysis
 from tests.scan.sessions import Setting

@@ -12,7 +12,8 @@ from capscan.scan.controller import ScanController
 from capscan.scan.following import Following
 from capscan.scan.ports import Identity
 from tests import fakes
-from tests.fakes import FakeCrds, FakeNews, FakeProvider, FakeStatus, FakeStore, crd, ports
+from tests.fake_cluster import FakeCrds, FakeNews, FakeStatus, FakeStore, ports
+from tests.fakes import FakeProvider, crd
 
 pytestmark = pytest.mark.anyio
 
