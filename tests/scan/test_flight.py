@@ -17,9 +17,9 @@ from capscan.core.errors import (
 )
 from capscan.core.run.events import (
     CrdReleased,
-    CrdStarted,
     CrdScanned,
     CrdSkipped,
+    CrdStarted,
     Ending,
     Settled,
 )

@@ -1,7 +1,7 @@
 """The attempts at one item: how many there are, how long they take, and what pauses they make.
 
-What is counted against an item is what it costs: requests under way and pauses after failures. A
-question that waits for its turn at a busy provider is not late.
+The time of an item counts requests under way and pauses after failures (`flight.py`). A question
+that waits for its turn at a busy provider is not late.
 """
 
 import math

@@ -1,7 +1,8 @@
 """Keeps one CapabilityScan moving: decides what is due, works on it, reports.
 
-One controller per object, found by UID. It holds the newest spec and what was handled; the rules
-are in `core/run/lifecycle.py`, the work in `scan/session.py`.
+There is one controller for each object, found by UID. It holds the newest spec and what was
+handled. The rules are in `core/run/lifecycle.py`, the work is in `scan/session.py`, and the way of
+the status begins in `scan/status_queue.py`.
 """
 
 from dataclasses import replace
@@ -28,8 +29,8 @@ from capscan.scan.status_writer import StatusWriter
 from capscan.scan.waiting import Wakeup
 
 INTERRUPT_GRACE_S = 3.0
-"""For items in flight when a suspend or an edit interrupts a run: long enough for most answers
-that are under way, short enough to be obeyed within seconds."""
+"""How long items in flight may go on when a suspend or an edit interrupts a run: long enough for
+most answers that are under way, and short enough to be obeyed within seconds."""
 
 LAST_WRITE_TIMEOUT_S = 2.0
 
@@ -83,15 +84,15 @@ class ScanController:
         self._queue.touch()
 
     def provider_changed(self, name: str) -> None:
-        """Do not wait any longer with a stall that a provider may have caused: this one, or one
-        whose fallback it is.
+        """Try again at once if the scan is stalled: this provider, or one whose fallback it is, may
+        have been the cause.
         """
         if self.state.stall_heals or (self.state.resting and self._lookout.has_news):
             self._announcer.provider_changed(name)
             self._wakeup.wake()
 
     def hindrance_changed(self) -> None:
-        """Say so in the status."""
+        """Say in the status what keeps the operator from seeing changes, or that nothing does."""
         self._queue.hurry()
 
     def close(self, grace_s: float) -> None:
@@ -158,7 +159,7 @@ class ScanController:
             await self._wakeup.wait_until(next_time, self._ports.now)
 
     async def _wait_for_budget(self, stall: Stall) -> None:
-        """Not by trying again: only an edit changes it."""
+        """Wait until something changes: trying again would not help, only an edit does."""
         if self.state.stall != stall:
             self._announcer.out_of_budget(stall)
         self.state = self.state.out_of_budget(stall)
@@ -170,7 +171,7 @@ class ScanController:
             self._wakeup.wake()
 
     def _intent(self) -> Intent:
-        """What to do now, by the newest spec."""
+        """Return what to do now, by the newest spec."""
         now = self._ports.now()
         handled = lifecycle.with_timetable(self.scan, self.state.handled, now)
         self.state = replace(self.state, handled=handled)
@@ -250,7 +251,9 @@ class ScanController:
         await self._wakeup.wait(pause_s)
 
     def _yield_to(self, found: ScanStatus) -> None:
-        """To the run of another operator, once that has ended: then its last word is ours too."""
+        """Take over the status of another operator's run once that has ended, if that run outranks
+        ours.
+        """
         run, ours = found.run, self.state.handled.run
         if run and run.completion_time and self.state.resting and lifecycle.outranks(run, ours):
             self._announcer.rival(run.owner)

@@ -1,10 +1,9 @@
-"""Bounded workers over the items of a plan.
+"""Works off the items of a plan, so many at a time.
 
-Knows nothing of Kubernetes or models: at most `parallelism` items hold a permit at once, a few
-more get ready for theirs, so that reading a CRD never keeps a permit idle. It reports when a
-request is under way and how each item ends. Told to stop, it gives requests that are under way a
-grace period, and interrupts at once what only waits. A failed item is an event; an error that is
-not one item's ends the run, after the same grace.
+The engine knows nothing of Kubernetes or models. At most `parallelism` items hold a permit at once,
+and a few more get ready for theirs, so that reading a CRD never keeps a permit idle. Told to stop,
+the engine gives requests that are under way a grace period, and interrupts at once what only waits.
+A failed item is an event. Any other error ends the run, after the same grace.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -26,15 +25,15 @@ class Slot(Protocol):
         ...
 
     def permit(self) -> AbstractAsyncContextManager[None]:
-        """One of the scan's `parallelism`: held from the first question to the last answer."""
+        """Hold one of the scan's `parallelism`, from the first question to the last answer."""
         ...
 
     def wait(self) -> None:
-        """Nothing is under way and nothing is to be stored: a stop ends the item at once."""
+        """Say that nothing is under way or to be stored: a stop ends the item at once."""
         ...
 
     def commit(self) -> None:
-        """A request is under way, or a result is to be stored: a stop lets the item finish."""
+        """Say that something is under way or to be stored: a stop lets the item finish."""
         ...
 
     def tell(self, event: ScanEvent) -> None:
@@ -45,15 +44,16 @@ class Slot(Protocol):
 Settle = Callable[[PlannedItem, Slot], Awaitable[Settled]]
 
 AHEAD_MAX = 4
-"""Items that are getting ready, or storing their answer, beyond those in flight: enough to hide
-what the API server takes; more would only read CRDs long before their turn."""
+"""How many items may get ready, or store their answer, beyond those in flight. This is enough to
+hide what the API server takes; more would only read CRDs long before their turn."""
 
 PAID_GRACE_S = 3.0
-"""For what is under way when a run cannot go on: it is paid for, and may be stored."""
+"""How long a run that cannot go on waits for what is under way: it is paid for, and may be
+stored."""
 
 
 class Engine:
-    """Runs once."""
+    """Runs once: `settle` settles each item, `on_event` is told what happens."""
 
     def __init__(
         self, settle: Settle, on_event: Callable[[ScanEvent], None], parallelism: int
@@ -66,8 +66,9 @@ class Engine:
         self._running = anyio.CancelScope()
         self._stopped = False
         self._error: Exception | None = None
+        """The first error of `settle`, if there was any."""
         self._waiting: dict[str, anyio.CancelScope] = {}
-        """Items that nothing has been spent on, or that only wait to try again."""
+        """The scopes of items that nothing has been spent on, or that only wait to try again."""
 
     def resize(self, parallelism: int) -> None:
         """Change how many may be in flight; those that are go on."""

@@ -1,7 +1,7 @@
-"""One CRD from its turn to its end: read, digest, ask, store, report.
+"""Settles one CRD: read it, digest it, ask about it, store the answer, report.
 
 The result is stored before it is reported, so that a process that dies in between has lost
-nothing but the news.
+nothing but the report. Reading and digesting is in `reading.py`, trying again in `attempts.py`.
 """
 
 import logging
@@ -46,7 +46,7 @@ class _Work:
 
 
 class Settler:
-    """Settles the items of one run."""
+    """Settles the items of one run by asking `provider` about them."""
 
     def __init__(
         self,
@@ -65,7 +65,9 @@ class Settler:
         self._spec = spec
 
     async def __call__(self, item: PlannedItem, slot: Slot) -> Settled:
-        """Raises ScanError; everything else that goes wrong is the item's failure."""
+        """Settle one item. Raises ScanError; everything else that goes wrong is a failure of the
+        item.
+        """
         attempts = Attempts(self._provider, self._spec, self._ports.jitter)
         work = _Work(Reading(item), slot, attempts)
         try:
@@ -93,7 +95,7 @@ class Settler:
             try:
                 completion = await work.attempts.ask(self._scan, digest, work.slot)
             except ItemError as error:
-                # Told before the permit goes on: it may be the failure that stops the run.
+                # This is told before the permit goes on: it may be the failure that stops the run.
                 return await self._fail(work, error)
         answered = capability.AnswerRecord(
             scan=self._scan,
@@ -135,5 +137,5 @@ class Settler:
             )  # fmt: skip
 
     def _fields(self, crd: str) -> dict[str, str]:
-        """What a log line is about."""
+        """Return what a log line is about."""
         return {"scan": self._scan, "run": self._run.id, "crd": crd}

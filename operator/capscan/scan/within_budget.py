@@ -1,10 +1,10 @@
-"""How the questions of a run share what its budget has left.
+"""Lets the questions of a run share what its budget has left.
 
-Each sets aside what it is expected to take before it goes to the provider, and gives that back
-when it returns. One that does not fit waits until others have returned, which may have taken less;
-when none is left to wait for, the budget is exhausted. So it is where nobody knows
-any longer what an answer costs. The arithmetic is that of
-`core/money/budget.py` and `core/money/spending.py`.
+Each question sets aside what it is expected to take before it goes to the provider, and gives that
+back when it returns. One that does not fit waits until others have returned, which may have taken
+less. The budget is exhausted when there is no other question left to wait for, or when nobody knows
+any longer what an answer costs. The arithmetic is in `core/money/budget.py` and
+`core/money/spending.py`.
 """
 
 from collections.abc import Callable
@@ -23,8 +23,8 @@ class WithinBudget:
     """Implements the port `scan.ports.Answers` over a provider.
 
     `used` is what the run has spent so far, `before` what an earlier session of it has learnt.
-    `on_exhausted` is called where there is nothing to wait for: who waits then is cancelled by it,
-    or goes on once the budget is raised.
+    `on_exhausted` is called when a question has nothing to wait for: the call cancels the question,
+    or the question goes on once the budget is raised.
     """
 
     def __init__(
@@ -42,12 +42,13 @@ class WithinBudget:
         self._on_exhausted = on_exhausted
         self._spending = before
         self._line = anyio.Lock()
-        """Who holds it is the next: so the large are not overtaken by the small for ever."""
+        """Whoever holds it is the next, so that small questions do not overtake a large one for
+        ever."""
         self._changed = anyio.Event()
 
     @property
     def identity(self) -> str:
-        """That of the provider."""
+        """The identity of the provider."""
         return self._provider.identity
 
     @property
@@ -73,11 +74,11 @@ class WithinBudget:
             self.look_again()
 
     def look_again(self) -> None:
-        """There may be room now."""
+        """Have the question that waits look again: there may be room now."""
         self._changed.set()
 
     async def _room_for(self, estimate: Usage) -> Amount:
-        """What was set aside."""
+        """Wait until the question fits. Return what was set aside for it."""
         async with self._line:
             while True:
                 self._changed = anyio.Event()
