@@ -68,8 +68,8 @@ def setting(provider: FakeProvider) -> Setting:
 
 
 @pytest.mark.parametrize("seed", range(5))
-async def test_some_that_always_break_it_do_not_open_the_circuit_for_the_others(seed: int) -> None:
-    """One in eight; towards the end of the run hardly anything else is asked."""
+async def test_questions_that_always_break_the_provider_do_not_open_its_circuit(seed: int) -> None:
+    """One question in eight breaks it; towards the end of the run hardly any other is asked."""
     rng = random.Random(seed)
     names = {name_of(n) for n in rng.sample(range(ITEMS), ITEMS // 8)}
     provider = Breaking(names, rng)
@@ -81,7 +81,7 @@ async def test_some_that_always_break_it_do_not_open_the_circuit_for_the_others(
     assert provider.circuits == {Circuit.CLOSED}
 
 
-async def test_a_question_says_since_when_it_breaks_the_provider() -> None:
+async def test_a_question_says_when_it_first_broke_the_provider() -> None:
     """Each of its attempts after the first names the first one's end."""
     provider = Breaking({name_of(0)}, random.Random(0))
     await setting(provider).work()
@@ -94,7 +94,7 @@ async def test_a_question_says_since_when_it_breaks_the_provider() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-async def test_refusals_in_a_millisecond_do_not_put_the_end_off(seed: int) -> None:
+async def test_immediate_refusals_do_not_move_the_estimated_end(seed: int) -> None:
     """They say nothing of how long an answer takes: taken for answers, they put the end of a run
     off to up to ten times the time that it took.
     """

@@ -67,7 +67,7 @@ async def test_a_raised_budget_lets_the_same_run_go_on(
 
 
 @pytest.mark.parametrize("estimated", [40, 100, 160])
-async def test_what_the_whole_run_is_said_to_take_is_enough_for_it(estimated: int) -> None:
+async def test_the_budget_that_the_status_asks_for_is_enough_for_the_run(estimated: int) -> None:
     """Where the answers that are left take what others took; whether estimates are right or not."""
     cluster = cluster_with({"maxTokens": 500})
     cluster.provider.estimated = Usage(1, estimated)
@@ -104,7 +104,7 @@ async def test_a_run_that_ends_on_its_last_token_is_completed() -> None:
 
 
 @pytest.mark.parametrize("budget", [{"maxTokens": 1550}, {"maxCost": "0.155"}])
-async def test_no_parallelism_makes_it_more(budget: dict[str, Any]) -> None:
+async def test_no_parallelism_spends_more_than_the_budget(budget: dict[str, Any]) -> None:
     """All that there is room for is in flight at once, and half a question is left over."""
     cluster = Cluster({"parallelism": 64, "budget": budget}, crds=100)
     cluster.provider.usage = cluster.provider.estimated = ONE
@@ -129,8 +129,8 @@ async def test_answers_that_take_less_than_expected_make_room_for_others() -> No
     assert cluster.provider.in_flight_max == 10
 
 
-async def test_answers_that_take_more_than_expected_are_learnt_from() -> None:
-    """Over by what was in flight before the first one was known, and by no more."""
+async def test_a_run_learns_from_answers_that_take_more_than_expected() -> None:
+    """The run exceeds its budget by what was in flight before the first answer, and by no more."""
     cluster = Cluster({"parallelism": 2, "budget": {"maxTokens": 1050}}, crds=100)
     cluster.provider.usage, cluster.provider.estimated = ONE, Usage(1, 40)
     async with cluster.operator():
@@ -139,7 +139,7 @@ async def test_answers_that_take_more_than_expected_are_learnt_from() -> None:
     assert cluster.provider.asked.total() == 10
 
 
-async def test_what_was_learnt_of_answers_outlives_a_stall() -> None:
+async def test_what_a_run_learnt_from_answers_outlives_a_stall() -> None:
     """No news of a provider brings it back, and a raised budget is met as the first one was."""
     wanted = {"parallelism": 2, "budget": {"maxTokens": 1050}}
     cluster = Cluster(wanted, crds=100)

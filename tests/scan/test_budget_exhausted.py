@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
     [({"maxTokens": 99}, {"maxTokens": 100}), ({"maxCost": "0.0099"}, {"maxCost": "0.01"})],
 )
 @pytest.mark.parametrize("restarted", [False, True])
-async def test_a_budget_for_not_even_one_question_says_so(
+async def test_a_budget_without_room_for_one_question_is_told_in_the_status(
     budget: dict[str, Any], enough: dict[str, Any], *, restarted: bool
 ) -> None:
     cluster = cluster_with(budget)
@@ -44,7 +44,7 @@ async def test_a_budget_for_not_even_one_question_says_so(
 
 
 async def test_a_raised_budget_is_obeyed_while_others_are_in_flight() -> None:
-    """By whoever waits for room: no new session is needed."""
+    """The questions that wait for room obey it; no new session is needed."""
     cluster = Cluster({"parallelism": 4, "budget": {"maxTokens": 250}}, delay_s=10)
     cluster.provider.usage = cluster.provider.estimated = ONE
     async with cluster.operator():
@@ -55,7 +55,7 @@ async def test_a_raised_budget_is_obeyed_while_others_are_in_flight() -> None:
         assert cluster.provider.in_flight == 4
 
 
-async def test_a_lowered_budget_lets_nobody_go_who_waits_for_a_turn() -> None:
+async def test_a_lowered_budget_keeps_questions_that_wait_for_their_turn_from_being_sent() -> None:
     """What a busy provider has not begun to look at can still be left unasked."""
     cluster = Cluster({"parallelism": 4, "budget": {"maxTokens": 1000}})
     cluster.provider.usage = cluster.provider.estimated = ONE
@@ -70,7 +70,7 @@ async def test_a_lowered_budget_lets_nobody_go_who_waits_for_a_turn() -> None:
 
 
 async def test_a_run_that_ended_over_its_budget_says_by_how_much() -> None:
-    """In its last answers: there is nothing left to be kept from asking."""
+    """Its last answers exceeded the budget, so there was nothing left to hold back."""
     cluster = cluster_with({"maxTokens": 1945})
     cluster.provider.estimated = Usage(1, 97)
     cluster.provider.usage = Usage(1, 97)
@@ -87,7 +87,7 @@ async def test_a_run_that_ended_over_its_budget_says_by_how_much() -> None:
         )
 
 
-async def test_an_answer_that_was_no_analysis_is_not_tried_again_either() -> None:
+async def test_an_invalid_answer_is_not_tried_again_beyond_the_budget() -> None:
     """It was answered, so nothing is under way; what waits to try again is stopped like others."""
     cluster = cluster_with({"maxTokens": 150}, crds=1)
     cluster.provider.unreadable = 1
@@ -101,7 +101,7 @@ async def test_an_answer_that_was_no_analysis_is_not_tried_again_either() -> Non
     assert cluster.phase() is Phase.COMPLETED
 
 
-async def test_what_would_be_tried_again_is_not() -> None:
+async def test_a_failed_request_is_not_tried_again_beyond_the_budget() -> None:
     """Failed requests count, and a second attempt is a question too."""
     cluster = cluster_with({"maxTokens": 100}, crds=1)
     cluster.provider.replies[name_of(0)] = [ProviderUnavailable("away")] * 3
@@ -145,7 +145,7 @@ async def test_a_limit_in_money_needs_prices() -> None:
         assert cluster.phase() is Phase.SCANNING
 
 
-async def test_money_is_not_spent_once_nobody_says_prices() -> None:
+async def test_nothing_is_asked_once_a_provider_without_prices_may_answer() -> None:
     """An administrator takes them away, or a fallback without any stands in: what is in flight
     is waited for.
     """
@@ -169,7 +169,7 @@ async def test_money_is_not_spent_once_nobody_says_prices() -> None:
 
 
 @pytest.mark.parametrize("budget", [{}, {"maxTokens": 0, "maxCost": ""}, {"maxCost": "0.00"}])
-async def test_nothing_is_no_limit(budget: dict[str, Any]) -> None:
+async def test_a_budget_without_a_limit_limits_nothing(budget: dict[str, Any]) -> None:
     cluster = cluster_with(budget)
     cluster.provider.is_priced = False
     async with cluster.operator():

@@ -121,7 +121,7 @@ async def test_an_operator_that_ends_before_it_began_leaves_the_status_as_it_was
     assert cluster.status.observed_generation == -1
 
 
-async def test_an_edit_is_told_of_whatever_the_interval() -> None:
+async def test_an_edit_is_acknowledged_whatever_the_interval() -> None:
     """observedGeneration is no progress."""
     cluster = Cluster({"parallelism": 1, "progressInterval": "10m"}, delay_s=10)
     async with cluster.operator():

@@ -14,7 +14,7 @@ from capscan.core.run.events import (
     Settled,
 )
 from capscan.core.run.plan import PlannedItem
-from capscan.scan.engine import Slot
+from capscan.scan.engine import AHEAD_MAX, Slot
 from tests.fakes import failed_item, name_of
 from tests.scan.engines import Work, engine, flying, items
 
@@ -72,7 +72,7 @@ async def test_failures_and_gone_items_are_events_like_any_other() -> None:
     )
 
 
-async def test_more_are_started_at_once_when_it_grows() -> None:
+async def test_more_items_start_at_once_when_parallelism_grows() -> None:
     work = Work(takes_s=10)
     running = engine(work, 2)
     async with anyio.create_task_group() as group:
@@ -85,8 +85,8 @@ async def test_more_are_started_at_once_when_it_grows() -> None:
     assert work.in_flight_max == 5
 
 
-async def test_none_is_started_until_fewer_are_left_when_it_shrinks() -> None:
-    """Those that are in flight go on: what they cost is spent."""
+async def test_no_item_starts_until_fewer_are_in_flight_when_parallelism_shrinks() -> None:
+    """Items in flight go on, since what they cost is spent."""
     work = Work(takes_s=10)
     running = engine(work, 5)
     async with anyio.create_task_group() as group:
@@ -101,7 +101,7 @@ async def test_none_is_started_until_fewer_are_left_when_it_shrinks() -> None:
     assert work.kinds() == Counter({CrdStarted: 9, CrdReleased: 9, CrdScanned: 9})
 
 
-async def test_growing_again_while_too_many_are_in_flight_starts_none() -> None:
+async def test_growing_again_while_too_many_are_in_flight_starts_no_item() -> None:
     work = Work(takes_s=10)
     running = engine(work, 6)
     async with anyio.create_task_group() as group:
@@ -113,3 +113,22 @@ async def test_growing_again_while_too_many_are_in_flight_starts_none() -> None:
 
         assert work.begun == 6
     assert work.in_flight_max == 6
+
+
+async def test_a_few_more_items_get_ready_while_others_are_in_flight() -> None:
+    """What the API server takes is hidden behind what the provider takes."""
+    work = Work(takes_s=10)
+    read = 0
+
+    async def settle(item: PlannedItem, slot: Slot) -> Settled:
+        nonlocal read
+        await anyio.sleep(1)
+        read += 1
+        return await work(item, slot)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(engine(work, 2, settle).run, items(20))
+        await anyio.sleep(5)
+        assert (work.in_flight, read) == (2, 2 + AHEAD_MAX)
+
+    assert anyio.current_time() == pytest.approx(1 + 10 * 10)

@@ -58,7 +58,7 @@ class Gated(FakeProvider):
         pytest.param(64, Limits(requests_per_minute=600), id="by requests"),
     ],
 )
-async def test_the_end_is_foreseen_as_soon_as_the_provider_is_back(
+async def test_the_eta_is_right_as_soon_as_the_provider_is_back(
     parallelism: int, limits: Limits, seed: int
 ) -> None:
     """Neither refusals in the outage nor the slow start after it are taken for what is to come."""

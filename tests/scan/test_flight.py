@@ -34,7 +34,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_stop_in_the_very_moment_before_a_request_keeps_it_from_being_sent() -> None:
-    """An item that was let through already, and has only not run on yet."""
+    """The item was let through already, and its task has only not run on yet."""
     work, turn = Work(), anyio.Event()
 
     async def settle(item: PlannedItem, slot: Slot) -> Settled:
@@ -83,10 +83,10 @@ async def test_the_end_of_a_request_says_what_it_took_and_cost() -> None:
     ],
     ids=lambda value: type(value).__name__,
 )
-async def test_a_provider_that_was_not_there_says_nothing_of_the_next_request(
+async def test_the_end_of_a_failed_request_says_whether_the_provider_looked_at_it(
     error: InferenceError, ending: Ending
 ) -> None:
-    """Neither how long it takes nor how often one is asked again."""
+    """A refusal says neither how long a request takes nor how often one is asked again."""
     work = Work()
 
     async def settle(item: PlannedItem, slot: Slot) -> Settled:

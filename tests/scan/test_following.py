@@ -137,7 +137,7 @@ async def test_a_label_can_move_a_crd_into_the_selection() -> None:
     assert cluster.run_id == "t1-t2"
 
 
-async def test_what_failed_does_not_make_a_run_again_and_again() -> None:
+async def test_a_failed_crd_does_not_start_runs_again_and_again() -> None:
     cluster = Followed(FOLLOW, failing=(3,))
     async with cluster.operator():
         await anyio.sleep(60)

@@ -14,7 +14,7 @@ from tests.scan.followed import FOLLOW, Followed
 pytestmark = pytest.mark.anyio
 
 
-async def test_what_cannot_be_looked_up_is_told_by_a_run() -> None:
+async def test_a_look_that_fails_starts_a_run_that_says_why() -> None:
     cluster = Followed(FOLLOW)
     async with cluster.operator():
         await anyio.sleep(60)
@@ -44,8 +44,8 @@ async def test_an_edit_does_not_wait_for_a_slow_look() -> None:
         assert cluster.news.tell is None
 
 
-async def test_a_scan_that_does_nothing_is_not_looked_after() -> None:
-    """Neither listings nor writes: a follower at rest costs its share of one watch."""
+async def test_a_follower_at_rest_lists_and_writes_nothing() -> None:
+    """A follower at rest costs its share of one watch, and nothing else."""
     cluster = Followed(FOLLOW)
     listings = 0
 
@@ -92,7 +92,7 @@ async def test_all_followers_share_one_watch() -> None:
 HINDRANCE = Stall("MissingPermission", "add the verb watch")
 
 
-async def test_a_right_that_is_missing_is_in_the_status_until_it_is_there() -> None:
+async def test_a_missing_right_to_watch_is_in_the_status_until_it_is_granted() -> None:
     """The run is done, and its answers stand; but the next one will begin late."""
     cluster = Followed(FOLLOW, delay_s=1)
     async with cluster.operator():
@@ -117,7 +117,7 @@ async def test_a_right_that_is_missing_is_in_the_status_until_it_is_there() -> N
     assert cluster.run_id == "t1"
 
 
-async def test_a_scan_that_does_not_follow_does_not_miss_the_right() -> None:
+async def test_a_scan_that_does_not_follow_needs_no_right_to_watch() -> None:
     cluster = Followed(FOLLOW, delay_s=0.1)
     async with cluster.operator():
         await anyio.sleep(60)
@@ -130,8 +130,8 @@ async def test_a_scan_that_does_not_follow_does_not_miss_the_right() -> None:
     assert cluster.condition("Stalled").status == "False"
 
 
-async def test_a_scan_of_which_edits_are_not_seen_in_time_says_so() -> None:
-    """Whether it follows or not."""
+async def test_a_scan_whose_edits_are_seen_late_says_so() -> None:
+    """It says so whether it follows the cluster or not."""
     cluster = Cluster(delay_s=0.1)
     async with cluster.operator() as controller:
         await anyio.sleep(60)

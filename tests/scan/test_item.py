@@ -87,7 +87,7 @@ def deleted(setting: Setting) -> None:
 @pytest.mark.parametrize(
     "change", [reworded, other_provider, edited, always, failed_before, emptied, deleted]
 )
-async def test_whatever_makes_the_answer_doubtful_is_asked_again(
+async def test_a_crd_whose_answer_is_doubtful_is_asked_about_again(
     change: Callable[[Setting], None],
 ) -> None:
     setting = Setting()

@@ -36,7 +36,7 @@ async def test_the_attempts_are_bounded() -> None:
     assert setting.provider.asked == {NAME: 3}
 
 
-async def test_what_will_not_change_is_not_tried_again() -> None:
+async def test_a_rejected_request_is_not_tried_again() -> None:
     setting = Setting(provider=answers(RequestRejected("not to my taste")))
     item = failure(await setting.settle())
 

@@ -59,7 +59,7 @@ async def test_a_message_without_end_is_shortened() -> None:
 async def test_a_bug_of_a_provider_is_one_items_failure(
     bug: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Named in the status; its traceback is in the log."""
+    """The status names the bug, and the log has its traceback."""
     setting = Setting(provider=answers(bug))
     item = failure(await setting.settle())
 
@@ -89,7 +89,7 @@ async def test_an_answer_that_cannot_be_stored_is_a_failure() -> None:
     assert (item.reason, item.message) == ("StoreRejected", "it does not fit")
 
 
-async def test_a_missing_permission_is_not_the_items_fault() -> None:
+async def test_a_missing_permission_is_raised_and_is_no_failure_of_the_item() -> None:
     setting = Setting()
     setting.store.denied = MissingPermission("you may not")
 
@@ -98,7 +98,7 @@ async def test_a_missing_permission_is_not_the_items_fault() -> None:
     assert not setting.store.written
 
 
-async def test_a_missing_permission_while_a_failure_is_stored_passes_too() -> None:
+async def test_a_missing_permission_while_a_failure_is_stored_is_raised_too() -> None:
     setting = Setting(provider=answers(InferenceTimeout("slow")), spec=ScanSpec(max_attempts=1))
     setting.store.denied = MissingPermission("you may not")
 
@@ -107,7 +107,7 @@ async def test_a_missing_permission_while_a_failure_is_stored_passes_too() -> No
 
 
 async def test_few_crds_are_read_at_once() -> None:
-    """However many are in flight: the largest take 30 MB each as objects."""
+    """This holds however many are in flight: the largest take 30 MB each as objects."""
     reading, reading_max = 0, 0
 
     class SlowCrds(FakeCrds):

@@ -84,7 +84,7 @@ async def test_an_operator_that_ends_gives_up_items_after_the_grace() -> None:
         assert cluster.sink.versions[-1][0] == pytest.approx(13)
 
 
-async def test_an_operator_that_ends_is_not_kept_by_a_scan_at_rest() -> None:
+async def test_a_scan_at_rest_does_not_keep_an_operator_from_ending() -> None:
     cluster = Cluster()
     async with anyio.create_task_group() as group:
         async with cluster.operator() as controller:

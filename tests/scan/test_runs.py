@@ -47,7 +47,7 @@ async def test_nothing_of_the_work_is_left_in_the_status_of_a_finished_run() -> 
     assert cluster.status.estimated_completion_time is None
 
 
-async def test_failures_are_told() -> None:
+async def test_failed_items_are_named_in_the_status() -> None:
     cluster = Cluster(failing=(3, 4))
     async with cluster.operator():
         await anyio.sleep(60)

@@ -30,7 +30,7 @@ async def test_nothing_is_known_before_the_listing() -> None:
     assert (session.listed, session.live.working_s, session.tally) == (0, 0.0, None)
 
 
-async def test_failures_are_an_outcome() -> None:
+async def test_a_run_with_failures_completes_with_failures() -> None:
     session = await Setting(provider=rejecting(1)).work()
 
     assert session.finished

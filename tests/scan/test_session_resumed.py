@@ -75,7 +75,7 @@ async def test_a_failure_whose_capability_is_gone_is_asked_again() -> None:
     assert progress(tally(session)).failed == 1
 
 
-async def test_a_failure_that_was_shown_stays_an_outcome() -> None:
+async def test_a_failure_that_a_status_showed_keeps_counting() -> None:
     """It could not be stored, and went well later: no count falls, so `failed` stays."""
     setting = Setting(provider=rejecting(0))
     setting.store.rejects = {name_of(0)}

@@ -26,7 +26,7 @@ async def test_too_many_failures_stop_the_run() -> None:
     assert tally(session).in_flight == {}
 
 
-async def test_what_was_answered_when_too_many_had_failed_is_stored() -> None:
+async def test_answers_under_way_when_too_many_failed_are_stored() -> None:
     """It is paid for."""
     setting = Setting(
         crds=FakeCrds.of(10),
@@ -41,7 +41,7 @@ async def test_what_was_answered_when_too_many_had_failed_is_stored() -> None:
     assert len(setting.store.by_name) == 5
 
 
-async def test_exactly_the_percentage_does_not_stop_it() -> None:
+async def test_failures_of_exactly_the_allowed_percentage_do_not_stop_a_run() -> None:
     setting = Setting(
         crds=FakeCrds.of(10), provider=rejecting(0, 1), spec=ScanSpec(max_failed_percent=20)
     )
@@ -49,7 +49,7 @@ async def test_exactly_the_percentage_does_not_stop_it() -> None:
     assert (await setting.work()).final_phase is Phase.COMPLETED_WITH_FAILURES
 
 
-async def test_what_failed_too_often_before_a_crash_asks_no_more() -> None:
+async def test_a_run_that_failed_too_often_before_a_crash_asks_no_more() -> None:
     setting = Setting(
         crds=FakeCrds.of(10), provider=rejecting(0, 1, 2), spec=ScanSpec(parallelism=1)
     )

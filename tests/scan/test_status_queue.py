@@ -52,7 +52,7 @@ async def test_a_change_of_phase_is_written_at_once() -> None:
     assert writes.at == pytest.approx([0, 1])
 
 
-async def test_what_somebody_waits_for_does_not_wait_for_the_interval() -> None:
+async def test_a_hurried_change_does_not_wait_for_the_interval() -> None:
     writes = Writes()
     queue = StatusQueue(writes, lambda: 600.0)
     async with anyio.create_task_group() as group:
@@ -71,7 +71,7 @@ async def test_what_somebody_waits_for_does_not_wait_for_the_interval() -> None:
     assert writes.at == pytest.approx([0, 0.7, 1.2, 101.7])
 
 
-async def test_a_change_of_phase_brings_what_was_in_a_hurry() -> None:
+async def test_a_flush_writes_what_was_hurried_too() -> None:
     writes = Writes()
     queue = StatusQueue(writes, lambda: 600.0)
     async with anyio.create_task_group() as group:

@@ -75,7 +75,7 @@ async def test_a_condition_of_another_controller_stays_and_a_forged_one_of_ours_
 
 
 async def test_the_work_of_a_deleted_scan_ends(caplog: pytest.LogCaptureFixture) -> None:
-    """Where the deletion shows only in a refused write; what was analysed stays."""
+    """The deletion shows only in a refused write; what was analysed stays."""
     caplog.set_level("INFO")
     cluster = Cluster(delay_s=5)
     async with anyio.create_task_group() as group:
@@ -93,10 +93,10 @@ async def test_the_work_of_a_deleted_scan_ends(caplog: pytest.LogCaptureFixture)
     assert "deleted" in caplog.text
 
 
-async def test_another_operator_that_is_at_work_on_it_is_named(
+async def test_the_log_names_another_operator_at_work_on_the_same_scan(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """In the log of both, once, and while they work: each answer is paid for twice."""
+    """Both log it once, while they work: each answer is paid for twice."""
     cluster = Cluster(crds=40)
     async with cluster.operator(), cluster.operator():
         await anyio.sleep(5)
@@ -105,7 +105,7 @@ async def test_another_operator_that_is_at_work_on_it_is_named(
     assert sorted(line.split(", ")[1] for line in warned) == ["operator-1", "operator-2"]
 
 
-async def test_an_operator_that_was_there_before_is_no_other(
+async def test_an_earlier_operator_is_not_taken_for_a_rival(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     cluster = Cluster()

@@ -77,7 +77,7 @@ async def test_a_suspend_that_comes_with_a_rescan_holds_it_back() -> None:
 async def test_a_rescan_that_is_held_back_and_then_reverted_leaves_the_last_run_as_it_was(
     failing: tuple[int, ...], phase: Phase, restarted: bool
 ) -> None:
-    """As `git revert` does it."""
+    """This is what `git revert` does."""
     spec = {"maxFailedPercent": 5}
     cluster = Cluster(spec, failing=failing)
     async with cluster.operator():

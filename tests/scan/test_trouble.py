@@ -11,8 +11,8 @@ from tests.scan.cluster import Cluster
 pytestmark = pytest.mark.anyio
 
 
-async def test_where_nobody_is_found_nobody_is_said_to_answer() -> None:
-    """Least of all who answered in the run before."""
+async def test_a_status_names_no_provider_where_none_was_found() -> None:
+    """Least of all does it name the one that answered in the run before."""
     cluster = Cluster()
     async with cluster.operator():
         await anyio.sleep(60)
@@ -44,7 +44,7 @@ async def test_a_missing_permission_stalls_the_scan_and_heals() -> None:
     assert cluster.run_id == "t1"
 
 
-async def test_nobody_is_asked_what_could_not_be_stored() -> None:
+async def test_nothing_is_asked_while_answers_cannot_be_stored() -> None:
     """Answers cost money: that they may be kept is found out first."""
     cluster = Cluster()
     cluster.store.denied = MissingPermission("add a rule")
