@@ -49,15 +49,15 @@ class FakeCrds:
 
     @classmethod
     def of(cls, count: int) -> "FakeCrds":
-        """As many CRDs as that."""
+        """Return a cluster with so many CRDs."""
         return cls(crd(name_of(n)) for n in range(count))
 
     def add(self, one: Crd) -> None:
-        """Create it, or put it in the place of its namesake."""
+        """Create the CRD, or put it in the place of its namesake."""
         self.by_name[one.name] = one
 
     def delete(self, name: str) -> None:
-        """Delete it."""
+        """Delete the CRD of that name."""
         del self.by_name[name]
 
     async def list_refs(self) -> list[CrdRef]:
@@ -200,7 +200,7 @@ class FakeStatus:
 
 
 class FakeEvents:
-    """What was told, in order."""
+    """Keeps the notices that were told, in order."""
 
     def __init__(self) -> None:
         self.notices: list[Notice] = []
@@ -230,12 +230,12 @@ class FakeNews:
             self.tell = None
 
     def change(self) -> None:
-        """Something changed; nobody hears it where there is no watch."""
+        """Tell that a CRD changed; nobody hears it while there is no watch."""
         if self.tell:
             self.tell()
 
 
 def ports(crds: FakeCrds, store: FakeStore, provider: FakeProvider, **others: Any) -> Ports:
-    """All of them together, in virtual time, without jitter: each pause is as long as it gets."""
+    """Return all ports, in virtual time. Without jitter each pause is as long as it gets."""
     others = {"now": virtual.now, "jitter": lambda: 1.0} | others
     return Ports(crds, store, FakeProviders(provider), **others)

@@ -39,17 +39,17 @@ from tests.providers import ESTIMATED, analysis
 
 
 def name_of(n: int) -> str:
-    """Names whose order is the order of their numbers."""
+    """Return a name; the order of names is the order of their numbers."""
     return f"kind{n:04}.example.com"
 
 
 def ref(name: str = "widgets.example.com", **changes: Any) -> CrdRef:
-    """A CRD in a listing, with a UID made of its name."""
+    """Return a CRD as a listing has it, with a UID made of its name."""
     return replace(CrdRef(name=name, uid=f"uid-{name}", generation=1), **changes)
 
 
 def crd(name: str = "widgets.example.com", **changes: Any) -> Crd:
-    """A CRD in full, the same that `ref` lists."""
+    """Return a CRD in full, the same that `ref` lists."""
     plural, _, group = name.partition(".")
     plain = Crd(
         name=name,
@@ -72,7 +72,7 @@ def crd(name: str = "widgets.example.com", **changes: Any) -> Crd:
 
 
 def run(id: str = "r1", **changes: Any) -> Run:  # noqa: A002
-    """A run that has begun and not ended."""
+    """Return a run that has begun and not ended."""
     plain = Run(
         id=id, trigger=Trigger.CREATED, inputs_hash="hash", owner="me", start_time=virtual.EPOCH
     )
@@ -80,12 +80,12 @@ def run(id: str = "r1", **changes: Any) -> Run:  # noqa: A002
 
 
 def completion(answer: Analysis | None = None) -> Completion:
-    """What the fake provider answers."""
+    """Return what the fake provider answers."""
     return Completion(answer or analysis(), FakeProvider.name, FakeProvider.model, "fake/1")
 
 
 def failed_item(name: str = "widgets.example.com", reason: str = "Timeout") -> FailedItem:
-    """A failure."""
+    """Return an item that failed after three attempts."""
     return FailedItem(
         name=name,
         reason=reason,
@@ -106,7 +106,7 @@ def scan(
     annotations: dict[str, str] | None = None,
     status: dict[str, Any] | None = None,
 ) -> CapabilityScan:
-    """A CapabilityScan as a watch brings it; `spec` and `status` are as a user writes them."""
+    """Return a CapabilityScan as a watch brings it; a user writes `spec` and `status` so."""
     metadata = {
         "name": name,
         "uid": uid,
@@ -118,8 +118,8 @@ def scan(
 
 
 class FakeProvider:
-    """Answers after `delay_s`, and `busy_s` of waiting for a turn; `replies` are used up first, one
-    list for each CRD.
+    """Answers after `busy_s` of waiting for a turn and `delay_s` of work. `replies` are used up
+    first; each CRD has a list of its own.
     """
 
     name = "fake"
@@ -131,14 +131,14 @@ class FakeProvider:
         self.identity = "fake/1"
         self.is_priced = True
         self.fault: ProviderUnusable | None = None
-        """Why it is not found."""
+        """Why the provider is not found."""
         self.usage = NO_USAGE
         self.estimated = ESTIMATED
         self.replies = replies or {}
         self.delay_s = delay_s
         self.busy_s = 0.0
         self.unreadable = 0
-        """So many of the next answers are no analyses."""
+        """How many of the next answers are no analyses."""
         self.asked: Counter[str] = Counter()
         self.in_flight = 0
         self.in_flight_max = 0
@@ -171,7 +171,7 @@ class FakeProvider:
 
 
 class FakeProviders:
-    """One that has any name, unless it says otherwise."""
+    """Finds one provider under any name, unless that has a fault."""
 
     def __init__(self, provider: FakeProvider) -> None:
         self.provider = provider
@@ -183,7 +183,7 @@ class FakeProviders:
 
 
 class FreeSlot:
-    """A slot of an engine that bounds nothing."""
+    """The slot of an item in an engine that bounds nothing."""
 
     def __init__(self, name: str = "widgets.example.com") -> None:
         self.name = name
@@ -208,5 +208,5 @@ class FreeSlot:
 
 
 def flight(slot: Slot | None = None) -> Flight:
-    """A flight that may take as long as it likes."""
+    """Return a flight that may take as long as it likes."""
     return Flight(slot or FreeSlot(), lambda: math.inf)

@@ -22,13 +22,13 @@ def items(count: int) -> list[PlannedItem]:
 
 @asynccontextmanager
 async def flying(slot: Slot) -> AsyncIterator[None]:
-    """One request that is under way as soon as it may be."""
+    """Enter a permit and one request, as soon as that may be."""
     async with slot.permit(), flight(slot).request():
         yield
 
 
 class Work:
-    """What an engine is given to do: each item takes `takes_s`."""
+    """Settles the items of an engine: each takes `takes_s` seconds."""
 
     def __init__(self, takes_s: float = 1.0) -> None:
         self.takes_s = takes_s

@@ -34,13 +34,13 @@ class Setting:
         return Settler(these, self.provider, scan="all", run=run(run_id), spec=lambda: self.spec)
 
     async def item(self, name: str = NAME) -> PlannedItem:
-        """As planned from what the store says now."""
+        """Return the item as planned from what the store says now."""
         stored = {one.name: one for one in await self.store.list_refs()}
         listed = ref(name)
         return PlannedItem(listed, plan_key(listed, self.provider.identity), stored.get(name))
 
     async def analysed(self, known: Crd = CRD) -> None:
-        """An earlier run has answered about this CRD."""
+        """Store an answer of an earlier run about this CRD."""
         mark = fingerprint(digest_crd(known), self.provider.identity)
         answered = AnswerRecord("all", "r1", completion(), mark, 1, virtual.EPOCH)
         key = plan_key(ref(known.name), self.provider.identity)
@@ -52,7 +52,7 @@ class Setting:
 
     @property
     def attempts(self) -> int:
-        """How many it took, as the store has it."""
+        """How many attempts it took, as the store has it."""
         assert self.stored.provenance is not None
         return self.stored.provenance.attempts
 

@@ -45,7 +45,7 @@ class Setting:
         return session
 
     async def killed_after(self, seconds: float, before: Tally | None = None) -> Tally | None:
-        """What the status showed of a process that then died."""
+        """Return what the status showed of a process that died after so many seconds."""
         session = self.session(before)
         with anyio.move_on_after(seconds):
             await session.discover()
@@ -56,7 +56,7 @@ class Setting:
 
 
 def rejecting(*numbers: int, delay_s: float = 0.0) -> FakeProvider:
-    """Refuses these for good, each time it is asked."""
+    """Return a provider that refuses these CRDs each time it is asked."""
     return FakeProvider({name_of(n): [RequestRejected("no")] * 9 for n in numbers}, delay_s)
 
 

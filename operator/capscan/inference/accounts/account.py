@@ -39,36 +39,39 @@ class Account:
         self._connections = connections
         self._read_key = read_key
         self._connection: Connection | None = None
+        """None until somebody asks: opening one needs the key."""
         self._connecting = anyio.Lock()
         self._key_read_s = float("-inf")
         self._closed = False
 
     @property
     def connection(self) -> Connection | None:
-        """The one in use; another one once the key is another."""
+        """The connection in use, if there is one; another key makes another connection."""
         return self._connection
 
     @property
     def model(self) -> str:
-        """As the provider calls it."""
+        """The model, as the provider calls it."""
         return self._spec.model
 
     @property
     def identity(self) -> str:
-        """Another model, or other words, give other answers; another address of it does not."""
+        """Part of every plan key. Another model or another prompt gives other answers; another
+        address does not.
+        """
         return _identity(self.name, self._spec)
 
     async def configure(self, spec: ProviderSpec) -> None:
-        """Obey another spec; questions that were sent are answered as they were."""
+        """Obey another spec. Questions that were sent already are answered by the old one."""
         async with self._connecting:
             if spec != self._spec:
                 self._spec = spec
                 self._key_read_s = float("-inf")
 
     async def verify(self) -> None:
-        """Look at key, address and model, free of charge; where nothing speaks against them, a
-        circuit that was left open closes. Raises ProviderUnusable where questions would be in vain,
-        InferenceError where the provider cannot be reached now.
+        """Check key, address and model, free of charge. If they are right, close a circuit that was
+        left open. Raises ProviderUnusable if questions would be in vain, InferenceError if the
+        provider cannot be reached now.
         """
         self._key_read_s = float("-inf")
         async with await self._connected() as connection:
@@ -90,10 +93,10 @@ class Account:
                 ticket = Ticket(
                     question.flow,
                     question.weight,
-                    estimated_tokens(prompt),
-                    tokens_max,
-                    wait_while_open,
-                    question.broke_at_s,
+                    input_tokens=estimated_tokens(prompt),
+                    output_tokens_max=tokens_max,
+                    wait_while_open=wait_while_open,
+                    broke_at_s=question.broke_at_s,
                 )
                 call = partial(connection.client.send, prompt, max_output_tokens=tokens_max)
                 return await sender.send(ticket, call)
@@ -110,11 +113,11 @@ class Account:
         return self._spec.pricing is not None
 
     def estimate(self, digest: Digest) -> Usage:
-        """What an answer is expected to cost."""
+        """Return what an answer is expected to cost."""
         return priced(usual(estimated_tokens(first_prompt(digest.text))), self._spec)
 
     def pace(self, flow: str, weight: int) -> Pace:
-        """How fast questions of this flow may go now."""
+        """Return how fast questions of this flow may go now."""
         return self._connection.gate.pace(flow, weight) if self._connection else Pace()
 
     @property
@@ -123,7 +126,7 @@ class Account:
         return self._connection is not None and self._connection.gate.is_left_open
 
     def statistics(self) -> GateStatistics | None:
-        """Of the gate; None before there is one."""
+        """Return the statistics of the gate; None before there is one."""
         return self._connection.gate.statistics() if self._connection else None
 
     async def aclose(self) -> None:
@@ -134,7 +137,7 @@ class Account:
             await connection.retire()
 
     async def _connected(self) -> Connection:
-        """The connection, with a key that is not too old. Raises ProviderUnusable."""
+        """Return the connection, with a key that is not too old. Raises ProviderUnusable."""
         async with self._connecting:
             now_s = anyio.current_time()
             if self._connection and now_s - self._key_read_s < KEY_AGE_MAX_S:
@@ -146,8 +149,8 @@ class Account:
                     "ProviderNotFound", f"The InferenceProvider {self.name} was deleted."
                 )
             if not (self._connection and self._connection.serves(self._spec, key)):
-                # Opened before the old one goes: to the same place both have one gate, which
-                # nobody else may hold, and with it all that was learnt.
+                # The new one is opened before the old one goes: to the same place both have one
+                # gate, which nobody else may hold, and the gate has all that was learnt.
                 opened = self._connections.open(self._spec, key)
                 before, self._connection = self._connection, opened
                 self._key_read_s = now_s

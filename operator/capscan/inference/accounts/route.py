@@ -1,7 +1,7 @@
 """Takes a scan's questions to the provider that it names, or to those that stand in for it.
 
-Another one is asked only while a circuit is open. When all are, questions wait until the first of
-them lets somebody try.
+A fallback is asked only while the circuit of those before it is open. While all circuits are open,
+questions wait until the first provider lets somebody try.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,10 +20,10 @@ from capscan.model import Completion, Usage
 
 
 class Route:
-    """Implements the port `scan.ports.Provider` over `first` and those that stand in for it.
+    """Implements the port `scan.ports.Provider` over the provider `first` and its fallbacks.
 
-    `chain` says who these are now, `first` itself before them; it raises ProviderUnusable where
-    there is nobody any more.
+    `chain` returns the keepers of all of them as they are now, the named provider first. It raises
+    ProviderUnusable if there is none any more.
     """
 
     def __init__(self, first: AccountKeeper, chain: Callable[[], Sequence[AccountKeeper]]) -> None:
@@ -33,27 +33,27 @@ class Route:
 
     @property
     def name(self) -> str:
-        """The provider that the scan names."""
+        """Name of the provider that the scan names."""
         return self._first.name
 
     @property
     def model(self) -> str:
-        """Its model."""
+        """Model of the named provider."""
         return self._first.model
 
     @property
     def identity(self) -> str:
-        """What was asked for, whoever answers."""
+        """The identity of the named provider, whichever one answers."""
         return self._first.identity
 
     async def complete(self, question: Question, flight: Flight) -> Completion:
-        """Raises InferenceError, ProviderUnusable."""
+        """Ask for one analysis. Raises InferenceError, ProviderUnusable."""
         while True:
             keepers = tuple(self._chain())
             self._first = keepers[0]
             with self._trip(keepers, flight):
                 return await self._ask(question, flight, keepers)
-            # It was turned back, and takes the way that there is now.
+            # The question was turned back, and takes the way that there is now.
 
     def look_again(self) -> None:
         """Turn back the questions whose providers are others from now on: at once, or when the
@@ -102,23 +102,25 @@ class Route:
 
     @property
     def is_priced(self) -> bool:
-        """All of them: any may be the one that answers."""
+        """Whether all of them have prices: any may be the one that answers."""
         return all(keeper.is_priced for keeper in self._keepers())
 
     def estimate(self, digest: Digest) -> Usage:
-        """What an answer is expected to cost: of the dearest of them."""
+        """Return what an answer is expected to cost from the dearest of them."""
         estimates = [keeper.estimate(digest) for keeper in self._keepers()]
         return max(estimates, key=lambda usage: usage.cost)
 
     def _keepers(self) -> Sequence[AccountKeeper]:
-        """As they are now; the one that was last asked where there is nobody any more."""
+        """Return the keepers as they are now; the one that was named last if there are none."""
         try:
             return self._chain()
         except ProviderUnusable:
             return (self._first,)
 
     def pace(self, flow: str, weight: int) -> Pace:
-        """Of the first whose circuit is closed; of the one that was named where none is."""
+        """Return the pace of the first provider whose circuit is closed; that of the named one if
+        none is.
+        """
         try:
             keepers = self._chain()
         except ProviderUnusable as error:
