@@ -19,6 +19,7 @@ from capscan.core.crd.digest import Digest
 from capscan.core.errors import InferenceError, ProviderUnavailable, RequestRejected
 from capscan.core.pace import Pace
 from capscan.model import Analysis, Completion, Complexity, Usage
+from capscan.scan.flight import Flight
 from capscan.scan.ports import Provider
 
 ESTIMATED = Usage(requests=1, input_tokens=3000, output_tokens=400, cost=Decimal("0.015"))
@@ -60,10 +61,10 @@ class ScriptedProvider:
     is_priced: bool = True
     asked: list[str] = field(default_factory=list)
 
-    async def complete(self, question: Question) -> Completion:
+    async def complete(self, question: Question, flight: Flight) -> Completion:
         name = question.digest.name
         self.asked.append(name)
-        async with question.flight():
+        async with flight.request():
             await anyio.sleep(self.delay_s)
             if error := next(self.script, None):
                 raise error
@@ -98,9 +99,9 @@ class LedgerProvider:
     is_priced: bool = True
     random: Random = field(default_factory=lambda: Random(0))
 
-    async def complete(self, question: Question) -> Completion:
+    async def complete(self, question: Question, flight: Flight) -> Completion:
         name = question.digest.name
-        async with question.flight():
+        async with flight.request():
             with self.ledger.open("a") as ledger:
                 ledger.write(f"{name}\n")
             await anyio.sleep(self._latency_s())

@@ -5,15 +5,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capscan.core.errors import (
+    InferenceError,
     InferenceTimeout,
     InternalError,
     InvalidAnswer,
     ItemError,
+    ProviderFailed,
+    ProviderOverloaded,
     ProviderUnavailable,
+    ProviderUnreachable,
+    RateLimited,
     RequestRejected,
     StoreRejected,
 )
-from capscan.core.retry import BACKOFF_CAP_S, backoff_s, stepped_s, worth_retrying
+from capscan.core.retry import BACKOFF_CAP_S, backoff_s, stepped_s, was_looked_at, worth_retrying
 
 
 @pytest.mark.parametrize(
@@ -27,7 +32,7 @@ from capscan.core.retry import BACKOFF_CAP_S, backoff_s, stepped_s, worth_retryi
         (InternalError("bug"), False),
     ],
 )
-def test_only_what_may_change_is_tried_again(error: ItemError, *, again: bool) -> None:
+def test_only_errors_that_may_pass_are_tried_again(error: ItemError, *, again: bool) -> None:
     assert worth_retrying(error, 1, 4) is again
 
 
@@ -43,7 +48,7 @@ def test_pauses_double_up_to_a_cap(made: int, pause_s: float) -> None:
 
 @given(st.integers(1, 20), st.floats(0, 1))
 def test_jitter_is_full(made: int, jitter: float) -> None:
-    """Anything from none to the cap, so that those who failed together part."""
+    """A pause is anything from none to the cap, so that items which failed together part."""
     assert 0 <= backoff_s(InvalidAnswer(), made, jitter) <= BACKOFF_CAP_S
     assert backoff_s(InvalidAnswer(), made, 0.0) == 0
 
@@ -60,3 +65,22 @@ def test_steps_are_taken_in_order_and_the_last_one_repeats(
     pauses_s: list[float], before: int
 ) -> None:
     assert stepped_s(pauses_s, before) == [*pauses_s, *[pauses_s[-1]] * 100][before]
+
+
+@pytest.mark.parametrize(
+    ("error", "looked_at"),
+    [
+        (InvalidAnswer(), True),
+        (InferenceTimeout(), True),
+        (ProviderFailed(), True),
+        (RateLimited(), False),
+        (ProviderOverloaded(), False),
+        (ProviderUnavailable(), False),
+        (ProviderUnreachable(), False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_error_says_whether_the_provider_worked_on_the_request(
+    error: InferenceError, *, looked_at: bool
+) -> None:
+    assert was_looked_at(error) is looked_at

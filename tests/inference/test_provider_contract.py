@@ -11,7 +11,7 @@ from capscan.inference.offline.heuristic import OfflineAnalysis
 from capscan.model import Analysis, Completion
 from capscan.scan.ports import Provider
 from tests.builders import crd, wide
-from tests.fakes import FreeSlot
+from tests.fakes import flight
 
 Factory = Callable[[], Provider]
 
@@ -59,7 +59,7 @@ def odd_digests() -> dict[str, Digest]:
 
 def question(about: Digest) -> Question:
     """One of a scan that bounds nothing."""
-    return Question(about, "all", 1, FreeSlot().flight)
+    return Question(about, "all", 1)
 
 
 async def test_it_says_who_it_is(factory: Factory) -> None:
@@ -75,7 +75,7 @@ async def test_it_says_who_it_is(factory: Factory) -> None:
 @pytest.mark.parametrize("case", odd_digests())
 async def test_it_answers_every_digest(factory: Factory, case: str) -> None:
     """With an analysis that a person can read."""
-    completion = await factory().complete(question(odd_digests()[case]))
+    completion = await factory().complete(question(odd_digests()[case]), flight())
 
     assert isinstance(completion, Completion)
     found = completion.analysis
@@ -88,7 +88,7 @@ async def test_it_answers_every_digest(factory: Factory, case: str) -> None:
 async def test_answers_do_not_depend_on_what_was_asked_before(factory: Factory) -> None:
     """One provider serves all workers of all runs."""
     provider = factory()
-    first = await provider.complete(question(digest(plural="backups")))
-    await provider.complete(question(digest(plural="certificates")))
+    first = await provider.complete(question(digest(plural="backups")), flight())
+    await provider.complete(question(digest(plural="certificates")), flight())
 
-    assert await provider.complete(question(digest(plural="backups"))) == first
+    assert await provider.complete(question(digest(plural="backups")), flight()) == first

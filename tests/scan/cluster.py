@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
 import anyio
@@ -14,17 +15,21 @@ from capscan.model.scan_status import REQUESTED_AT
 from capscan.scan.controller import ScanController
 from capscan.scan.following import Following
 from capscan.scan.ports import Identity
-from tests import fakes
-from tests.fakes import (
-    FakeCrds,
-    FakeEvents,
-    FakeNews,
-    FakeProvider,
-    FakeStatus,
-    FakeStore,
-    name_of,
-    ports,
-)
+from tests import fakes, virtual
+from tests.fake_cluster import FakeCrds, FakeEvents, FakeNews, FakeStatus, FakeStore, ports
+from tests.fakes import FakeProvider, name_of
+
+
+class WallClock:
+    """Goes with the virtual time, unless somebody sets it; counts how often it is looked at."""
+
+    def __init__(self) -> None:
+        self.set_by = timedelta(0)
+        self.looks = 0
+
+    def __call__(self) -> datetime:
+        self.looks += 1
+        return virtual.now() + self.set_by
 
 
 class Cluster:
@@ -48,6 +53,7 @@ class Cluster:
         self.events = FakeEvents()
         self.provider = FakeProvider(rejected, delay_s)
         self.sink = FakeStatus(fakes.scan(spec, annotations=annotations))
+        self.clock = WallClock()
         self.controller: ScanController | None = None
         self.hindrance: Stall | None = None
         self._tokens = (f"t{n}" for n in itertools.count(1))
@@ -64,6 +70,7 @@ class Cluster:
                 self.crds,
                 self.store,
                 self.provider,
+                now=self.clock,
                 follow=following,
                 events=self.events,
                 hindrance=lambda: self.hindrance,

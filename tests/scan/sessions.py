@@ -4,11 +4,14 @@ from dataclasses import dataclass, field
 
 import anyio
 
+from capscan.core.errors import RequestRejected
 from capscan.core.money.spending import Spending
 from capscan.core.run.progress import Tally, progress, reported
 from capscan.model import ScanSpec
+from capscan.scan.job import Job
 from capscan.scan.session import Session
-from tests.fakes import FakeCrds, FakeProvider, FakeStore, ports, run
+from tests.fake_cluster import FakeCrds, FakeStore, ports
+from tests.fakes import FakeProvider, name_of, run
 
 
 @dataclass
@@ -22,15 +25,15 @@ class Setting:
     changes: int = 0
 
     def session(self, before: Tally | None = None, run_id: str = "r1") -> Session:
-        return Session(
+        job = Job(
             ports(self.crds, self.store, self.provider),
             scan="all",
             run=run(run_id),
             spec=lambda: self.spec,
             before=before,
             spending=Spending(),
-            on_change=self._changed,
         )
+        return Session(job, self._changed)
 
     def _changed(self) -> None:
         self.changes += 1
@@ -42,7 +45,7 @@ class Setting:
         return session
 
     async def killed_after(self, seconds: float, before: Tally | None = None) -> Tally | None:
-        """What the status showed of a process that then died."""
+        """Return what the status showed of a process that died after so many seconds."""
         session = self.session(before)
         with anyio.move_on_after(seconds):
             await session.discover()
@@ -50,3 +53,13 @@ class Setting:
         if session.tally is None:
             return None
         return reported(progress(session.tally), session.tally.failed_items)
+
+
+def rejecting(*numbers: int, delay_s: float = 0.0) -> FakeProvider:
+    """Return a provider that refuses these CRDs each time it is asked."""
+    return FakeProvider({name_of(n): [RequestRejected("no")] * 9 for n in numbers}, delay_s)
+
+
+def tally(session: Session) -> Tally:
+    assert session.tally is not None
+    return session.tally

@@ -12,6 +12,7 @@ from capscan.inference.accounts.gate import Gate, Ticket
 from capscan.model import Completion, Limits, ScanSpec
 from capscan.model.provider import ApiProtocol, Circuit
 from capscan.scan.attempts import Attempts
+from capscan.scan.flight import Flight
 from tests import virtual
 from tests.fakes import FreeSlot, crd
 
@@ -31,9 +32,9 @@ class Slow:
     def __init__(self) -> None:
         self.gate = Gate(ApiProtocol.OPENAI, Limits())
 
-    async def complete(self, question: Question) -> Completion:
+    async def complete(self, question: Question, flight: Flight) -> Completion:
         async def call() -> Any:
-            async with question.flight():
+            async with flight.request():
                 await anyio.sleep(600)
 
         answer: Completion = await self.gate.ask(Ticket(question.flow), call)

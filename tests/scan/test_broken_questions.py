@@ -13,7 +13,9 @@ from capscan.inference.accounts.gate import Gate, Ticket
 from capscan.model import Completion, Limits, ScanSpec
 from capscan.model.completion import NO_USAGE
 from capscan.model.provider import ApiProtocol, Circuit
-from tests.fakes import FakeCrds, FakeProvider, name_of
+from capscan.scan.flight import Flight
+from tests.fake_cluster import FakeCrds
+from tests.fakes import FakeProvider, name_of
 from tests.inference.accounts.simulated import Answer
 from tests.providers import analysis
 from tests.scan.sessions import Setting
@@ -37,11 +39,11 @@ class Breaking(FakeProvider):
         self._rng = rng
         self._gate = Gate(ApiProtocol.OPENAI, Limits())
 
-    async def complete(self, question: Question) -> Completion:
+    async def complete(self, question: Question, flight: Flight) -> Completion:
         name = question.digest.name
 
         async def call() -> Answer:
-            async with question.flight():
+            async with flight.request():
                 if not (self._at_once and name in self._names):
                     await anyio.sleep(self._rng.uniform(0.5, 3))
                 if name in self._names:
@@ -66,8 +68,8 @@ def setting(provider: FakeProvider) -> Setting:
 
 
 @pytest.mark.parametrize("seed", range(5))
-async def test_some_that_always_break_it_do_not_open_the_circuit_for_the_others(seed: int) -> None:
-    """One in eight; towards the end of the run hardly anything else is asked."""
+async def test_questions_that_always_break_the_provider_do_not_open_its_circuit(seed: int) -> None:
+    """One question in eight breaks it; towards the end of the run hardly any other is asked."""
     rng = random.Random(seed)
     names = {name_of(n) for n in rng.sample(range(ITEMS), ITEMS // 8)}
     provider = Breaking(names, rng)
@@ -79,7 +81,7 @@ async def test_some_that_always_break_it_do_not_open_the_circuit_for_the_others(
     assert provider.circuits == {Circuit.CLOSED}
 
 
-async def test_a_question_says_since_when_it_breaks_the_provider() -> None:
+async def test_a_question_says_when_it_first_broke_the_provider() -> None:
     """Each of its attempts after the first names the first one's end."""
     provider = Breaking({name_of(0)}, random.Random(0))
     await setting(provider).work()
@@ -92,7 +94,7 @@ async def test_a_question_says_since_when_it_breaks_the_provider() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-async def test_refusals_in_a_millisecond_do_not_put_the_end_off(seed: int) -> None:
+async def test_immediate_refusals_do_not_move_the_estimated_end(seed: int) -> None:
     """They say nothing of how long an answer takes: taken for answers, they put the end of a run
     off to up to ten times the time that it took.
     """
@@ -104,8 +106,8 @@ async def test_refusals_in_a_millisecond_do_not_put_the_end_off(seed: int) -> No
     async def listen() -> None:
         while True:
             await anyio.sleep(1)
-            if session.eta_s is not None:
-                said.append((anyio.current_time(), session.eta_s))
+            if session.live.eta_s is not None:
+                said.append((anyio.current_time(), session.live.eta_s))
 
     async with anyio.create_task_group() as group:
         group.start_soon(listen)

@@ -11,7 +11,8 @@ from capscan.scan.controller import ScanController
 from capscan.scan.controllers import Controllers
 from capscan.scan.ports import Identity
 from tests import fakes
-from tests.fakes import FakeCrds, FakeProvider, FakeStatus, FakeStore, ports
+from tests.fake_cluster import FakeCrds, FakeStatus, FakeStore, ports
+from tests.fakes import FakeProvider
 
 pytestmark = pytest.mark.anyio
 
@@ -121,7 +122,7 @@ async def test_a_deletion_that_was_missed_shows_in_the_next_listing() -> None:
     assert operator.phase("u2") is Phase.COMPLETED
 
 
-async def test_what_came_after_a_listing_is_not_missed_in_it() -> None:
+async def test_a_scan_that_is_newer_than_a_listing_is_not_removed_by_it() -> None:
     operator = Operator()
     async with operator.at_work() as controllers:
         controllers.observe(scan("u1", "one", version=8))
@@ -134,7 +135,7 @@ async def test_what_came_after_a_listing_is_not_missed_in_it() -> None:
     assert operator.phase("u2") is Phase.COMPLETED
 
 
-async def test_what_a_bug_has_ended_is_begun_anew_where_it_was(
+async def test_a_controller_that_a_bug_ended_goes_on_where_it_was(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """By the newest version that was seen, after a pause that grows."""
@@ -167,7 +168,7 @@ async def test_a_scan_that_was_recreated_under_its_name_replaces_the_old_one() -
     assert operator.phase("u2") is Phase.COMPLETED
 
 
-async def test_what_is_not_there_is_removed_without_a_word() -> None:
+async def test_removing_an_unknown_scan_does_nothing() -> None:
     operator = Operator()
     async with operator.at_work() as controllers:
         controllers.remove("u1")
@@ -214,7 +215,7 @@ def raises(_: CapabilityScan) -> None:
     raise ZeroDivisionError("oops")
 
 
-async def test_all_end_together_within_the_grace() -> None:
+async def test_all_controllers_end_together_within_the_grace() -> None:
     """Ten scans have eight seconds, not eighty."""
     operator = Operator()
     operator.provider.delay_s = 1000
@@ -228,7 +229,7 @@ async def test_all_end_together_within_the_grace() -> None:
         assert operator.provider.in_flight == 0
 
 
-async def test_what_was_removed_is_waited_for_and_nothing_is_left_running() -> None:
+async def test_close_waits_for_removed_controllers_and_leaves_nothing_running() -> None:
     operator = Operator()
     async with operator.at_work() as controllers:
         controllers.observe(scan("u1"))

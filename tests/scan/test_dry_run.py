@@ -34,7 +34,7 @@ async def test_a_dry_run_says_what_would_be_asked_and_asks_nothing() -> None:
     assert not cluster.store.written
 
 
-async def test_nothing_of_the_status_looks_as_if_crds_were_analysed() -> None:
+async def test_the_status_of_a_dry_run_does_not_look_as_if_crds_were_analysed() -> None:
     cluster = Cluster(DRY)
     async with cluster.operator():
         await anyio.sleep(60)
@@ -49,7 +49,7 @@ async def test_nothing_of_the_status_looks_as_if_crds_were_analysed() -> None:
     assert cluster.status.throughput_per_minute is None
 
 
-async def test_switching_it_off_begins_and_keeps_nothing_of_it() -> None:
+async def test_switching_dry_run_off_begins_a_run_that_keeps_nothing_of_it() -> None:
     cluster = Cluster(DRY)
     async with cluster.operator():
         await anyio.sleep(60)
@@ -85,7 +85,7 @@ async def test_after_a_run_only_what_changed_is_counted_and_ready_stays() -> Non
     assert cluster.status.last_run.id == "t1"
 
 
-async def test_nothing_to_ask_is_said() -> None:
+async def test_a_dry_run_without_anything_to_ask_says_so() -> None:
     cluster = Cluster(DRY | {"selector": {"include": ["nothing"]}})
     async with cluster.operator():
         await anyio.sleep(60)

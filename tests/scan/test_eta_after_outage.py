@@ -11,7 +11,9 @@ from capscan.core.pace import Pace
 from capscan.inference.accounts.gate import Gate, Ticket
 from capscan.model import Completion, Limits, ScanSpec
 from capscan.model.provider import ApiProtocol
-from tests.fakes import FakeCrds, FakeProvider
+from capscan.scan.flight import Flight
+from tests.fake_cluster import FakeCrds
+from tests.fakes import FakeProvider
 from tests.inference.accounts.simulated import Allowance, Answer, SimulatedProvider, items
 from tests.providers import analysis
 from tests.scan.sessions import Setting
@@ -32,11 +34,11 @@ class Gated(FakeProvider):
         self._simulated = simulated
         self._gate = gate
 
-    async def complete(self, question: Question) -> Completion:
+    async def complete(self, question: Question, flight: Flight) -> Completion:
         (item,) = items(1, self._simulated.rng)
 
         async def call() -> Answer:
-            async with question.flight():
+            async with flight.request():
                 return await self._simulated(item)
 
         turn = Ticket(question.flow, 1, item.input_tokens, item.output_tokens_max)
@@ -56,7 +58,7 @@ class Gated(FakeProvider):
         pytest.param(64, Limits(requests_per_minute=600), id="by requests"),
     ],
 )
-async def test_the_end_is_foreseen_as_soon_as_the_provider_is_back(
+async def test_the_eta_is_right_as_soon_as_the_provider_is_back(
     parallelism: int, limits: Limits, seed: int
 ) -> None:
     """Neither refusals in the outage nor the slow start after it are taken for what is to come."""
@@ -73,8 +75,8 @@ async def test_the_end_is_foreseen_as_soon_as_the_provider_is_back(
     async def ask() -> None:
         await anyio.sleep(OUTAGE[1])
         while session.tally is None or session.tally.remaining > 20:
-            if session.eta_s is not None:
-                said.append(anyio.current_time() + session.eta_s)
+            if session.live.eta_s is not None:
+                said.append(anyio.current_time() + session.live.eta_s)
             await anyio.sleep(1)
 
     async with anyio.create_task_group() as group:

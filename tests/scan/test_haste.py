@@ -10,7 +10,7 @@ from tests.scan.cluster import Cluster
 pytestmark = pytest.mark.anyio
 
 
-async def test_fifty_edits_in_five_seconds_end_as_the_last_one_says() -> None:
+async def test_after_fifty_edits_in_five_seconds_the_last_one_is_obeyed() -> None:
     cluster = Cluster({"parallelism": 4})
     async with cluster.operator():
         for n in range(50):
@@ -28,7 +28,7 @@ async def test_fifty_edits_in_five_seconds_end_as_the_last_one_says() -> None:
     assert set(cluster.provider.asked.values()) == {1}
 
 
-async def test_a_selector_that_takes_back_what_it_takes_in_says_so() -> None:
+async def test_a_selector_that_excludes_what_it_includes_says_so() -> None:
     cluster = Cluster({"selector": {"include": ["kind*"], "exclude": ["kind*"]}})
     async with cluster.operator():
         await anyio.sleep(10)

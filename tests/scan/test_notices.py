@@ -25,7 +25,7 @@ def told(cluster: Cluster) -> list[tuple[str, bool]]:
 async def test_a_run_is_told_at_its_start_and_its_end(
     failing: tuple[int, ...], end: tuple[str, bool]
 ) -> None:
-    """And nothing of its items."""
+    """Nothing is told of its items."""
     cluster = Cluster({"maxFailedPercent": 5}, failing=failing)
     async with cluster.operator():
         await anyio.sleep(3600)
@@ -45,7 +45,7 @@ async def test_a_stall_is_told_once_however_often_it_is_tried_again() -> None:
     assert told(cluster) == [("Started", False), ("MissingPermission", True), ("Completed", False)]
 
 
-async def test_a_suspend_is_told_and_what_goes_on_after_it() -> None:
+async def test_a_suspend_and_the_run_that_goes_on_after_it_are_told() -> None:
     cluster = Cluster({"parallelism": 2})
     async with cluster.operator():
         await anyio.sleep(4.5)

@@ -104,7 +104,7 @@ async def test_a_schedule_that_is_removed_forgets_what_was_missed() -> None:
 
 
 async def test_a_run_that_takes_longer_than_the_schedule_is_followed_by_one() -> None:
-    """Every minute, and 200 seconds of work: each begins when the one before has ended."""
+    """A run of 200 seconds is due every minute: each begins when the one before has ended."""
     cluster = Cluster(
         {"schedule": "* * * * *", "parallelism": 1, "refresh": "Always"}, crds=20, delay_s=10
     )
@@ -193,7 +193,7 @@ async def test_a_schedule_that_cannot_be_read_disturbs_no_run() -> None:
         assert len(cluster.sink.versions) < written + 10
 
 
-async def test_a_wrong_zone_is_told_while_there_is_no_schedule_yet() -> None:
+async def test_a_wrong_time_zone_is_told_even_without_a_schedule() -> None:
     cluster = Cluster()
     async with cluster.operator():
         await anyio.sleep(60)

@@ -30,8 +30,8 @@ def theirs(cluster: Cluster, settled: int, **run: Any) -> dict[str, Any]:
     return ours | {"run": run, "phase": "Scanning", "progress": progress}
 
 
-async def test_what_is_said_of_a_run_is_left_to_who_works_on_it() -> None:
-    """At each of its steps, not at the first one alone."""
+async def test_the_status_of_a_run_is_left_to_the_operator_that_works_on_it() -> None:
+    """This holds at each step of the run, not at the first one alone."""
     cluster = Cluster()
     async with cluster.operator():
         await anyio.sleep(60)
@@ -44,10 +44,10 @@ async def test_what_is_said_of_a_run_is_left_to_who_works_on_it() -> None:
     assert len(cluster.sink.versions) == written
 
 
-async def test_the_end_of_the_later_run_is_the_last_word_of_both(
+async def test_both_operators_leave_the_end_of_the_later_run_in_the_status(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """And what the next run is the next one after."""
+    """The next run comes after that one, too."""
     cluster = Cluster()
     async with cluster.operator():
         await anyio.sleep(60)

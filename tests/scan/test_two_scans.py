@@ -12,7 +12,8 @@ from capscan.scan.controller import ScanController
 from capscan.scan.following import Following
 from capscan.scan.ports import Identity
 from tests import fakes
-from tests.fakes import FakeCrds, FakeNews, FakeProvider, FakeStatus, FakeStore, crd, ports
+from tests.fake_cluster import FakeCrds, FakeNews, FakeStatus, FakeStore, ports
+from tests.fakes import FakeProvider, crd
 
 pytestmark = pytest.mark.anyio
 
@@ -54,7 +55,7 @@ class Both:
         return [provider.asked.total() for provider in self.providers]
 
 
-async def test_each_asks_once_and_comes_to_rest() -> None:
+async def test_each_of_two_scans_asks_once_and_comes_to_rest() -> None:
     both = Both()
     async with both.at_work():
         await anyio.sleep(60)
@@ -68,7 +69,7 @@ async def test_each_asks_once_and_comes_to_rest() -> None:
     assert {entry.run_id for entry in both.store.written[-2:]} == {"two0"}
 
 
-async def test_two_that_follow_come_to_rest_after_each_change() -> None:
+async def test_two_following_scans_come_to_rest_after_each_change() -> None:
     """A look at the cluster shows each the other's answers, and it asks about those; but no answer
     is news, so that ends.
     """

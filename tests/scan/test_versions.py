@@ -124,7 +124,7 @@ class Play:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(STEPS, max_size=12))
-def test_every_version_is_true_in_itself_and_none_takes_back_another(steps: list[Step]) -> None:
+def test_every_version_of_a_status_is_consistent_and_no_count_falls(steps: list[Step]) -> None:
     play = Play()
     anyio.run(play.run, steps, backend=BACKEND[0], backend_options=BACKEND[1])
     last = play.versions[-1]

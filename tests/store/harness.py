@@ -8,7 +8,7 @@ from capscan.kube.client import KubeClient
 from capscan.kube.config import ClusterSettings
 from capscan.scan.ports import Store
 from capscan.store.capabilities import CapabilityStore
-from tests.fakes import FakeStore
+from tests.fake_cluster import FakeStore
 from tests.kubectl import Kubectl
 
 

@@ -31,6 +31,15 @@ class Usage:
             self.cost + other.cost,
         )
 
+    def __sub__(self, before: Usage) -> Usage:
+        return Usage(
+            self.requests - before.requests,
+            self.input_tokens - before.input_tokens,
+            self.cached_input_tokens - before.cached_input_tokens,
+            self.output_tokens - before.output_tokens,
+            self.cost - before.cost,
+        )
+
 
 NO_USAGE = Usage()
 

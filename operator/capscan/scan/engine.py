@@ -1,64 +1,59 @@
-"""Bounded workers over the items of a plan.
+"""Works off the items of a plan, so many at a time.
 
-Knows nothing of Kubernetes or models: at most `parallelism` items hold a permit at once, a few
-more get ready for theirs, so that reading a CRD never keeps a permit idle. It reports when a
-request is under way and how each item ends. Told to stop, it gives requests that are under way a
-grace period, and interrupts at once what only waits. A failed item is an event; an error that is
-not one item's ends the run, after the same grace.
+The engine knows nothing of Kubernetes or models. At most `parallelism` items hold a permit at once,
+and a few more get ready for theirs, so that reading a CRD never keeps a permit idle. Told to stop,
+the engine gives requests that are under way a grace period, and interrupts at once what only waits.
+A failed item is an event. Any other error ends the run, after the same grace.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 import anyio
-import anyio.lowlevel
 
-from capscan.core.answer.question import Flight
-from capscan.core.errors import (
-    InferenceError,
-    ProviderOverloaded,
-    ProviderUnavailable,
-    RateLimited,
-)
-from capscan.core.run.events import CrdReleased, CrdStarted, Ending, ScanEvent, Settled
+from capscan.core.run.events import ScanEvent, Settled
 from capscan.core.run.plan import PlannedItem
 
 
 class Slot(Protocol):
     """What an item that is being settled has of the engine."""
 
-    def permit(self) -> AbstractAsyncContextManager[None]:
-        """One of the scan's `parallelism`: held from the first question to the last answer."""
+    @property
+    def name(self) -> str:
+        """Name of the item's CRD."""
         ...
 
-    def flight(self) -> AbstractAsyncContextManager[Flight]:
-        """A request is under way: from here on it costs something, so a stop lets it finish."""
+    def permit(self) -> AbstractAsyncContextManager[None]:
+        """Hold one of the scan's `parallelism`, from the first question to the last answer."""
         ...
 
     def wait(self) -> None:
-        """Nothing is under way and nothing is to be stored: a stop ends it at once."""
+        """Say that nothing is under way or to be stored: a stop ends the item at once."""
         ...
 
     def commit(self) -> None:
-        """There is a result to be stored: a stop lets it be."""
+        """Say that something is under way or to be stored: a stop lets the item finish."""
+        ...
+
+    def tell(self, event: ScanEvent) -> None:
+        """Tell the run what happens to the item."""
         ...
 
 
 Settle = Callable[[PlannedItem, Slot], Awaitable[Settled]]
 
-_UNSEEN = (RateLimited, ProviderOverloaded, ProviderUnavailable)
-
 AHEAD_MAX = 4
-"""Items that are getting ready, or storing their answer, beyond those in flight: enough to hide
-what the API server takes; more would only read CRDs long before their turn."""
+"""How many items may get ready, or store their answer, beyond those in flight. This is enough to
+hide what the API server takes; more would only read CRDs long before their turn."""
 
 PAID_GRACE_S = 3.0
-"""For what is under way when a run cannot go on: it is paid for, and may be stored."""
+"""How long a run that cannot go on waits for what is under way: it is paid for, and may be
+stored."""
 
 
 class Engine:
-    """Runs once."""
+    """Runs once: `settle` settles each item, `on_event` is told what happens."""
 
     def __init__(
         self, settle: Settle, on_event: Callable[[ScanEvent], None], parallelism: int
@@ -71,8 +66,9 @@ class Engine:
         self._running = anyio.CancelScope()
         self._stopped = False
         self._error: Exception | None = None
+        """The first error of `settle`, if there was any."""
         self._waiting: dict[str, anyio.CancelScope] = {}
-        """Items that nothing has been spent on, or that only wait to try again."""
+        """The scopes of items that nothing has been spent on, or that only wait to try again."""
 
     def resize(self, parallelism: int) -> None:
         """Change how many may be in flight; those that are go on."""
@@ -136,29 +132,8 @@ class _Slot:
     def commit(self) -> None:
         self._engine._waiting.pop(self.name, None)
 
-    @asynccontextmanager
-    async def permit(self) -> AsyncIterator[None]:
-        async with self._engine._permits:
-            yield
+    def permit(self) -> AbstractAsyncContextManager[None]:
+        return self._engine._permits
 
-    @asynccontextmanager
-    async def flight(self) -> AsyncIterator[Flight]:
-        # The permit may have been handed on by the very failure that stopped the run; or a signal
-        # came just now. What began all the same would be paid for, and then cancelled.
-        await anyio.lowlevel.checkpoint_if_cancelled()
-        self.commit()
-        flight = Flight()
-        began_s = anyio.current_time()
-        self._engine._on_event(CrdStarted(self.name, began_s))
-        ending = Ending.INTERRUPTED
-        try:
-            yield flight
-            ending = Ending.ANSWERED
-        except InferenceError as error:
-            ending = Ending.REFUSED if isinstance(error, _UNSEEN) else Ending.FAILED
-            raise
-        finally:
-            took_s = anyio.current_time() - began_s
-            self._engine._on_event(CrdReleased(self.name, took_s, ending, flight.usage))
-            if ending is not Ending.ANSWERED:
-                self.wait()
+    def tell(self, event: ScanEvent) -> None:
+        self._engine._on_event(event)

@@ -1,5 +1,5 @@
-"""Keeping up with the cluster: one watch of CRDs for all scans that follow them, and none while no
-scan does. What a change means to a scan is for the scan to find out.
+"""Keeps up with the cluster: one watch of CRDs serves all scans that follow them, and there is none
+while no scan does. What a change means to a scan, the scan finds out.
 """
 
 import logging
@@ -13,18 +13,19 @@ from capscan.core.errors import KubeError, ProviderUnusable, ScanError
 from capscan.core.run.burst import Burst, grown
 from capscan.core.run.plan import plan
 from capscan.model import CapabilityScan, Run, ScanSpec
+from capscan.scan.mode import mode_of
 from capscan.scan.ports import Ports
 
 logger = logging.getLogger(__name__)
 
 
 class CrdNews(Protocol):
-    """Where news of CRDs comes from."""
+    """Brings news of CRDs."""
 
     async def run(
         self, on_change: Callable[[], None], on_hindrance: Callable[[Stall | None], None], /
     ) -> object:
-        """Until cancelled: call `on_change` once the CRDs are known, and at each change;
+        """Go on until cancelled. Call `on_change` once the CRDs are known, and at each change, and
         `on_hindrance` with what keeps it from seeing them, and with None once nothing does.
         """
         ...
@@ -48,7 +49,7 @@ class Following:
         return self._hindrance
 
     def join(self, follower: str, tell: Callable[[], None]) -> None:
-        """Tell of changes from now on, and once by way of greeting."""
+        """Call `tell` at changes from now on, and once at the beginning."""
         if follower in self._followers:
             return
         self._followers[follower] = tell
@@ -57,12 +58,12 @@ class Following:
             tell()
 
     def leave(self, follower: str) -> None:
-        """Tell no more; one that never joined is content."""
+        """Tell that follower no more. One that never joined may leave, too."""
         if self._followers.pop(follower, None):
             self._turned.set()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Watch while there are followers, until cancelled."""
         while True:
             await self._until(lambda: bool(self._followers))
             async with anyio.create_task_group() as group:
@@ -84,7 +85,7 @@ class Following:
         self._begun.set()
 
     def _on_hindrance(self, hindrance: Stall | None) -> None:
-        """Told at once: what a scan sees of it is in its status."""
+        # Followers are told at once, since a scan shows it in its status.
         self._hindrance = hindrance
         self._tell_all()
 
@@ -104,13 +105,13 @@ class Following:
 
 
 class Lookout:
-    """One scan's eye on the cluster: whether there is news, and whether that makes work."""
+    """Knows for one scan whether the cluster has news, and whether that makes work."""
 
     def __init__(self, ports: Ports, wake: Callable[[], None]) -> None:
         self._ports = ports
         self._wake = wake
         self.has_news = False
-        """Set back by whoever is about to list the CRDs."""
+        """Whether CRDs have changed. Whoever is about to list them sets it back."""
         self._joined = False
 
     @property
@@ -119,24 +120,22 @@ class Lookout:
         return self._ports.follow.hindrance if self._joined else None
 
     def attend(self, scan: CapabilityScan) -> None:
-        """As the spec wants it. A scan that only rehearses does not follow: each change would have
-        it done again.
-        """
-        if scan.spec.follow and not scan.spec.dry_run:
+        """Join or leave, as the spec wants it and its mode has use for it."""
+        if scan.spec.follow and mode_of(dry_run=scan.spec.dry_run).follows:
             self._ports.follow.join(scan.metadata.uid, self._tell)
             self._joined = True
         else:
             self.leave(scan)
 
     def leave(self, scan: CapabilityScan) -> None:
-        """Nothing is to be told any more."""
+        """Follow no longer."""
         self._ports.follow.leave(scan.metadata.uid)
         self.has_news = self._joined = False
 
     async def is_behind(self, scan: CapabilityScan, run: Run, changed: anyio.Event) -> bool:
-        """Whether there is news that makes work for a run after `run`. Where something `changed`
-        before that is known, it is left for later. What cannot be found out is what a run would
-        stall at: it begins, and says so. A scan that is suspended looks once it goes on.
+        """Return whether news makes work for a run after `run`. If something `changed` before that
+        is known, the answer is no and the news stays. If it cannot be found out, the answer is yes:
+        the run stalls at the same error, and says so. A scan that is suspended looks later.
         """
         if scan.spec.suspend or not self.has_news:
             return False
@@ -158,8 +157,8 @@ class Lookout:
 
 
 async def _is_behind(ports: Ports, spec: ScanSpec, run: Run) -> bool | None:
-    """Whether a run would find anything to do: two listings. None where that cannot be said before
-    somebody mends the provider. Raises ScanError, KubeError.
+    """Return whether a run would find anything to do, by two listings. None if that cannot be said
+    before somebody mends the provider. Raises ScanError, KubeError.
 
     `run` is the last one: what it settled, under `refresh: Always` too, is not done again.
     """
@@ -174,7 +173,7 @@ async def _is_behind(ports: Ports, spec: ScanSpec, run: Run) -> bool | None:
 
 
 async def unless(changed: anyio.Event, check: Callable[[], Awaitable[bool | None]]) -> bool | None:
-    """The answer of `check`; None where `changed` came first, and it no longer matters."""
+    """Return the answer of `check`; None if `changed` came first, and it no longer matters."""
     found: bool | None = None
 
     async def give_up() -> None:

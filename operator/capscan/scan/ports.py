@@ -1,4 +1,4 @@
-"""What a run needs from outside, as Protocols.
+"""Says what a run needs from outside, as Protocols.
 
 The product composes them from `kube`, `store` and `inference`; tests and benchmarks compose their
 own. A port raises the errors named here. Any other exception of an item is a bug: it is logged,
@@ -29,6 +29,7 @@ from capscan.model import (
     StoredRef,
     Usage,
 )
+from capscan.scan.flight import Flight
 
 READS_MAX = 4
 """The largest CRDs take 3 MB as text and ten times that as objects, and parsing holds the
@@ -36,8 +37,8 @@ interpreter anyway: more at once would cost memory and gain nothing."""
 
 
 class Answers(Protocol):
-    """Where questions go. What fails is not tried again inside, but for what was not looked at:
-    they wait for their turn as long as it takes.
+    """Takes questions. What failed is not tried again inside, unless it was not looked at: such a
+    question waits for its next turn as long as it takes.
     """
 
     @property
@@ -45,13 +46,15 @@ class Answers(Protocol):
         """Part of every plan key: a changed identity makes stored answers stale."""
         ...
 
-    async def complete(self, question: Question) -> Completion:
-        """Analyse one CRD. Raises InferenceError, ProviderUnusable."""
+    async def complete(self, question: Question, flight: Flight) -> Completion:
+        """Analyse one CRD; `flight` is told of each request. Raises InferenceError,
+        ProviderUnusable.
+        """
         ...
 
 
 class Provider(Answers, Protocol):
-    """Who answers, within the limits of its account."""
+    """Answers, within the limits of its account."""
 
     @property
     def name(self) -> str:
@@ -69,11 +72,11 @@ class Provider(Answers, Protocol):
         ...
 
     def estimate(self, digest: Digest) -> Usage:
-        """About what asking about this CRD would cost; nothing is sent."""
+        """Return about what a question about this CRD would cost; nothing is sent."""
         ...
 
     def pace(self, flow: str, weight: int) -> Pace:
-        """How fast questions of this flow may go now."""
+        """Return how fast questions of this flow may go now."""
         ...
 
 
@@ -81,7 +84,9 @@ class Providers(Protocol):
     """The providers that a scan may name."""
 
     async def find(self, name: str) -> Provider:
-        """The one of that name; without a name the offline analysis. Raises ProviderUnusable."""
+        """Return the provider of that name; without a name the offline analysis. Raises
+        ProviderUnusable.
+        """
         ...
 
 
@@ -89,31 +94,31 @@ class Crds(Protocol):
     """The CRDs of the cluster."""
 
     async def list_refs(self) -> list[CrdRef]:
-        """All of them, by metadata alone. Raises ScanError."""
+        """List all CRDs, by metadata alone. Raises ScanError."""
         ...
 
     async def read(self, name: str) -> Crd:
-        """One in full. Raises NotFound, ScanError."""
+        """Read one CRD in full. Raises NotFound, ScanError."""
         ...
 
 
 class Store(Protocol):
-    """Where analyses are kept, and with them the state of runs."""
+    """Keeps analyses, and with them the state of runs."""
 
     async def list_refs(self) -> list[StoredRef]:
-        """All of them, by metadata alone. Raises ScanError."""
+        """List all Capabilities, by metadata alone. Raises ScanError."""
         ...
 
     async def read(self, name: str) -> Capability | None:
-        """One in full. Raises ScanError."""
+        """Read one Capability in full; None if there is none. Raises ScanError."""
         ...
 
     async def check(self) -> None:
-        """Raises ScanError where `write` would: before anything is asked that costs money."""
+        """Raise the ScanError that `write` would, before anything is asked that costs money."""
         ...
 
     async def write(self, entry: Entry) -> None:
-        """Store it whole, or not at all. Raises StoreRejected, ScanError."""
+        """Store the entry whole, or not at all. Raises StoreRejected, ScanError."""
         ...
 
     async def remove(self, stored: StoredRef) -> None:
@@ -126,20 +131,20 @@ class Follow(Protocol):
 
     @property
     def hindrance(self) -> Stall | None:
-        """What keeps it from doing so in time; those that follow are told when that changes."""
+        """What keeps it from telling in time; the followers are told when that changes."""
         ...
 
     def join(self, follower: str, tell: Callable[[], None]) -> None:
-        """Tell of changes from now on, and once by way of greeting."""
+        """Call `tell` at changes from now on, and once at the beginning."""
         ...
 
     def leave(self, follower: str) -> None:
-        """Tell no more; one that never joined is content."""
+        """Tell that follower no more. One that never joined may leave, too."""
         ...
 
 
 class Unmoved:
-    """A cluster in which nothing changes: for what looks at it once."""
+    """Implements `Follow` for a cluster in which nothing changes: it is looked at once."""
 
     hindrance: Stall | None = None
 
@@ -151,43 +156,43 @@ class Unmoved:
 
 
 class Events(Protocol):
-    """Where notices for people go; telling never waits and never fails."""
+    """Takes notices for people. Telling never waits and never fails."""
 
     def tell(self, kind: str, about: ObjectMeta, notice: Notice) -> None:
-        """Something happened to that object."""
+        """Tell what happened to that object."""
         ...
 
 
 class Silence:
-    """Nobody listens."""
+    """Implements `Events` where nobody listens."""
 
     def tell(self, kind: str, about: ObjectMeta, notice: Notice) -> None:
         """Nothing to do."""
 
 
 class Render(Protocol):
-    """From the newest status to the wanted one."""
+    """Makes the wanted status from the newest one."""
 
     def __call__(self, previous: ScanStatus, /) -> ScanStatus:
-        """Pure: it may be called again after a conflict."""
+        """Render. This is pure: it may be called again after a conflict."""
         ...
 
 
-class StatusSink(Protocol):
-    """Where the status of one scan is written."""
+class ScanStatusSink(Protocol):
+    """Takes the status of one scan."""
 
     def observe(self, scan: CapabilityScan) -> bool:
-        """Take note of a version that was seen; False if a newer one is known already."""
+        """Take note of a version that was seen. Return False if a newer one is known already."""
         ...
 
     async def update(self, render: Render) -> bool:
-        """Make the status what `render` says; whether anything was sent. Raises ScanError."""
+        """Write what `render` makes. Return whether anything was sent. Raises ScanError."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who works on runs, and how it names new ones."""
+    """Names who works on runs, and the runs that it begins."""
 
     owner: str
     token: Callable[[], str]
@@ -195,7 +200,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """What every run of this process works with."""
+    """Everything that the runs of this process work with."""
 
     crds: Crds
     store: Store
@@ -204,7 +209,7 @@ class Ports:
     jitter: Callable[[], float]
     """Uniform in [0, 1]."""
     reads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(READS_MAX))
-    """CRDs being read and digested at once, by all runs together."""
+    """Bounds how many CRDs all runs together read and digest at once."""
     follow: Follow = field(default_factory=Unmoved)
     events: Events = field(default_factory=Silence)
     hindrance: Callable[[], Stall | None] = lambda: None

@@ -1,26 +1,51 @@
-"""How a scan at rest waits for the next time of its schedule."""
+"""How a controller waits: for a change, for the next time of a schedule, or for the end."""
 
 from collections.abc import Callable
 from datetime import datetime
 
 import anyio
 
-from capscan.core.run.timetable import Timetable
-
 CLOCK_CHECK_S = 60.0
-"""A sleep goes by a clock that stands still while the machine does, and knows nothing of a wall
-clock that was set: so the wall clock is looked at as often as a schedule can tell times apart."""
+"""How often a scan with a schedule looks at the wall clock: a schedule tells no shorter times
+apart. A sleep goes by a clock that stands still while the machine sleeps, and that knows nothing of
+a wall clock that was set. A look renders nothing and decides nothing but whether to wait on."""
 
 
-async def until_due(
-    timetable: Timetable, changed: anyio.Event, now: Callable[[], datetime], *, suspended: bool
-) -> None:
-    """Return when something changed, when the next time has come, or when the clock is to be
-    looked at again. Suspended, or without a next time, nothing but a change ends it.
+class Wakeup:
+    """Ends the waits of one controller. What changed before a wait began ends it at once, unless it
+    was forgotten.
     """
-    if suspended or timetable.next_time is None:
-        await changed.wait()
-        return
-    left_s = (timetable.next_time - now()).total_seconds()
-    with anyio.move_on_after(min(left_s, CLOCK_CHECK_S)):
-        await changed.wait()
+
+    def __init__(self) -> None:
+        self.closing = False
+        """Whether the controller is to end."""
+        self.changed = anyio.Event()
+
+    def forget(self) -> None:
+        """Start anew: what changed so far is about to be obeyed."""
+        self.changed = anyio.Event()
+
+    def wake(self) -> None:
+        """Say that something changed."""
+        self.changed.set()
+
+    def close(self) -> None:
+        """Say that the controller is to end."""
+        self.closing = True
+        self.changed.set()
+
+    async def wait(self, seconds: float | None = None) -> None:
+        """Wait until something changes, or for so many seconds where they are given."""
+        with anyio.move_on_after(seconds):
+            await self.changed.wait()
+
+    async def wait_until(self, due: datetime, now: Callable[[], datetime]) -> None:
+        """Wait until something changes, or until the wall clock `now` shows that time or has been
+        set back, which may bring an earlier time of the schedule.
+        """
+        seen = now()
+        while not self.changed.is_set() and seen < due:
+            await self.wait(min((due - seen).total_seconds(), CLOCK_CHECK_S))
+            before, seen = seen, now()
+            if seen < before:
+                return

@@ -1,23 +1,21 @@
-"""How the questions of a run share what its budget has left.
+"""Lets the questions of a run share what its budget has left.
 
-Each sets aside what it is expected to take before it goes to the provider, and gives that back
-when it returns. One that does not fit waits until others have returned, which may have taken less;
-when none is left to wait for, the budget is exhausted. So it is where nobody knows
-any longer what an answer costs. The arithmetic is that of
-`core/money/budget.py` and `core/money/spending.py`.
+Each question sets aside what it is expected to take before it goes to the provider, and gives that
+back when it returns. One that does not fit waits until others have returned, which may have taken
+less. The budget is exhausted when there is no other question left to wait for, or when nobody knows
+any longer what an answer costs. The arithmetic is in `core/money/budget.py` and
+`core/money/spending.py`.
 """
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import replace
+from collections.abc import Callable
 
 import anyio
 
-from capscan.core.answer.question import Flight, Question
+from capscan.core.answer.question import Question
 from capscan.core.money.budget import fits, needs_prices
 from capscan.core.money.spending import NOTHING, Amount, Spending
 from capscan.model import Budget, Completion, Usage
-from capscan.model.completion import NO_USAGE
+from capscan.scan.flight import Flight
 from capscan.scan.ports import Provider
 
 
@@ -25,8 +23,8 @@ class WithinBudget:
     """Implements the port `scan.ports.Answers` over a provider.
 
     `used` is what the run has spent so far, `before` what an earlier session of it has learnt.
-    `on_exhausted` is called where there is nothing to wait for: who waits then is cancelled by it,
-    or goes on once the budget is raised.
+    `on_exhausted` is called when a question has nothing to wait for: the call cancels the question,
+    or the question goes on once the budget is raised.
     """
 
     def __init__(
@@ -44,12 +42,13 @@ class WithinBudget:
         self._on_exhausted = on_exhausted
         self._spending = before
         self._line = anyio.Lock()
-        """Who holds it is the next: so the large are not overtaken by the small for ever."""
+        """Whoever holds it is the next, so that small questions do not overtake a large one for
+        ever."""
         self._changed = anyio.Event()
 
     @property
     def identity(self) -> str:
-        """That of the provider."""
+        """The identity of the provider."""
         return self._provider.identity
 
     @property
@@ -62,33 +61,24 @@ class WithinBudget:
         """Whether what is set aside goes beyond the budget, as it does after that was lowered."""
         return not fits(self._budget(), self._used(), NOTHING, self._spending.reserved)
 
-    async def complete(self, question: Question) -> Completion:
+    async def complete(self, question: Question, flight: Flight) -> Completion:
         """Ask once there is room. Raises InferenceError, ProviderUnusable."""
         estimate = self._provider.estimate(question.digest)
         expected = await self._room_for(estimate)
-        taken = NO_USAGE
-
-        @asynccontextmanager
-        async def counted() -> AsyncIterator[Flight]:
-            nonlocal taken
-            async with question.flight() as flight:
-                try:
-                    yield flight
-                finally:
-                    taken += flight.usage
-
+        before = flight.usage
         try:
-            return await self._provider.complete(replace(question, flight=counted))
+            return await self._provider.complete(question, flight)
         finally:
+            taken = flight.usage - before
             self._spending = self._spending.ended(expected, estimate, taken)
             self.look_again()
 
     def look_again(self) -> None:
-        """There may be room now."""
+        """Have the question that waits look again: there may be room now."""
         self._changed.set()
 
     async def _room_for(self, estimate: Usage) -> Amount:
-        """What was set aside."""
+        """Wait until the question fits. Return what was set aside for it."""
         async with self._line:
             while True:
                 self._changed = anyio.Event()

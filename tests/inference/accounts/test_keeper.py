@@ -36,7 +36,7 @@ from capscan.inference.accounts.keeper import AccountKeeper
 from capscan.inference.asking import ANSWER_TOKENS_MAX, THINKING_TOKENS_MAX
 from capscan.model import Circuit, InferenceProvider, ProviderStatus, SecretKeyRef, Usage
 from tests.builders import crd
-from tests.fakes import FreeSlot
+from tests.fakes import FreeSlot, flight
 from tests.inference.spent import spent
 from tests.modelserver.answers import WRONG
 from tests.modelserver.behaviour import Behaviour, Latency
@@ -92,8 +92,8 @@ class Case:
     async def ask(self, name: str = "widgets", broke_at_s: float = math.inf) -> Usage:
         """Ask about one CRD; what the answer cost."""
         body = parse_crd(crd(name, group="example.com"))
-        question = Question(digest_crd(body), "all", 1, self.slot.flight, broke_at_s)
-        completion = await self.keeper.complete(question)
+        question = Question(digest_crd(body), "all", 1, broke_at_s)
+        completion = await self.keeper.complete(question, flight(self.slot))
         assert completion.analysis.capabilities
         return completion.usage
 
@@ -186,7 +186,7 @@ async def test_a_question_is_one_request_and_its_cost_is_known(protocol: str) ->
 
         assert (one.sent, usage.requests) == (1, 1)
         assert usage.cost == Decimal(usage.input_tokens + 5 * usage.output_tokens) / 10**6
-        assert one.slot.flights[0].usage == usage
+        assert one.slot.usages[0] == usage
 
 
 async def test_what_a_server_does_not_count_is_estimated(protocol: str) -> None:
@@ -197,7 +197,7 @@ async def test_what_a_server_does_not_count_is_estimated(protocol: str) -> None:
 
         assert usage == one.keeper.estimate(WIDGETS)
         assert usage.cost > 0
-        assert one.slot.flights[0].usage == usage
+        assert one.slot.usages[0] == usage
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ async def test_an_answer_that_stays_wrong_fails_and_what_it_cost_is_counted(prot
             await one.ask()
 
         assert one.sent == spent(invalid.value).requests == 2
-        assert [flight.usage.requests for flight in one.slot.flights] == [1, 1]
+        assert [usage.requests for usage in one.slot.usages] == [1, 1]
 
 
 async def test_a_digest_that_is_too_long_is_cut_once(protocol: str) -> None:
@@ -328,7 +328,7 @@ async def test_what_is_given_up_is_reckoned_at_what_it_usually_takes(limit: str)
             await one.ask()
 
         assert one.sent == 1
-        assert [flight.usage for flight in one.slot.flights] == [one.keeper.estimate(WIDGETS)]
+        assert one.slot.usages == [one.keeper.estimate(WIDGETS)]
 
 
 async def test_what_is_refused_for_its_key_is_a_request_all_the_same() -> None:
@@ -338,7 +338,7 @@ async def test_what_is_refused_for_its_key_is_a_request_all_the_same() -> None:
         with pytest.raises(ProviderUnusable):
             await one.ask()
 
-        assert one.slot.flights[-1].usage == Usage(requests=1)
+        assert one.slot.usages[-1] == Usage(requests=1)
 
 
 # -- what is wrong with the account
@@ -620,7 +620,7 @@ async def test_one_crd_that_is_turned_down_leaves_the_others_alone(
         await one.ask("gizmos")
 
         assert one.sink.ready == ("True", "Usable")
-        assert one.slot.flights[1].usage == Usage(requests=1)
+        assert one.slot.usages[1] == Usage(requests=1)
 
 
 async def test_several_crds_that_are_turned_down_in_a_row_mean_all() -> None:
@@ -656,10 +656,10 @@ async def test_who_need_not_wait_is_sent_away_while_the_circuit_is_open() -> Non
             if statistics and statistics.circuit is Circuit.OPEN:
                 break
         body = parse_crd(crd("widgets", group="example.com"))
-        question = Question(digest_crd(body), "all", 1, one.slot.flight)
+        question = Question(digest_crd(body), "all", 1)
         before = one.sent
         with pytest.raises(CircuitOpen) as away:
-            await one.keeper.complete(question, wait_while_open=False)
+            await one.keeper.complete(question, flight(one.slot), wait_while_open=False)
 
         assert one.sent == before
         assert 0 < away.value.retry_in_s <= 2

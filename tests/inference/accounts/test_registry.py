@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import anyio
@@ -15,7 +15,7 @@ from capscan.core.errors import ProviderUnusable
 from capscan.inference.accounts.registry import Accounts
 from capscan.model import Completion, InferenceProvider, SecretKeyRef
 from tests.builders import crd
-from tests.fakes import FreeSlot
+from tests.fakes import flight
 from tests.inference.accounts.test_keeper import Sink
 from tests.modelserver.behaviour import Behaviour
 from tests.modelserver.server import ModelServer
@@ -39,7 +39,6 @@ class Site:
     accounts: Accounts
     server: ModelServer
     sinks: dict[str, Sink]
-    slot: FreeSlot = field(default_factory=FreeSlot)
 
     def apply(self, name: str, fallback: str = "", generation: int = 1) -> None:
         spec = {"protocol": "Anthropic", "model": "claude-haiku-4-5", "baseURL": self.server.url}
@@ -59,10 +58,8 @@ class Site:
         return ready is not None and ready.status == status and said in ready.message
 
     async def ask(self, name: str) -> Completion:
-        question = Question(
-            digest_crd(parse_crd(crd("widgets", group="example.com"))), "all", 1, self.slot.flight
-        )
-        return await (await self.accounts.find(name)).complete(question)
+        question = Question(digest_crd(parse_crd(crd("widgets", group="example.com"))), "all", 1)
+        return await (await self.accounts.find(name)).complete(question, flight())
 
 
 @asynccontextmanager

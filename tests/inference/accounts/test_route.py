@@ -13,15 +13,16 @@ from capscan.core.crd.parsing import parse_crd
 from capscan.core.errors import CircuitOpen, ProviderUnusable, RateLimited
 from capscan.core.pace import Pace
 from capscan.inference.accounts.route import Route
+from capscan.inference.flight import Flight
 from capscan.model import Completion, Usage
 from tests import virtual
 from tests.builders import crd
-from tests.fakes import FreeSlot
+from tests.fakes import flight
 from tests.providers import analysis
 
 pytestmark = pytest.mark.anyio
 
-QUESTION = Question(digest_crd(parse_crd(crd("widgets"))), "all", 1, FreeSlot().flight)
+QUESTION = Question(digest_crd(parse_crd(crd("widgets"))), "all", 1)
 
 
 @pytest.fixture
@@ -42,7 +43,9 @@ class Stand:
         self.asked_at_s: list[float] = []
         self.cost: Decimal | None = None
 
-    async def complete(self, _: Question, *, wait_while_open: bool = True) -> Completion:
+    async def complete(
+        self, _: Question, __: Flight, *, wait_while_open: bool = True
+    ) -> Completion:
         if self.unusable:
             raise ProviderUnusable("InvalidCredentials", "no")
         left_s = self.closed_at_s - anyio.current_time()
@@ -71,14 +74,14 @@ def route(*stands: Any) -> Route:
 
 
 async def answered_by(*stands: Stand) -> str:
-    return (await route(*stands).complete(QUESTION)).provider
+    return (await route(*stands).complete(QUESTION, flight())).provider
 
 
-async def test_the_one_that_is_named_answers_as_long_as_it_can() -> None:
+async def test_the_named_provider_answers_as_long_as_it_can() -> None:
     assert await answered_by(Stand("first"), Stand("second")) == "first"
 
 
-async def test_another_one_stands_in_while_its_circuit_is_open() -> None:
+async def test_a_fallback_stands_in_while_the_circuit_is_open() -> None:
     first = Stand("first", closed_at_s=60)
 
     assert await answered_by(first, Stand("second")) == "second"
@@ -87,24 +90,24 @@ async def test_another_one_stands_in_while_its_circuit_is_open() -> None:
     assert await answered_by(first, Stand("second")) == "first"
 
 
-async def test_without_another_one_it_is_waited_for() -> None:
+async def test_a_provider_without_a_fallback_is_waited_for() -> None:
     assert await answered_by(Stand("first", closed_at_s=60)) == "first"
     assert anyio.current_time() == pytest.approx(60)
 
 
-async def test_when_all_are_away_the_first_to_be_back_answers() -> None:
+async def test_when_all_circuits_are_open_the_first_to_close_answers() -> None:
     assert await answered_by(Stand("first", 600), Stand("second", 30)) == "second"
     assert anyio.current_time() == pytest.approx(30)
 
 
-async def test_one_that_cannot_be_asked_at_all_stands_in_for_nobody() -> None:
+async def test_an_unusable_fallback_is_passed_over() -> None:
     broken = Stand("second")
     broken.unusable = True
 
     assert await answered_by(Stand("first", 60), broken, Stand("third")) == "third"
 
 
-async def test_a_fault_of_the_one_that_is_named_is_told_and_not_covered_up() -> None:
+async def test_a_fault_of_the_named_provider_is_raised() -> None:
     broken = Stand("first")
     broken.unusable = True
 
@@ -112,23 +115,23 @@ async def test_a_fault_of_the_one_that_is_named_is_told_and_not_covered_up() -> 
         await answered_by(broken, Stand("second"))
 
 
-async def test_it_goes_by_the_name_of_the_one_that_was_asked_for() -> None:
-    """So that an answer of another one is still what the scan wanted."""
+async def test_an_answer_of_a_fallback_has_the_identity_of_the_named_provider() -> None:
+    """So a fallback's answer is still what the scan wanted."""
     way = route(Stand("first", 60), Stand("second"))
-    answer = await way.complete(QUESTION)
+    answer = await way.complete(QUESTION, flight())
 
     assert (answer.provider, answer.identity) == ("second", "first")
     assert (way.name, way.model, way.identity) == ("first", "first/1", "first")
 
 
-async def test_nothing_is_in_the_way_while_somebody_stands_in() -> None:
+async def test_there_is_no_obstacle_while_a_fallback_stands_in() -> None:
     assert route(Stand("first", 60), Stand("second")).pace("all", 1).obstacle == ""
     away = route(Stand("first", 60), Stand("second", 90)).pace("all", 1)
     assert (away.obstacle, away.wait_s, away.stand_in) == ("first is away", 60, "")
 
 
-async def test_who_stands_in_is_known() -> None:
-    """The first whose circuit is closed, though it may ask to wait too."""
+async def test_the_pace_names_the_fallback_that_stands_in() -> None:
+    """It is the first one whose circuit is closed, though that one may ask to wait, too."""
     first, second, third = Stand("first", 60), Stand("second", 90), Stand("third")
     way = route(first, second, third)
 
@@ -139,8 +142,8 @@ async def test_who_stands_in_is_known() -> None:
     assert way.pace("all", 1) == Pace()
 
 
-async def test_nobody_stands_in_for_one_that_only_asks_to_wait() -> None:
-    """That is waited out, so it is what is told."""
+async def test_no_fallback_stands_in_for_a_provider_that_only_asks_to_wait() -> None:
+    """The wait is waited out, so it is what the pace tells."""
     first = Stand("first")
     first.asks_to_wait = "first asked to wait"
 
@@ -156,9 +159,15 @@ class Busy(Stand):
         self.answers_in_s = answers_in_s
         self.sent = 0
 
-    async def complete(self, question: Question, *, wait_while_open: bool = True) -> Completion:  # noqa: ARG002
+    async def complete(
+        self,
+        question: Question,  # noqa: ARG002
+        flight: Flight,
+        *,
+        wait_while_open: bool = True,  # noqa: ARG002
+    ) -> Completion:
         await anyio.sleep(self.turn_in_s)
-        async with question.flight():
+        async with flight.request():
             self.sent += 1
             await anyio.sleep(self.answers_in_s)
         return Completion(analysis(), self.name, self.model, self.identity)
@@ -186,11 +195,11 @@ class Way:
                 self.route.look_again()
 
             group.start_soon(change)
-            return (await self.route.complete(QUESTION)).provider
+            return (await self.route.complete(QUESTION, flight())).provider
         raise AssertionError
 
 
-async def test_who_waits_for_one_that_stands_in_no_longer_goes_back_at_once() -> None:
+async def test_a_question_that_waits_for_a_removed_fallback_goes_back_at_once() -> None:
     first, removed = Stand("first", 60), Busy("second", turn_in_s=3600)
 
     assert await Way(first, removed).answered_by(first, after_s=5) == "first"
@@ -198,21 +207,21 @@ async def test_who_waits_for_one_that_stands_in_no_longer_goes_back_at_once() ->
     assert removed.sent == 0
 
 
-async def test_who_waits_turns_to_one_that_stands_in_from_now_on() -> None:
+async def test_a_question_that_waits_turns_to_a_new_fallback() -> None:
     first, added = Stand("first", 3600), Stand("second")
 
     assert await Way(first).answered_by(first, added, after_s=5) == "second"
     assert anyio.current_time() == pytest.approx(5)
 
 
-async def test_who_waits_for_all_turns_to_one_more() -> None:
+async def test_a_question_that_waits_for_all_providers_turns_to_a_new_one() -> None:
     first, second, added = Stand("first", 3600), Stand("second", 3600), Stand("third")
 
     assert await Way(first, second).answered_by(first, second, added, after_s=5) == "third"
     assert anyio.current_time() == pytest.approx(5)
 
 
-async def test_nobody_waits_for_one_that_was_deleted() -> None:
+async def test_a_question_does_not_wait_for_a_deleted_provider() -> None:
     way = Way(Stand("first", 3600))
 
     with pytest.raises(ExceptionGroup) as raised:
@@ -221,20 +230,26 @@ async def test_nobody_waits_for_one_that_was_deleted() -> None:
     assert anyio.current_time() == pytest.approx(5)
 
 
-async def test_what_was_sent_is_waited_for() -> None:
-    """It is paid for, whoever is named now."""
+async def test_a_request_that_was_sent_is_waited_for() -> None:
+    """It is paid for, whichever provider is named now."""
     first, removed = Stand("first", 60), Busy("second", answers_in_s=10)
 
     assert await Way(first, removed).answered_by(first, after_s=5) == "second"
     assert anyio.current_time() == pytest.approx(10)
 
 
-async def test_what_was_refused_is_not_sent_again_to_one_that_stands_in_no_longer() -> None:
+async def test_a_refused_request_is_not_sent_again_to_a_removed_fallback() -> None:
     class Refusing(Busy):
-        async def complete(self, question: Question, *, wait_while_open: bool = True) -> Completion:  # noqa: ARG002
+        async def complete(
+            self,
+            question: Question,  # noqa: ARG002
+            flight: Flight,
+            *,
+            wait_while_open: bool = True,  # noqa: ARG002
+        ) -> Completion:
             for _ in range(2):
                 with suppress(RateLimited):
-                    async with question.flight():
+                    async with flight.request():
                         self.sent += 1
                         await anyio.sleep(self.answers_in_s)
                         raise RateLimited
@@ -247,10 +262,16 @@ async def test_what_was_refused_is_not_sent_again_to_one_that_stands_in_no_longe
     assert removed.sent == 1
 
 
-async def test_a_repair_is_not_asked_of_one_that_stands_in_no_longer() -> None:
+async def test_a_repair_is_not_asked_of_a_removed_fallback() -> None:
     class Rambling(Busy):
-        async def complete(self, question: Question, *, wait_while_open: bool = True) -> Completion:  # noqa: ARG002
-            async with question.flight():
+        async def complete(
+            self,
+            question: Question,  # noqa: ARG002
+            flight: Flight,
+            *,
+            wait_while_open: bool = True,  # noqa: ARG002
+        ) -> Completion:
+            async with flight.request():
                 await anyio.sleep(self.answers_in_s)
             await anyio.sleep(600)  # as the gate does, before the repair
             raise AssertionError
@@ -261,7 +282,7 @@ async def test_a_repair_is_not_asked_of_one_that_stands_in_no_longer() -> None:
     assert anyio.current_time() == pytest.approx(10)
 
 
-def test_a_question_may_cost_what_the_dearest_of_them_takes() -> None:
+def test_the_estimate_is_that_of_the_dearest_provider() -> None:
     """Whoever answers, the budget has to hold; without all prices nobody knows."""
     first, dear, free = Stand("first"), Stand("second"), Stand("third")
     first.cost, dear.cost, free.cost = Decimal(1), Decimal(3), None
@@ -271,7 +292,7 @@ def test_a_question_may_cost_what_the_dearest_of_them_takes() -> None:
     assert not route(first, dear, free).is_priced
 
 
-async def test_a_change_that_concerns_others_disturbs_nobody() -> None:
+async def test_a_change_of_other_providers_disturbs_no_question() -> None:
     first = Busy("first", turn_in_s=60)
 
     assert await Way(first).answered_by(first, after_s=5) == "first"

@@ -1,32 +1,28 @@
 """One account at a model provider: its key, its connection, and how a question goes through them.
 
-Whether the account can be asked at all is found out by `keeper.py`.
+A single request is sent by `request.py`. Whether the account can be asked at all is found out by
+`keeper.py`.
 """
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import anyio
 
 from capscan.core.answer.prompt import PROMPT_VERSION, Prompt, estimated_tokens, first_prompt
 from capscan.core.answer.question import Question
 from capscan.core.crd.digest import Digest
-from capscan.core.errors import InferenceError, InferenceTimeout, ProviderUnusable
-from capscan.core.money.pricing import price
+from capscan.core.errors import ProviderUnusable
 from capscan.core.pace import Pace
 from capscan.inference.accounts.connection import Connection, Connections
 from capscan.inference.accounts.gate import GateStatistics, Ticket
+from capscan.inference.accounts.request import RequestSender, in_time, priced, usual
 from capscan.inference.api.protocol import Reply
 from capscan.inference.asking import analyse
+from capscan.inference.flight import Flight
 from capscan.model import Completion, ProviderSpec, SecretKeyRef, Usage
-from capscan.model.completion import NO_USAGE
-from capscan.model.duration import format_duration
 
 ReadKey = Callable[[SecretKeyRef], Awaitable[str]]
-
-ANSWER_TOKENS_USUAL = 300
-"""What an analysis takes, where it is estimated."""
 
 KEY_AGE_MAX_S = 60.0
 """A key that is older is read again before it is used, so that a rotated one is picked up."""
@@ -43,83 +39,72 @@ class Account:
         self._connections = connections
         self._read_key = read_key
         self._connection: Connection | None = None
+        """None until somebody asks: opening one needs the key."""
         self._connecting = anyio.Lock()
         self._key_read_s = float("-inf")
         self._closed = False
 
     @property
     def connection(self) -> Connection | None:
-        """The one in use; another one once the key is another."""
+        """The connection in use, if there is one; another key makes another connection."""
         return self._connection
 
     @property
     def model(self) -> str:
-        """As the provider calls it."""
+        """The model, as the provider calls it."""
         return self._spec.model
 
     @property
     def identity(self) -> str:
-        """Another model, or other words, give other answers; another address of it does not."""
+        """Part of every plan key. Another model or another prompt gives other answers; another
+        address does not.
+        """
         return _identity(self.name, self._spec)
 
     async def configure(self, spec: ProviderSpec) -> None:
-        """Obey another spec; questions that were sent are answered as they were."""
+        """Obey another spec. Questions that were sent already are answered by the old one."""
         async with self._connecting:
             if spec != self._spec:
                 self._spec = spec
                 self._key_read_s = float("-inf")
 
     async def verify(self) -> None:
-        """Look at key, address and model, free of charge; where nothing speaks against them, a
-        circuit that was left open closes. Raises ProviderUnusable where questions would be in vain,
-        InferenceError where the provider cannot be reached now.
+        """Check key, address and model, free of charge. If they are right, close a circuit that was
+        left open. Raises ProviderUnusable if questions would be in vain, InferenceError if the
+        provider cannot be reached now.
         """
         self._key_read_s = float("-inf")
         async with await self._connected() as connection:
-            with self._in_time():
+            with in_time(self._spec.request_timeout):
                 await connection.client.check()
             connection.gate.relieve()
 
-    async def complete(self, question: Question, *, wait_while_open: bool = True) -> Completion:
-        """Raises InferenceError, ProviderUnusable; CircuitOpen only where told not to wait."""
+    async def complete(
+        self, question: Question, flight: Flight, *, wait_while_open: bool = True
+    ) -> Completion:
+        """Ask for one analysis. Raises InferenceError, ProviderUnusable; CircuitOpen only where
+        told not to wait.
+        """
         spec = self._spec
         async with await self._connected() as connection:
+            sender = RequestSender(connection.gate, spec, flight)
 
             async def send(prompt: Prompt, tokens_max: int) -> Reply:
-                turn = Ticket(
+                ticket = Ticket(
                     question.flow,
                     question.weight,
-                    estimated_tokens(prompt),
-                    tokens_max,
-                    wait_while_open,
-                    question.broke_at_s,
+                    input_tokens=estimated_tokens(prompt),
+                    output_tokens_max=tokens_max,
+                    wait_while_open=wait_while_open,
+                    broke_at_s=question.broke_at_s,
                 )
-                return await connection.gate.ask(turn, lambda: call(prompt, tokens_max))
-
-            async def call(prompt: Prompt, tokens_max: int) -> Reply:
-                async with question.flight() as flight:
-                    # Of what is cancelled, or not answered in time, nobody says what it took.
-                    flight.usage = _priced(_usual(prompt), spec)
-                    try:
-                        with self._in_time():
-                            reply = await connection.client.send(
-                                prompt, max_output_tokens=tokens_max
-                            )
-                    except ProviderUnusable:
-                        flight.usage = _priced(NO_USAGE, spec)
-                        raise
-                    except InferenceError as error:
-                        if error.usage or not isinstance(error, InferenceTimeout):
-                            flight.usage = _priced(error.usage or NO_USAGE, spec)
-                        raise
-                    reply = _counted(reply, prompt, tokens_max)
-                    flight.usage = _priced(reply.usage, spec)
-                    return reply
+                call = partial(connection.client.send, prompt, max_output_tokens=tokens_max)
+                return await sender.send(ticket, call)
 
             analysis, usage = await analyse(question.digest.text, send, connection.room)
         identity = _identity(self.name, spec)
         return Completion(
-            analysis, self.name, spec.model, identity, _priced(usage, spec), PROMPT_VERSION
+            analysis, self.name, spec.model, identity, priced(usage, spec), PROMPT_VERSION
         )
 
     @property
@@ -128,11 +113,11 @@ class Account:
         return self._spec.pricing is not None
 
     def estimate(self, digest: Digest) -> Usage:
-        """What an answer is expected to cost."""
-        return _priced(_usual(first_prompt(digest.text)), self._spec)
+        """Return what an answer is expected to cost."""
+        return priced(usual(estimated_tokens(first_prompt(digest.text))), self._spec)
 
     def pace(self, flow: str, weight: int) -> Pace:
-        """How fast questions of this flow may go now."""
+        """Return how fast questions of this flow may go now."""
         return self._connection.gate.pace(flow, weight) if self._connection else Pace()
 
     @property
@@ -141,7 +126,7 @@ class Account:
         return self._connection is not None and self._connection.gate.is_left_open
 
     def statistics(self) -> GateStatistics | None:
-        """Of the gate; None before there is one."""
+        """Return the statistics of the gate; None before there is one."""
         return self._connection.gate.statistics() if self._connection else None
 
     async def aclose(self) -> None:
@@ -152,7 +137,7 @@ class Account:
             await connection.retire()
 
     async def _connected(self) -> Connection:
-        """The connection, with a key that is not too old. Raises ProviderUnusable."""
+        """Return the connection, with a key that is not too old. Raises ProviderUnusable."""
         async with self._connecting:
             now_s = anyio.current_time()
             if self._connection and now_s - self._key_read_s < KEY_AGE_MAX_S:
@@ -164,8 +149,8 @@ class Account:
                     "ProviderNotFound", f"The InferenceProvider {self.name} was deleted."
                 )
             if not (self._connection and self._connection.serves(self._spec, key)):
-                # Opened before the old one goes: to the same place both have one gate, which
-                # nobody else may hold, and with it all that was learnt.
+                # The new one is opened before the old one goes: to the same place both have one
+                # gate, which nobody else may hold, and the gate has all that was learnt.
                 opened = self._connections.open(self._spec, key)
                 before, self._connection = self._connection, opened
                 self._key_read_s = now_s
@@ -175,39 +160,6 @@ class Account:
             self._key_read_s = now_s
             return self._connection
 
-    @contextmanager
-    def _in_time(self) -> Iterator[None]:
-        limit = self._spec.request_timeout
-        with anyio.move_on_after(limit.total_seconds()) as scope:
-            yield
-        if scope.cancelled_caught:
-            raise InferenceTimeout(
-                f"no answer within {format_duration(limit)}, the provider's requestTimeout"
-            )
-
 
 def _identity(name: str, spec: ProviderSpec) -> str:
     return f"{name}/{spec.model}/{PROMPT_VERSION}"
-
-
-def _usual(prompt: Prompt) -> Usage:
-    """What one request is expected to take."""
-    return Usage(1, estimated_tokens(prompt), 0, ANSWER_TOKENS_USUAL)
-
-
-def _counted(reply: Reply, prompt: Prompt, tokens_max: int) -> Reply:
-    """With an estimate of what the server did not count, which some never do: no answer takes no
-    tokens, and no budget would ever hold.
-    """
-    usage, usual = reply.usage, _usual(prompt)
-    usage = replace(
-        usage,
-        input_tokens=usage.input_tokens or usual.input_tokens,
-        output_tokens=usage.output_tokens
-        or (tokens_max if reply.truncated else usual.output_tokens),
-    )
-    return replace(reply, usage=usage)
-
-
-def _priced(usage: Usage, spec: ProviderSpec) -> Usage:
-    return replace(usage, requests=max(usage.requests, 1), cost=price(usage, spec.pricing))

@@ -26,6 +26,7 @@ from capscan.inference.accounts.account import Account
 from capscan.inference.accounts.connection import Connection
 from capscan.inference.accounts.gate import GateStatistics
 from capscan.inference.accounts.report import AccountReport, StatusSink
+from capscan.inference.flight import Flight
 from capscan.model import (
     Completion,
     InferenceProvider,
@@ -143,7 +144,9 @@ class AccountKeeper:
             )
         self._raise_fault()
 
-    async def complete(self, question: Question, *, wait_while_open: bool = True) -> Completion:
+    async def complete(
+        self, question: Question, flight: Flight, *, wait_while_open: bool = True
+    ) -> Completion:
         """Raises InferenceError, ProviderUnusable; CircuitOpen only where told not to wait."""
         await self.ready()
         judged, asked, sent_s = (
@@ -152,7 +155,7 @@ class AccountKeeper:
             anyio.current_time(),
         )
         with self._in_use():
-            completion = await self._answer(question, wait_while_open=wait_while_open)
+            completion = await self._answer(question, flight, wait_while_open=wait_while_open)
         if (judged, asked) != (self._diagnosis.judged, self._account.connection):
             return completion  # of a spec or with a key that is no longer asked
         before, self._diagnosis = self._diagnosis, self._diagnosis.answered(sent_s)
@@ -179,11 +182,15 @@ class AccountKeeper:
         """Of the gate; None before there is one."""
         return self._account.statistics()
 
-    async def _answer(self, question: Question, *, wait_while_open: bool) -> Completion:
+    async def _answer(
+        self, question: Question, flight: Flight, *, wait_while_open: bool
+    ) -> Completion:
         while True:
             before = self._account.connection
             try:
-                return await self._account.complete(question, wait_while_open=wait_while_open)
+                return await self._account.complete(
+                    question, flight, wait_while_open=wait_while_open
+                )
             except ProviderUnusable as fault:
                 await self._mend(fault, before, question.digest.name)
 

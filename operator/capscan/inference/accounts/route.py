@@ -1,28 +1,29 @@
-"""The way of a scan's questions: to the provider it names, or to those that stand in for it.
+"""Takes a scan's questions to the provider that it names, or to those that stand in for it.
 
-Another one is asked only while a circuit is open. When all are, questions wait until the first of
-them lets somebody try.
+A fallback is asked only while the circuit of those before it is open. While all circuits are open,
+questions wait until the first provider lets somebody try.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
 import anyio
 
-from capscan.core.answer.question import Flight, Question
+from capscan.core.answer.question import Question
 from capscan.core.crd.digest import Digest
 from capscan.core.errors import CircuitOpen, ProviderUnusable
 from capscan.core.pace import Pace
 from capscan.inference.accounts.keeper import AccountKeeper
+from capscan.inference.flight import Flight
 from capscan.model import Completion, Usage
 
 
 class Route:
-    """Implements the port `scan.ports.Provider` over `first` and those that stand in for it.
+    """Implements the port `scan.ports.Provider` over the provider `first` and its fallbacks.
 
-    `chain` says who these are now, `first` itself before them; it raises ProviderUnusable where
-    there is nobody any more.
+    `chain` returns the keepers of all of them as they are now, the named provider first. It raises
+    ProviderUnusable if there is none any more.
     """
 
     def __init__(self, first: AccountKeeper, chain: Callable[[], Sequence[AccountKeeper]]) -> None:
@@ -32,31 +33,32 @@ class Route:
 
     @property
     def name(self) -> str:
-        """The provider that the scan names."""
+        """Name of the provider that the scan names."""
         return self._first.name
 
     @property
     def model(self) -> str:
-        """Its model."""
+        """Model of the named provider."""
         return self._first.model
 
     @property
     def identity(self) -> str:
-        """What was asked for, whoever answers."""
+        """The identity of the named provider, whichever one answers."""
         return self._first.identity
 
-    async def complete(self, question: Question) -> Completion:
-        """Raises InferenceError, ProviderUnusable."""
+    async def complete(self, question: Question, flight: Flight) -> Completion:
+        """Ask for one analysis. Raises InferenceError, ProviderUnusable."""
         while True:
             keepers = tuple(self._chain())
             self._first = keepers[0]
-            with self._under_way(question, keepers) as trip:
-                return await self._ask(trip.question, keepers)
-            # It was turned back, and takes the way that there is now.
+            with self._trip(keepers, flight):
+                return await self._ask(question, flight, keepers)
+            # The question was turned back, and takes the way that there is now.
 
     def look_again(self) -> None:
-        """Others may stand in from now on. What was sent is waited for; what was not goes to
-        nobody who is no longer asked.
+        """Turn back the questions whose providers are others from now on: at once, or when the
+        request that is under way is over, unless it was answered well. A repair takes the new way
+        too.
         """
         try:
             keepers = tuple(self._chain())
@@ -64,17 +66,19 @@ class Route:
             keepers = ()
         for trip in self._trips:
             if trip.keepers != keepers:
-                trip.turn_back()
+                trip.flight.cancel_between_requests(trip.scope)
 
-    async def _ask(self, question: Question, keepers: tuple[AccountKeeper, ...]) -> Completion:
+    async def _ask(
+        self, question: Question, flight: Flight, keepers: tuple[AccountKeeper, ...]
+    ) -> Completion:
         first, *others = keepers
         if not others:
-            return await first.complete(question)
+            return await first.complete(question, flight)
         while True:
             retry_in_s = []
             for keeper in keepers:
                 try:
-                    completion = await keeper.complete(question, wait_while_open=False)
+                    completion = await keeper.complete(question, flight, wait_while_open=False)
                 except CircuitOpen as error:
                     retry_in_s.append(error.retry_in_s)
                 except ProviderUnusable:
@@ -87,36 +91,36 @@ class Route:
             await anyio.sleep(min(retry_in_s))
 
     @contextmanager
-    def _under_way(
-        self, question: Question, keepers: tuple[AccountKeeper, ...]
-    ) -> Iterator["_Trip"]:
-        trip = _Trip(question, keepers)
+    def _trip(self, keepers: tuple[AccountKeeper, ...], flight: Flight) -> Iterator[None]:
+        trip = _Trip(keepers, flight)
         self._trips.add(trip)
         try:
             with trip.scope:
-                yield trip
+                yield
         finally:
             self._trips.discard(trip)
 
     @property
     def is_priced(self) -> bool:
-        """All of them: any may be the one that answers."""
+        """Whether all of them have prices: any may be the one that answers."""
         return all(keeper.is_priced for keeper in self._keepers())
 
     def estimate(self, digest: Digest) -> Usage:
-        """What an answer is expected to cost: of the dearest of them."""
+        """Return what an answer is expected to cost from the dearest of them."""
         estimates = [keeper.estimate(digest) for keeper in self._keepers()]
         return max(estimates, key=lambda usage: usage.cost)
 
     def _keepers(self) -> Sequence[AccountKeeper]:
-        """As they are now; the one that was last asked where there is nobody any more."""
+        """Return the keepers as they are now; the one that was named last if there are none."""
         try:
             return self._chain()
         except ProviderUnusable:
             return (self._first,)
 
     def pace(self, flow: str, weight: int) -> Pace:
-        """Of the first whose circuit is closed; of the one that was named where none is."""
+        """Return the pace of the first provider whose circuit is closed; that of the named one if
+        none is.
+        """
         try:
             keepers = self._chain()
         except ProviderUnusable as error:
@@ -129,32 +133,11 @@ class Route:
         return next((pace for pace in paces if pace.returns), named)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class _Trip:
-    """One question on its way to `keepers`, which can be turned back while nothing is sent."""
+    """One question on its way to `keepers`."""
 
-    def __init__(self, question: Question, keepers: tuple[AccountKeeper, ...]) -> None:
-        self.keepers = keepers
-        self.question = replace(question, flight=self._flight)
-        self.scope = anyio.CancelScope()
-        self._open_flight = question.flight
-        self._in_flight = False
-        self._turned_back = False
-
-    def turn_back(self) -> None:
-        """At once, or when the request that is under way is over, unless it was answered well: a
-        repair takes the new way too.
-        """
-        self._turned_back = True
-        if not self._in_flight:
-            self.scope.cancel()
-
-    @asynccontextmanager
-    async def _flight(self) -> AsyncIterator[Flight]:
-        self._in_flight = True
-        try:
-            async with self._open_flight() as flight:
-                yield flight
-        finally:
-            self._in_flight = False
-            if self._turned_back:
-                self.scope.cancel()
+    keepers: tuple[AccountKeeper, ...]
+    flight: Flight
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    """Cancelled where the question is turned back."""

@@ -12,6 +12,7 @@ from capscan.core.answer.question import Question
 from capscan.core.crd.digest import Digest, DigestField
 from capscan.core.pace import Pace
 from capscan.core.text import shorten
+from capscan.inference.flight import Flight
 from capscan.inference.offline.evidence import Evidence, weigh
 from capscan.inference.offline.knowledge import knowledge
 from capscan.inference.offline.prose import description, use_case
@@ -58,9 +59,9 @@ class OfflineAnalysis:
     def __init__(self) -> None:
         knowledge()  # so that a broken table ends the start, and the first answer is not slow
 
-    async def complete(self, question: Question) -> Completion:
+    async def complete(self, question: Question, flight: Flight) -> Completion:
         """Never raises on a digest."""
-        async with question.flight():
+        async with flight.request():
             return Completion(analyze(question.digest), self.name, self.model, self.identity)
 
     @property

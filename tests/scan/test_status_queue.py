@@ -1,11 +1,11 @@
-"""When the status is written."""
+"""When a StatusQueue writes."""
 
 from dataclasses import dataclass, field
 
 import anyio
 import pytest
 
-from capscan.scan.report import REFRESH_S, Reporter
+from capscan.scan.status_queue import REFRESH_S, StatusQueue
 
 pytestmark = pytest.mark.anyio
 
@@ -31,11 +31,11 @@ class Writes:
 
 async def test_many_changes_are_one_write_per_interval() -> None:
     writes = Writes()
-    reporter = Reporter(writes, lambda: 2.0)
+    queue = StatusQueue(writes, lambda: 2.0)
     async with anyio.create_task_group() as group:
-        group.start_soon(reporter.run)
+        group.start_soon(queue.run)
         for _ in range(95):
-            reporter.touch()
+            queue.touch()
             await anyio.sleep(0.1)
         group.cancel_scope.cancel()
 
@@ -44,43 +44,43 @@ async def test_many_changes_are_one_write_per_interval() -> None:
 
 async def test_a_change_of_phase_is_written_at_once() -> None:
     writes = Writes()
-    reporter = Reporter(writes, lambda: 60.0)
-    await reporter.flush()
+    queue = StatusQueue(writes, lambda: 60.0)
+    await queue.flush()
     await anyio.sleep(1)
-    await reporter.flush()
+    await queue.flush()
 
     assert writes.at == pytest.approx([0, 1])
 
 
-async def test_what_somebody_waits_for_does_not_wait_for_the_interval() -> None:
+async def test_a_hurried_change_does_not_wait_for_the_interval() -> None:
     writes = Writes()
-    reporter = Reporter(writes, lambda: 600.0)
+    queue = StatusQueue(writes, lambda: 600.0)
     async with anyio.create_task_group() as group:
-        group.start_soon(reporter.run)
-        reporter.touch()
+        group.start_soon(queue.run)
+        queue.touch()
         await anyio.sleep(0.2)
         for _ in range(10):
-            reporter.hurry()
+            queue.hurry()
             await anyio.sleep(0.1)
-        reporter.touch()
+        queue.touch()
         await anyio.sleep(100)
-        reporter.hurry()
+        queue.hurry()
         await anyio.sleep(1)
         group.cancel_scope.cancel()
 
     assert writes.at == pytest.approx([0, 0.7, 1.2, 101.7])
 
 
-async def test_a_change_of_phase_brings_what_was_in_a_hurry() -> None:
+async def test_a_flush_writes_what_was_hurried_too() -> None:
     writes = Writes()
-    reporter = Reporter(writes, lambda: 600.0)
+    queue = StatusQueue(writes, lambda: 600.0)
     async with anyio.create_task_group() as group:
-        group.start_soon(reporter.run)
-        reporter.touch()
+        group.start_soon(queue.run)
+        queue.touch()
         await anyio.sleep(10)
-        reporter.hurry()
+        queue.hurry()
         await anyio.sleep(0.1)
-        await reporter.flush()
+        await queue.flush()
         await anyio.sleep(10)
         group.cancel_scope.cancel()
 
@@ -89,12 +89,12 @@ async def test_a_change_of_phase_brings_what_was_in_a_hurry() -> None:
 
 async def test_changes_during_a_write_are_written_after_it() -> None:
     writes = Writes(takes_s=5)
-    reporter = Reporter(writes, lambda: 2.0)
+    queue = StatusQueue(writes, lambda: 2.0)
     async with anyio.create_task_group() as group:
-        group.start_soon(reporter.run)
-        reporter.touch()
+        group.start_soon(queue.run)
+        queue.touch()
         await anyio.sleep(1)
-        reporter.touch()
+        queue.touch()
         await anyio.sleep(14)
         group.cancel_scope.cancel()
 
@@ -103,12 +103,12 @@ async def test_changes_during_a_write_are_written_after_it() -> None:
 
 async def test_two_writes_are_never_under_way_at_once() -> None:
     writes = Writes(takes_s=5)
-    reporter = Reporter(writes, lambda: 0.1)
+    queue = StatusQueue(writes, lambda: 0.1)
     async with anyio.create_task_group() as group:
-        group.start_soon(reporter.run)
+        group.start_soon(queue.run)
         for _ in range(4):
-            group.start_soon(reporter.flush)
-            reporter.touch()
+            group.start_soon(queue.flush)
+            queue.touch()
             await anyio.sleep(1)
         await anyio.sleep(60)
         group.cancel_scope.cancel()
@@ -120,24 +120,27 @@ async def test_two_writes_are_never_under_way_at_once() -> None:
 async def test_a_new_interval_counts_at_once() -> None:
     writes = Writes()
     interval_s = 60.0
-    reporter = Reporter(writes, lambda: interval_s)
+    queue = StatusQueue(writes, lambda: interval_s)
     async with anyio.create_task_group() as group:
-        group.start_soon(reporter.run)
-        reporter.touch()
+        group.start_soon(queue.run)
+        queue.touch()
         await anyio.sleep(1)
         interval_s = 3.0
-        reporter.touch()
+        queue.touch()
         await anyio.sleep(9)
         group.cancel_scope.cancel()
 
     assert writes.at == pytest.approx([0, 3])
 
 
-async def test_what_only_time_changes_is_looked_at_now_and_then() -> None:
+async def test_what_only_time_changes_is_rendered_now_and_then_while_a_run_is_at_work() -> None:
     writes = Writes(sends=False)
+    queue = StatusQueue(writes, lambda: 2.0)
     async with anyio.create_task_group() as group:
-        group.start_soon(Reporter(writes, lambda: 2.0).run)
-        await anyio.sleep(3.5 * REFRESH_S)
+        group.start_soon(queue.run)
+        with queue.refreshing():
+            await anyio.sleep(3.5 * REFRESH_S)
+        await anyio.sleep(100 * REFRESH_S)
         group.cancel_scope.cancel()
 
     assert writes.at == pytest.approx([REFRESH_S, 2 * REFRESH_S, 3 * REFRESH_S])
@@ -145,11 +148,11 @@ async def test_what_only_time_changes_is_looked_at_now_and_then() -> None:
 
 async def test_a_write_that_sent_nothing_delays_nothing() -> None:
     writes = Writes(sends=False)
-    reporter = Reporter(writes, lambda: 60.0)
+    queue = StatusQueue(writes, lambda: 60.0)
     async with anyio.create_task_group() as group:
-        group.start_soon(reporter.run)
+        group.start_soon(queue.run)
         for _ in range(3):
-            reporter.touch()
+            queue.touch()
             await anyio.sleep(1)
         group.cancel_scope.cancel()
 

@@ -1,4 +1,4 @@
-"""What is told of a scan beside its status: a line in the log, and an Event where it is news."""
+"""Tells of a scan beside its status: by a line in the log, and by an Event where it is news."""
 
 import logging
 from collections.abc import Callable
@@ -14,8 +14,8 @@ from capscan.scan.ports import Events
 logger = logging.getLogger(__name__)
 
 
-class Voice:
-    """Speaks of one CapabilityScan; `run` says which run is at hand."""
+class Announcer:
+    """Logs and posts Events about one CapabilityScan; `run` says which run is at hand."""
 
     def __init__(self, events: Events, scan: ObjectMeta, run: Callable[[], Run | None]) -> None:
         self._events = events
@@ -24,48 +24,48 @@ class Voice:
         self._rival = ""
 
     def begins(self, run: Run) -> None:
-        """A new run."""
+        """Tell that a new run begins."""
         self._log(f"run {run.id} starts ({run.trigger})", trigger=str(run.trigger))
         self._tell("Started", f"Run {run.id} starts: {run.trigger}.")
 
     def goes_on(self, run: Run) -> None:
-        """A run that another process, or this one before a suspend, has begun."""
+        """Tell that a run goes on that another process began, or this one before a suspend."""
         self._log(f"run {run.id} goes on where it was")
         self._tell("Resumed", f"Run {run.id} goes on where it was.")
 
     def suspended(self) -> None:
-        """Until spec.suspend is false."""
+        """Tell that the scan stands still until spec.suspend is false."""
         self._tell("Suspended", "Set spec.suspend to false to go on.")
         self._log("suspended")
 
     def ended(self, run: Run, phase: Phase, conclusion: str) -> None:
-        """The run is over, and its end is written."""
+        """Tell that the run is over; its end is written already."""
         lasted = format_duration(run.duration or timedelta(0))
         self._log(f"run {run.id} is {phase} after {lasted}", phase=str(phase))
         self._tell(phase.value, conclusion, warning=phase is Phase.FAILED)
 
     def out_of_budget(self, stall: Stall) -> None:
-        """Somebody has to decide."""
+        """Tell that the run goes no further before somebody edits the budget."""
         self._log(stall.message, reason=stall.reason)
         self._tell(stall.reason, stall.message, warning=True)
 
     def stalled(self, stall: Stall, before: Stall | None) -> None:
-        """The run cannot go on; `before` is what it could not go on for until now."""
+        """Tell that the run cannot go on; a stall that is the one `before` is not told again."""
         if stall != before:
             self._complain(f"stalled: {stall.reason}: {stall.message}", reason=stall.reason)
         if before is None or stall.reason != before.reason:
             self._tell(stall.reason, stall.message, warning=True)
 
     def refused(self, error: ScanError) -> None:
-        """The status could not be written."""
+        """Tell that the status could not be written."""
         self._complain(str(error), reason=error.reason)
 
     def bug(self, error: Exception) -> None:
-        """One that ended a session."""
+        """Tell of a bug that ended a session."""
         self._complain("a bug ended this session", error)
 
     def rival(self, owner: str) -> None:
-        """Another operator writes too; said once."""
+        """Tell, once, that another operator writes the same status."""
         if owner == self._rival:
             return
         self._rival = owner
@@ -75,11 +75,11 @@ class Voice:
         )  # fmt: skip
 
     def provider_changed(self, name: str) -> None:
-        """What it waits for may be mended."""
+        """Tell that what the scan waits for may be mended."""
         logger.debug("%s: the provider %s changed, trying again", self._scan.name, name)
 
     def gone(self) -> None:
-        """The object was deleted."""
+        """Tell that the object was deleted."""
         name = self._scan.name
         logger.info("%s: deleted; its Capabilities stay", name, extra={"scan": name})
 
@@ -94,6 +94,6 @@ class Voice:
         logger.info("%s: %s", self._scan.name, message, extra=self._fields(**more))
 
     def _fields(self, **more: str) -> dict[str, str]:
-        """What a log line is about."""
+        """Return what a log line is about."""
         run = self._run()
         return {"scan": self._scan.name} | ({"run": run.id} if run else {}) | more

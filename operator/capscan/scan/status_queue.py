@@ -1,38 +1,43 @@
-"""When the status is written: at once at a change of phase, else at most once per interval."""
+"""Decides when the status is written: at once at a change of phase, else at most once per interval.
 
-from collections.abc import Awaitable, Callable
+What is written is up to `status_renderer.py`. At rest nothing is rendered before something changes.
+"""
+
+import math
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 import anyio
 
-from capscan.core.errors import MissingPermission, ScanError, StatusRejected
-from capscan.core.retry import MENDING_RETRY_S, stepped_s
+from capscan.core.errors import ScanError
+from capscan.core.retry import MENDING_RETRY_S, STATUS_REFUSALS, stepped_s
 
 REFRESH_S = 10.0
-"""What only time changes, such as an ETA, is written this often; nothing is sent where nothing
-differs."""
+"""How often a run at work renders what only time changes, such as an ETA. Nothing is sent where
+nothing differs."""
 HASTE_S = 0.5
-"""What somebody waits for, such as whether an edit is obeyed, is written then, unless a change of
-phase has brought it before."""
+"""How soon is written what somebody waits for, such as whether an edit is obeyed, unless a change
+of phase has brought it before."""
 
 
 async def insist(
     write: Callable[[], Awaitable[bool]], on_refusal: Callable[[ScanError], None]
 ) -> bool:
-    """Write, however long it takes until that is let through; whether anything was sent.
+    """Write, however long it takes until that is let through. Return whether anything was sent.
 
-    Until then nothing is asked: what is not written down would be asked again.
+    Until then the run stands still: what is not written down would be asked again.
     """
     refusals = 0
     while True:
         try:
             return await write()
-        except (MissingPermission, StatusRejected) as error:
+        except STATUS_REFUSALS as error:
             on_refusal(error)
             await anyio.sleep(stepped_s(MENDING_RETRY_S, refusals))
             refusals += 1
 
 
-class Reporter:
+class StatusQueue:
     """Collapses any number of changes into one pending write.
 
     `write` sends what is true when it is called. `interval_s` may change while this runs.
@@ -48,15 +53,28 @@ class Reporter:
         self._writing = anyio.Lock()
         self._last_write_s = float("-inf")
         self._flushed_s = float("-inf")
+        self._refresh_s = math.inf
+        self._idle = anyio.CancelScope()
+        """Entered while there is nothing to write; its deadline is the next refresh."""
 
     def touch(self) -> None:
-        """Something changed; it will be written within the interval."""
+        """Say that something changed; it will be written within the interval."""
         self._touched.set()
 
     def hurry(self) -> None:
-        """Something changed that is no progress: the interval does not hold for it."""
+        """Say that something changed that is no progress: the interval does not hold for it."""
         self._hurried.set()
         self._touched.set()
+
+    @contextmanager
+    def refreshing(self) -> Iterator[None]:
+        """Render every REFRESH_S seconds, too, while this is entered: a run is at work."""
+        self._refresh_s = REFRESH_S
+        self._idle.deadline = anyio.current_time() + REFRESH_S
+        try:
+            yield
+        finally:
+            self._refresh_s = self._idle.deadline = math.inf
 
     async def flush(self) -> None:
         """Write now, and return when it is written."""
@@ -68,7 +86,8 @@ class Reporter:
     async def run(self) -> None:
         """Write what was touched, until cancelled."""
         while True:
-            with anyio.move_on_after(REFRESH_S):
+            deadline_s = anyio.current_time() + self._refresh_s
+            with anyio.CancelScope(deadline=deadline_s) as self._idle:
                 await self._touched.wait()
             self._touched, touched_s = anyio.Event(), anyio.current_time()
             with anyio.CancelScope(deadline=self._last_write_s + self._interval_s()):

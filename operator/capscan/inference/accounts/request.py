@@ -1,0 +1,93 @@
+"""Sends one request to a provider: at its turn, within its time, and with its price.
+
+It knows what a request is expected to take (the Ticket), not what is asked. How many requests a
+question needs is decided in `asking.py`; whether a failed one is worth another attempt, in
+`scan/attempts.py`.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import anyio
+
+from capscan.core.errors import InferenceError, InferenceTimeout, ProviderUnusable
+from capscan.core.money.pricing import price
+from capscan.inference.accounts.gate import Gate, Ticket
+from capscan.inference.api.protocol import Reply
+from capscan.inference.flight import Flight
+from capscan.model import ProviderSpec, Usage
+from capscan.model.completion import NO_USAGE
+from capscan.model.duration import format_duration
+
+ANSWER_TOKENS_USUAL = 300
+"""What an analysis takes, where it is estimated."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestSender:
+    """Sends the requests of one question, one after the other."""
+
+    gate: Gate
+    spec: ProviderSpec
+    flight: Flight
+
+    async def send(self, ticket: Ticket, call: Callable[[], Awaitable[Reply]]) -> Reply:
+        """Let `call` make its one request as soon as the gate lets `ticket` through.
+
+        Raises InferenceError, ProviderUnusable; CircuitOpen only where the ticket says so.
+        """
+        return await self.gate.ask(ticket, lambda: self._under_way(ticket, call))
+
+    async def _under_way(self, ticket: Ticket, call: Callable[[], Awaitable[Reply]]) -> Reply:
+        async with self.flight.request() as request:
+            # Of what is cancelled, or not answered in time, nobody says what it took.
+            request.usage = priced(usual(ticket.input_tokens), self.spec)
+            try:
+                with in_time(self.spec.request_timeout):
+                    reply = _counted(await call(), ticket)
+            except ProviderUnusable:
+                request.usage = priced(NO_USAGE, self.spec)
+                raise
+            except InferenceError as error:
+                if error.usage or not isinstance(error, InferenceTimeout):
+                    request.usage = priced(error.usage or NO_USAGE, self.spec)
+                raise
+            request.usage = priced(reply.usage, self.spec)
+            return reply
+
+
+@contextmanager
+def in_time(limit: timedelta) -> Iterator[None]:
+    """Cancel what is inside after `limit`. Raises InferenceTimeout then."""
+    with anyio.move_on_after(limit.total_seconds()) as scope:
+        yield
+    if scope.cancelled_caught:
+        raise InferenceTimeout(
+            f"no answer within {format_duration(limit)}, the provider's requestTimeout"
+        )
+
+
+def usual(input_tokens: int) -> Usage:
+    """Return what one request with such a prompt is expected to take."""
+    return Usage(1, input_tokens, 0, ANSWER_TOKENS_USUAL)
+
+
+def priced(usage: Usage, spec: ProviderSpec) -> Usage:
+    """Return the usage with its cost by the spec's pricing; it counts as one request at least."""
+    return replace(usage, requests=max(usage.requests, 1), cost=price(usage, spec.pricing))
+
+
+def _counted(reply: Reply, ticket: Ticket) -> Reply:
+    """Estimate what the server did not count, which some servers never do: otherwise an answer
+    would take no tokens, and no budget would ever hold.
+    """
+    usage, expected = reply.usage, usual(ticket.input_tokens)
+    answered = ticket.output_tokens_max if reply.truncated else expected.output_tokens
+    usage = replace(
+        usage,
+        input_tokens=usage.input_tokens or expected.input_tokens,
+        output_tokens=usage.output_tokens or answered,
+    )
+    return replace(reply, usage=usage)
