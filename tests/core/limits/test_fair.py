@@ -125,5 +125,9 @@ def test_nothing_is_lost_or_served_twice(events: list[tuple[str, str]]) -> None:
                 entry = min(waiting)
                 waiting.remove(entry)
                 queue.discard(entry, entry[0])
-        assert len(queue) == len(waiting)
         assert (queue.head() is None) == (not waiting)
+
+    served = []
+    while queue.head() is not None:
+        served.append(queue.pop())
+    assert sorted(served) == sorted(waiting)

@@ -10,8 +10,8 @@ from capscan.core.provider.status import (
     REMEDIES,
     AccountState,
     Verdict,
+    last_shown,
     render,
-    told_by,
     verdict_on,
 )
 from capscan.model import Circuit, Condition, LastRateLimit, ProviderStatus
@@ -45,9 +45,9 @@ def test_it_is_ready_as_far_as_is_known() -> None:
 def test_what_was_told_last_is_what_the_status_says() -> None:
     fault = verdict_on(ProviderUnusable("InvalidCredentials", "no"))
 
-    assert told_by(ProviderStatus()) == CHECKING
-    assert told_by(render(state(), ProviderStatus(), EPOCH)) == Verdict("True", "Usable", "")
-    assert told_by(render(state(fault), ProviderStatus(), EPOCH)) == Verdict(
+    assert last_shown(ProviderStatus()) == CHECKING
+    assert last_shown(render(state(), ProviderStatus(), EPOCH)) == Verdict("True", "Usable", "")
+    assert last_shown(render(state(fault), ProviderStatus(), EPOCH)) == Verdict(
         "False", "InvalidCredentials", ""
     )
 

@@ -31,9 +31,6 @@ class FairQueue(Generic[T]):
         """Flows that wait for nothing, and used more than their share so far."""
         self._now = 0.0
 
-    def __len__(self) -> int:
-        return len(self._front) + sum(len(line.waiting) for line in self._lines.values())
-
     def push(self, entry: T, flow: str, weight: int) -> None:
         """At the end of its flow's line."""
         line = self._lines.get(flow)
