@@ -8,10 +8,8 @@ from capscan.core.limits import admission, feedback
 from capscan.core.limits.admission import TokenEstimate
 from capscan.core.limits.sample import Sample, Signal
 from capscan.model import Limits, Usage
-from capscan.model.provider import ApiProtocol, Circuit
-from tests.core.limits.test_admission import ANSWERED, DOWN, ITEM, answered, opened
-
-ANTHROPIC = ApiProtocol.ANTHROPIC
+from capscan.model.provider import Circuit
+from tests.core.limits.states import ANSWERED, ANTHROPIC, DOWN, ITEM, answered, opened
 
 
 def test_anthropic_charges_prompt_and_answer_apart_and_settles() -> None:
