@@ -76,7 +76,7 @@ def digest(**options: object) -> Digest:
 
 
 def odd_digests() -> dict[str, Digest]:
-    """What clusters hold besides the ordinary."""
+    """Return digests of CRDs that clusters hold besides the ordinary ones."""
     no_schema, open_root = crd(), crd()
     del no_schema["spec"]["versions"][0]["schema"]
     open_root["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = {

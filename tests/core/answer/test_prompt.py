@@ -40,7 +40,7 @@ def rendered(prompt: Prompt) -> str:
         ("schema", json.dumps(answer_schema(), indent=2) + "\n"),
     ],
 )
-def test_it_is_as_recorded(name: str, text: str) -> None:
+def test_the_prompt_is_as_recorded(name: str, text: str) -> None:
     """A changed prompt asks every CRD of every cluster again: raise PROMPT_VERSION with it.
 
     CAPSCAN_UPDATE_GOLDEN=1 records anew.
@@ -122,7 +122,7 @@ def test_half_a_digest_ends_between_lines() -> None:
 
 
 @given(st.text())
-def test_what_is_shrunken_is_at_most_half(text: str) -> None:
+def test_a_shrunken_digest_is_at_most_half(text: str) -> None:
     """Whatever the text, if it is worth it."""
     assert len(shrunken(text).encode()) <= len(text.encode()) / 2 + len("\ntruncated: true\n")
 

@@ -48,7 +48,7 @@ def answer(**changes: Any) -> dict[str, Any]:
         pytest.param(json.dumps(FIELDS).replace("0.9", '"90%"'), id="per cent"),
     ],
 )
-def test_the_form_is_forgiven(text: str) -> None:
+def test_deviations_in_form_are_forgiven(text: str) -> None:
     """All of these say the same."""
     assert read_answer(text) == READ
 
@@ -85,7 +85,7 @@ def test_a_parsed_object_will_do() -> None:
         pytest.param('{"a":' * 20_000, "no JSON object", id="too deep"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_read_is_said(text: str, said: str) -> None:
+def test_the_error_says_what_cannot_be_read(text: str, said: str) -> None:
     """In words that help the model to do better, and a person to understand."""
     with pytest.raises(InvalidAnswer) as raised:
         read_answer(text)

@@ -20,7 +20,7 @@ def test_nothing_waits_before_the_first_refusal() -> None:
     assert learned_rate.ready_s(sent(LearnedRate(), 500, 0.0, 1.0), 1.0) == 1.0
 
 
-def test_a_start_in_the_dark_is_spread_until_the_first_answer() -> None:
+def test_requests_to_an_unknown_account_are_spread_until_the_first_answer() -> None:
     learned = learned_rate.admitted(learned_rate.admitted(learned_rate.starting(0.0), 0.0), 0.0)
     assert 0.0 < learned_rate.ready_s(learned, 0.0) <= 1 / START_PER_S
     assert learned.rate_per_s is None
@@ -101,7 +101,7 @@ def grown(learned: LearnedRate, seconds: int) -> float:
     return learned.rate_per_s
 
 
-def test_what_was_only_a_burst_is_outgrown_in_seconds_where_refusals_say_how_long() -> None:
+def test_a_rate_learnt_from_a_burst_is_outgrown_in_seconds_where_refusals_say_how_long() -> None:
     """Five went through at once: the rate may be five a second, or any other."""
     volley = sent(LearnedRate(), 6, 0.0, 0.1)
 
@@ -168,7 +168,7 @@ def test_refusals_of_one_volley_tell_one_instant() -> None:
     assert (learned.rate_per_s, learned.since_s) == (first.rate_per_s, first.since_s)
 
 
-def test_what_is_idle_has_nothing_to_count_from() -> None:
+def test_after_idling_a_span_is_no_longer_exact() -> None:
     """The provider's bucket may have been full in between."""
     learned = measured(10, 1.0)
     busy = learned_rate.admitted(learned, 1.3)

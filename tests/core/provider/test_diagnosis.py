@@ -57,8 +57,8 @@ def test_it_is_looked_at_again_and_ever_less_often(found: ProviderUnusable) -> N
 
 
 @pytest.mark.parametrize("found", [None, WRONG_KEY, AWAY], ids=["well", "fault", "away"])
-def test_who_wants_another_look_during_one_gets_it(found: Found) -> None:
-    """An edit, most often: the look was at what stood there before."""
+def test_another_look_that_is_wanted_during_one_follows_at_once(found: Found) -> None:
+    """It is most often wanted for an edit: the look was at the spec before it."""
     state = Diagnosis().looking("").wanted_again().looked(1, found, 100.0)
 
     assert state.due_s == AT_ONCE
@@ -78,8 +78,8 @@ def test_an_answer_does_not_disprove_what_others_do() -> None:
     assert state.fault is LOOP
 
 
-def test_what_only_a_question_finds_is_shown_until_one_is_answered() -> None:
-    """A look that finds nothing lets them be asked again, no more."""
+def test_a_fault_that_only_a_question_finds_is_shown_until_one_is_answered() -> None:
+    """A look that finds nothing only lets questions be asked again."""
     doubted = looked(Diagnosis()).doubted(NO_MONEY, 100.0)
     assert doubted.fault is NO_MONEY
     assert math.isfinite(doubted.due_s)
@@ -90,7 +90,7 @@ def test_what_only_a_question_finds_is_shown_until_one_is_answered() -> None:
     assert shown(tried.answered(50.0)) == ("True", "Usable")
 
 
-def test_what_a_question_finds_during_a_look_is_shown_after_it_too() -> None:
+def test_a_fault_that_a_question_finds_during_a_look_is_shown_after_it_too() -> None:
     state = looked(Diagnosis()).looking("").doubted(NO_MONEY, 99.0).looked(1, None, 100.0)
 
     assert shown(state) == ("False", "InsufficientQuota")
@@ -104,20 +104,20 @@ def test_questions_in_vain_make_the_looks_between_them_rarer() -> None:
     assert (state.due_s, again.due_s) == (105.0, 110.0)
 
 
-def test_an_edit_begins_anew() -> None:
+def test_after_an_edit_a_look_that_finds_nothing_makes_it_usable() -> None:
     doubted = looked(Diagnosis()).doubted(NO_MONEY, 100.0)
     state = looked(doubted.wanted_again())
 
     assert shown(state) == ("True", "Usable")
 
 
-def test_what_there_is_to_know_of_others_is_said() -> None:
+def test_the_verdict_says_what_is_known_of_other_providers() -> None:
     state = looked(Diagnosis(), around="Its fallback spare does not exist.")
 
     assert state.verdict.message == "Nothing speaks against it. Its fallback spare does not exist."
 
 
-def test_what_a_look_finds_a_look_finds_mended() -> None:
+def test_a_fault_that_a_look_finds_is_gone_when_a_look_finds_nothing() -> None:
     """Also where a question had found it first: nobody may be left who would ask."""
     state = looked(Diagnosis()).doubted(WRONG_KEY, 100.0)
     state = looked(looked(state, WRONG_KEY))
@@ -126,7 +126,7 @@ def test_what_a_look_finds_a_look_finds_mended() -> None:
     assert state.fault is None
 
 
-def test_one_that_is_away_for_a_while_is_no_better_for_it() -> None:
+def test_a_provider_that_was_away_keeps_the_fault_that_a_question_found() -> None:
     state = looked(Diagnosis()).doubted(NO_MONEY, 100.0)
     away = looked(state, AWAY)
     back = looked(away)
@@ -143,14 +143,14 @@ def test_one_question_that_is_turned_down_among_others_is_to_blame() -> None:
     assert state.blames("a")
 
 
-def test_who_has_answered_nobody_yet_turns_all_down() -> None:
+def test_a_provider_that_has_answered_nobody_yet_turns_all_questions_down() -> None:
     state = looked(Diagnosis()).refused("a", 60.0)
 
     assert not state.blames("a")
 
 
-def test_several_that_are_turned_down_in_a_row_are_not_to_blame() -> None:
-    """The same one, however often, is one."""
+def test_several_questions_turned_down_in_a_row_are_not_to_blame() -> None:
+    """The same question counts once, however often it is turned down."""
     state = looked(Diagnosis()).answered(50.0)
     for name in ("a", "b", "a", "b"):
         state = state.refused(name, 60.0)
@@ -161,7 +161,7 @@ def test_several_that_are_turned_down_in_a_row_are_not_to_blame() -> None:
     assert not state.blames("a")
 
 
-def test_an_answer_to_what_was_sent_since_proves_who_is_to_blame() -> None:
+def test_an_answer_to_a_later_question_proves_who_is_to_blame() -> None:
     state = looked(Diagnosis()).answered(50.0)
     for name in ("a", "b", "c"):
         state = state.refused(name, 60.0)

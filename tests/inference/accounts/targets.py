@@ -73,7 +73,7 @@ def _permits(limits: Limits) -> float:
 
 
 def measured(make: Make, limits: Limits, count: int, workers: int = WORKERS) -> list[Measured]:
-    """A run for each seed."""
+    """Return what a run with each of the seeds took."""
     backend, options = virtual.BACKEND
 
     def run(seed: int) -> Measured:

@@ -21,7 +21,7 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 
 
 class Client:
-    """Takes a moment to close."""
+    """A client that takes a moment to close."""
 
     closed = False
 
@@ -108,8 +108,8 @@ def items_per_s(opened: Connection) -> float | None:
     return opened.gate.pace("scan", 1).items_per_s
 
 
-async def test_whoever_shares_an_account_the_stricter_limit_holds() -> None:
-    """As long as the one who gave it is there."""
+async def test_of_those_who_share_an_account_the_stricter_limit_holds() -> None:
+    """It holds as long as the provider that set it is there."""
     connections = Connections()
     strict = SPEC.model_copy(update={"limits": Limits(requests_per_minute=60)})
     first = connections.open(strict, "sk-right")

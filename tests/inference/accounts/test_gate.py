@@ -60,7 +60,7 @@ async def test_no_faster_than_the_rate() -> None:
 
 
 async def test_a_slow_account_is_asked_slowly() -> None:
-    """One request in two minutes, less what is left to others."""
+    """The account allows one request a minute, and half of that is left to others."""
     limited = gate(Limits(requests_per_minute=1, headroom_percent=50))
     provider = Provider()
     await together(3, lambda: limited.ask(TICKET, provider))
@@ -109,7 +109,7 @@ async def test_every_other_error_is_raised_and_leaves_its_permit(error: Exceptio
 
 
 async def test_an_item_whose_own_time_is_up_says_nothing_of_the_provider() -> None:
-    """One scan's haste would close the account for all others."""
+    """Else the haste of one scan would close the account for all others."""
     asked = gate()
     await failing(30, asked, ItemTimeout("no answer within 1s"))
 

@@ -34,7 +34,7 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
     return virtual.BACKEND
 
 
-async def test_a_waiter_that_is_cancelled_hands_on() -> None:
+async def test_a_waiter_that_is_cancelled_lets_the_next_one_through_in_time() -> None:
     """The head of the queue leaves; the next one is let through at the same instant."""
     limited = gate(Limits(requests_per_minute=60))
     await limited.ask(TICKET, Provider(takes_s=0.0))

@@ -91,7 +91,7 @@ def test_unknown_and_wrong_limits_are_learnt(make: Make, limits: Limits, count: 
 
 
 @pytest.mark.parametrize("burst", [5.0, 10.0])
-def test_waits_in_whole_seconds_say_less(burst: float) -> None:
+def test_waits_in_whole_seconds_teach_the_rate_less_exactly(burst: float) -> None:
     """They were rounded up: what the provider's bucket does not hold meanwhile is lost."""
     runs = measured(partial(silent_600, burst=burst, retry_after=to_the_second), UNLIMITED, 300)
 
@@ -151,7 +151,7 @@ def test_an_outage_costs_little_more_than_its_time(
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 5])
 def test_nothing_is_lost_of_an_outage_where_few_ask(workers: int) -> None:
-    """Nor is it waited for longer than it takes to try again."""
+    """The scan does not wait longer either than it takes to try again."""
 
     def make(rng: random.Random) -> SimulatedProvider:
         return SimulatedProvider(rng, outage=(5.0, 125.0))

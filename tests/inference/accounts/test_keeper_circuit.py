@@ -24,7 +24,7 @@ from tests.inference.accounts.keepers import (
 pytestmark = pytest.mark.anyio
 
 
-async def test_who_need_not_wait_is_sent_away_while_the_circuit_is_open() -> None:
+async def test_a_question_that_need_not_wait_is_sent_away_while_the_circuit_is_open() -> None:
     async with case(faulty("status", status=503, times=15)) as one:
         for _ in range(10):
             with pytest.raises(ProviderOverloaded):
@@ -45,7 +45,7 @@ async def test_who_need_not_wait_is_sent_away_while_the_circuit_is_open() -> Non
 @pytest.mark.parametrize(
     ("broke_at_s", "circuit"), [(0.0, Circuit.CLOSED), (math.inf, Circuit.OPEN)]
 )
-async def test_what_breaks_the_provider_again_leaves_the_circuit_closed(
+async def test_a_question_that_breaks_the_provider_again_leaves_the_circuit_closed(
     broke_at_s: float, circuit: Circuit
 ) -> None:
     """Where another question, sent after the first time, was answered."""

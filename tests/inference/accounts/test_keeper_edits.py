@@ -26,7 +26,7 @@ async def test_a_mended_spec_is_obeyed_at_once() -> None:
         assert told == [("ModelNotFound", True), ("Usable", False)]
 
 
-async def test_an_answer_of_before_an_edit_says_nothing_of_after_it() -> None:
+async def test_an_answer_to_the_old_spec_says_nothing_of_the_edited_one() -> None:
     slow = Behaviour(latency=Latency(mean_s=1.5))
     with anyio.fail_after(20):
         async with case(slow) as one:
@@ -70,7 +70,7 @@ async def test_what_the_gate_has_learnt_outlives_an_edit() -> None:
 
 
 @pytest.mark.parametrize("edits", [1, 3])
-async def test_nobody_is_forgotten_who_waits_while_the_spec_is_edited(edits: int) -> None:
+async def test_questions_that_wait_are_answered_after_the_last_of_several_edits(edits: int) -> None:
     async with case(model="claude-0") as one:
         answers: list[Usage] = []
 

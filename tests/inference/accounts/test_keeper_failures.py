@@ -39,7 +39,7 @@ pytestmark = pytest.mark.anyio
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else value.faults[0].kind,
 )
-async def test_each_trouble_has_its_error(
+async def test_each_fault_of_the_server_raises_its_own_error(
     protocol: str, behaviour: Behaviour, error: type[Exception]
 ) -> None:
     async with case(behaviour, protocol=protocol) as one:
@@ -58,7 +58,7 @@ async def test_nobody_waits_longer_than_the_timeout(protocol: str, kind: str) ->
 
 
 @pytest.mark.parametrize("limit", ["request", "item"])
-async def test_what_is_given_up_is_reckoned_at_what_it_usually_takes(limit: str) -> None:
+async def test_a_request_that_is_given_up_counts_with_its_usual_usage(limit: str) -> None:
     """Sent is paid: the server reads the prompt, and nobody says what it took."""
     timeout = "1s" if limit == "request" else "1m"
     async with case(faulty("hang"), requestTimeout=timeout) as one:
@@ -69,7 +69,7 @@ async def test_what_is_given_up_is_reckoned_at_what_it_usually_takes(limit: str)
         assert [flight.usage for flight in one.slot.flights] == [one.keeper.estimate(WIDGETS)]
 
 
-async def test_what_is_refused_for_its_key_is_a_request_all_the_same() -> None:
+async def test_a_question_refused_for_its_key_counts_as_a_request() -> None:
     async with case() as one:
         await one.ask()
         await one.server.change(keys=("sk-other",))
@@ -95,7 +95,7 @@ async def test_one_crd_that_is_turned_down_leaves_the_others_alone(
         assert one.slot.flights[1].usage == Usage(requests=1)
 
 
-async def test_several_crds_that_are_turned_down_in_a_row_mean_all() -> None:
+async def test_several_crds_turned_down_in_a_row_make_the_provider_unusable() -> None:
     """A right that was taken away, and the look needs another one. None of them is lost."""
     async with case(faulty("status", status=403, names="widgets*")) as one:
         await one.ask("gadgets")
@@ -107,7 +107,7 @@ async def test_several_crds_that_are_turned_down_in_a_row_mean_all() -> None:
         await one.until_ready("False", "InvalidCredentials")
 
 
-async def test_a_key_that_is_refused_in_so_many_words_is_no_question_of_one() -> None:
+async def test_a_refused_key_is_never_blamed_on_one_question() -> None:
     async with case() as one:
         await one.ask("gadgets")
         await one.server.change(keys=("sk-other",))

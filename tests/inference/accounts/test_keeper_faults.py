@@ -27,7 +27,7 @@ pytestmark = pytest.mark.anyio
     ],
     ids=["key", "model", "quota", "html", "redirect"],
 )
-async def test_what_only_an_administrator_can_mend_ends_all_asking(
+async def test_after_a_fault_of_the_account_nothing_more_is_asked(
     protocol: str, behaviour: Behaviour, spec: dict[str, Any], reason: str
 ) -> None:
     """At most one question finds it out; whoever comes next is told without one."""
@@ -42,7 +42,7 @@ async def test_what_only_an_administrator_can_mend_ends_all_asking(
         assert KEY not in str(unusable.value)
 
 
-async def test_a_base_url_with_a_wrong_path_is_told(protocol: str) -> None:
+async def test_the_error_for_a_wrong_path_asks_whether_the_base_url_is_right(protocol: str) -> None:
     """As one that lacks or doubles a part is: the server is there, the API is not."""
     async with case(protocol=protocol) as one:
         await one.ask()
@@ -56,7 +56,7 @@ async def test_a_base_url_with_a_wrong_path_is_told(protocol: str) -> None:
 
 
 async def test_an_account_at_fault_has_no_pace() -> None:
-    """A provider that falls back to it is not said to."""
+    """So nobody says that it stands in for a provider that falls back to it."""
     async with case(model="claude-0") as one:
         with pytest.raises(ProviderUnusable) as unusable:
             await one.ask()
@@ -75,7 +75,7 @@ async def test_a_host_that_does_not_exist_may_come_back() -> None:
         await one.until_ready("False", "ProviderUnavailable")
 
 
-async def test_an_address_of_the_cloud_s_metadata_is_refused() -> None:
+async def test_an_address_of_a_metadata_service_is_refused() -> None:
     async with case(baseURL="http://169.254.169.254/v1") as one:
         with pytest.raises(ProviderUnusable) as unusable:
             await one.ask()
@@ -112,7 +112,7 @@ async def test_a_rotated_key_is_noticed_by_the_first_question_that_it_fails() ->
 
 
 async def test_a_key_that_is_rotated_to_a_wrong_one_says_what_mends_it() -> None:
-    """To the question that was under way as to all that follow."""
+    """The question under way is told, and so are all that follow."""
     async with case() as one:
         await one.ask()
         one.secret.keys.append("sk-wrong")

@@ -28,7 +28,7 @@ async def test_a_question_is_one_request_and_its_cost_is_known(protocol: str) ->
 
 
 async def test_what_a_server_does_not_count_is_estimated(protocol: str) -> None:
-    """Or no budget would ever hold there."""
+    """Without an estimate no budget would ever hold there."""
     pricing = {"inputPerMillionTokens": "1", "outputPerMillionTokens": "5"}
     async with case(Behaviour(counts=()), protocol=protocol, pricing=pricing) as one:
         usage = await one.ask()
@@ -59,8 +59,8 @@ async def test_what_a_server_does_count_is_believed(
     assert getattr(partly, other) == getattr(estimate, other)
 
 
-async def test_the_account_s_limits_are_charged_the_estimate_too(protocol: str) -> None:
-    """And not for ever what an answer might have taken at most."""
+async def test_the_limits_of_the_account_are_charged_the_estimate_too(protocol: str) -> None:
+    """They are not charged for ever what an answer might have taken at most."""
     limits = {"outputTokensPerMinute": ANSWER_TOKENS_MAX}
     async with case(Behaviour(counts=()), protocol=protocol, limits=limits) as one:
         with anyio.fail_after(10):
@@ -80,7 +80,7 @@ async def test_an_answer_that_was_cut_off_took_all_that_it_could(protocol: str) 
 
 @pytest.mark.parametrize("wrong", WRONG)
 async def test_no_wrong_answer_is_kept(protocol: str, wrong: str) -> None:
-    """It is read all the same, or asked for again, once."""
+    """Either it can be read all the same, or it is asked for again, once."""
     async with case(faulty("wrong", wrong=wrong, times=1), protocol=protocol) as one:
         await one.ask()
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.parametrize(
     ("key", "told"), [(KEY, ("Usable", False)), ("sk-other", ("InvalidCredentials", True))]
 )
-async def test_what_was_mended_while_no_operator_ran_is_told_and_what_was_not_once_more(
+async def test_after_a_restart_a_mended_fault_is_announced_and_a_lasting_one_once_more(
     key: str, told: tuple[str, bool]
 ) -> None:
     """What the one before left in the status is what users heard last."""
@@ -31,7 +31,7 @@ async def test_what_was_mended_while_no_operator_ran_is_told_and_what_was_not_on
         assert [(notice.reason, notice.warning) for notice in two.notices] == [told]
 
 
-async def test_what_was_usable_and_still_is_is_not_told() -> None:
+async def test_after_a_restart_a_provider_that_is_still_usable_is_not_announced() -> None:
     async with case() as one:
         await one.ask()
         left = one.sink.versions[-1]
@@ -43,7 +43,7 @@ async def test_what_was_usable_and_still_is_is_not_told() -> None:
         assert one.notices == []
 
 
-async def test_a_status_that_may_not_be_written_is_written_when_it_may() -> None:
+async def test_a_status_that_was_refused_is_written_once_that_is_allowed() -> None:
     async with case() as one:
         one.sink.refused = MissingPermission("The operator may not patch it.")
         await one.ask()
@@ -55,7 +55,7 @@ async def test_a_status_that_may_not_be_written_is_written_when_it_may() -> None
         assert one.sink.ready == ("True", "Usable")
 
 
-async def test_a_look_that_takes_long_is_announced() -> None:
+async def test_the_status_says_that_a_long_look_is_under_way() -> None:
     """Nobody wonders whether the operator has seen the provider at all."""
     async with case(Behaviour(faults=(Fault(kind="hang", on="models"),))) as one:
         await one.until_ready("Unknown", "Checking")

@@ -97,7 +97,7 @@ async def test_a_fallback_that_is_deleted_is_missed_at_once() -> None:
 
 
 async def test_fallbacks_that_become_a_circle_are_refused_until_they_are_none() -> None:
-    """At once, and by those too that were not edited."""
+    """They are refused at once, by providers that were not edited too."""
     async with site() as one:
         one.apply("spare")
         one.apply("model", fallback="spare")

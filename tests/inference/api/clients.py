@@ -25,7 +25,7 @@ async def client_of(spec: ProviderSpec) -> AsyncIterator[HttpClient]:
 
 
 async def failure(serve: Serve, **options: object) -> CapscanError:
-    """What one POST raises."""
+    """Return what one POST raises."""
     async with serving(serve) as server, client_of(server.spec(**options)) as client:
         with pytest.raises(CapscanError) as raised:
             await client.post("/x", {})

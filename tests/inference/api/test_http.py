@@ -34,7 +34,7 @@ async def test_one_request_and_its_reply() -> None:
 
 
 async def test_a_reply_without_end_is_cut_at_the_limit() -> None:
-    """100 MB are neither stored nor read."""
+    """A body of 100 MB is neither stored nor read to its end."""
     sent = 0
 
     async def flood(connection: Connection) -> None:
@@ -90,7 +90,7 @@ async def test_a_reply_that_trickles_ends_with_the_caller_and_the_pool_lives() -
 
 
 async def test_many_cancelled_requests_leave_the_pool_usable() -> None:
-    """In whatever state each of them was."""
+    """This holds in whatever state each request was."""
 
     async def slow(connection: Connection) -> None:
         while b"fast" not in await connection.request():
@@ -110,8 +110,8 @@ async def test_many_cancelled_requests_leave_the_pool_usable() -> None:
     assert [reply.status for reply in replies] == [200] * 5
 
 
-async def test_silence_is_a_timeout() -> None:
-    """After requestTimeout."""
+async def test_a_server_that_says_nothing_times_out() -> None:
+    """The time is the spec's requestTimeout."""
 
     async def silent(connection: Connection) -> None:
         await connection.request()
@@ -124,7 +124,7 @@ async def test_silence_is_a_timeout() -> None:
 
 
 async def test_redirects_are_not_followed() -> None:
-    """The key would go along."""
+    """The key would go along to the other server."""
 
     async def elsewhere(connection: Connection) -> None:
         await connection.request()
@@ -136,16 +136,16 @@ async def test_redirects_are_not_followed() -> None:
     assert reply.status == 302
 
 
-async def test_the_environment_names_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the spec does."""
+async def test_proxies_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the spec names a proxy."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
     async with serving(answer_all) as server, client_of(server.spec()) as client:
         assert (await client.get("/")).status == 200
 
 
-async def test_a_proxy_is_asked_for_the_provider() -> None:
-    """With its whole address."""
+async def test_the_proxy_of_the_spec_is_asked_for_the_provider() -> None:
+    """It is asked with the provider's whole address."""
     async with serving(answer_all) as proxy:
         spec = proxy.spec(
             baseURL="http://ollama.ai.svc:11434/v1", proxyURL=f"http://127.0.0.1:{proxy.port}"
@@ -157,7 +157,7 @@ async def test_a_proxy_is_asked_for_the_provider() -> None:
 
 
 async def test_no_log_holds_the_key(caplog: pytest.LogCaptureFixture) -> None:
-    """At the most talkative level."""
+    """This holds even at the most talkative level."""
     caplog.set_level(logging.DEBUG)
     async with serving(answer_all) as server, client_of(server.spec()) as client:
         await client.get("/")

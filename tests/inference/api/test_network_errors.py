@@ -42,7 +42,7 @@ pytestmark = pytest.mark.anyio
     ],
 )
 async def test_every_failure_is_translated(error: Exception, kind: type[CapscanError]) -> None:
-    """Nothing of httpx2 gets further than this."""
+    """No error of httpx2 gets any further."""
 
     def fail(_: httpx2.Request) -> httpx2.Response:
         raise error
@@ -58,12 +58,12 @@ async def test_every_failure_is_translated(error: Exception, kind: type[CapscanE
 @pytest.mark.parametrize("address", ["http://10.0.0.256/v1", "http://xn--kva.a_b", ""])
 @pytest.mark.parametrize("error", [httpx2.InvalidURL("x"), socket.gaierror("x"), OSError("x")])
 def test_no_address_keeps_an_error_from_being_translated(error: Exception, address: str) -> None:
-    """It may be what the error is about."""
+    """The error may be about the address itself."""
     assert isinstance(translated(error, address), CapscanError)
 
 
 async def test_nobody_listening_is_unavailable() -> None:
-    """By its address."""
+    """The error names the address."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     spec = ProviderSpec.model_validate(
@@ -74,7 +74,7 @@ async def test_nobody_listening_is_unavailable() -> None:
             await client.get("/")
 
 
-async def test_a_name_that_is_not_resolved_is_named() -> None:
+async def test_a_name_that_cannot_be_resolved_is_unreachable_and_named() -> None:
     """A typing error is seen at once, and an outage of DNS passes."""
     spec = ProviderSpec.model_validate(
         {"protocol": "OpenAI", "model": "m", "baseURL": "http://no-such-host.invalid/v1"}
@@ -84,8 +84,8 @@ async def test_a_name_that_is_not_resolved_is_named() -> None:
             await client.get("/")
 
 
-async def test_what_is_no_http_is_unavailable() -> None:
-    """A port of something else."""
+async def test_a_server_that_speaks_no_http_is_unavailable() -> None:
+    """The port belongs to something else."""
 
     async def ssh(connection: Connection) -> None:
         await connection.request()

@@ -32,8 +32,8 @@ async def test_the_request_is_as_documented() -> None:
     ]
 
 
-async def test_a_server_without_key_gets_none() -> None:
-    """And the older name for the limit: Ollama and many others."""
+async def test_a_provider_without_a_key_is_sent_none() -> None:
+    """Ollama and many others take none, and the older name for the limit."""
     wire = Wire([reply(body=completion())])
     keyless = OpenAIApi.open(
         spec(baseURL="http://ollama.ai.svc:11434/v1"), None, read_limits, wire.transport
@@ -48,7 +48,7 @@ async def test_a_server_without_key_gets_none() -> None:
 
 
 async def test_the_first_choice_is_the_answer() -> None:
-    """With what it cost."""
+    """The reply says what it cost."""
     found = await api(Wire([reply(body=completion('{"a": 1}'))])).send(PROMPT, max_output_tokens=10)
 
     assert found == Reply(
@@ -67,8 +67,10 @@ async def test_the_first_choice_is_the_answer() -> None:
         pytest.param(completion({"a": 1}), "", False, id="odd"),
     ],
 )  # fmt: skip
-async def test_other_answers_are_handed_on(body: Any, answer: str, truncated: bool) -> None:
-    """Reading them is not done here."""
+async def test_unusual_answers_are_handed_on_unread(
+    body: Any, answer: str, truncated: bool
+) -> None:
+    """The API does not read what a model wrote."""
     found = await api(Wire([reply(body=body)])).send(PROMPT, max_output_tokens=10)
 
     assert (found.answer, found.truncated) == (answer, truncated)
@@ -78,7 +80,7 @@ async def test_other_answers_are_handed_on(body: Any, answer: str, truncated: bo
     "body", [completion(None, refusal="I cannot"), completion("", "content_filter")]
 )
 async def test_refusals_are_told_with_their_cost(body: Any) -> None:
-    """The model's, and the filter's."""
+    """The model may decline, and so may the filter."""
     found = await raised(200, body)
 
     assert isinstance(found, AnswerRefused)
@@ -89,7 +91,7 @@ async def test_refusals_are_told_with_their_cost(body: Any) -> None:
     "body", [{}, {"choices": []}, {"choices": [{}]}, {"choices": {"0": 1}}, [1], "no JSON", ""]
 )
 async def test_a_reply_that_is_no_completion_is_an_invalid_answer(body: Any) -> None:
-    """It may be another the next time."""
+    """The next reply may be a completion."""
     found = await raised(200, body)
 
     assert isinstance(found, InvalidAnswer)

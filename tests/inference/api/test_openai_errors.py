@@ -61,8 +61,8 @@ async def test_errors_are_told_apart(status: int, body: Any, reason: str) -> Non
     assert getattr(await raised(status, body), "reason", "?") == reason
 
 
-async def test_an_address_that_leads_astray_says_so() -> None:
-    """With the usual mistake."""
+async def test_the_error_for_a_wrong_address_asks_whether_it_is_right() -> None:
+    """It names the usual mistake."""
     wire = Wire([reply(200, "Please sign in", content_type="text/html")])
     with pytest.raises(ProviderUnusable) as page:
         await api(wire, baseURL="https://models.example.com").send(PROMPT, max_output_tokens=10)
@@ -76,7 +76,7 @@ async def test_an_address_that_leads_astray_says_so() -> None:
 
 
 async def test_what_the_provider_says_is_quoted_safely() -> None:
-    """Short, on one line, without the key or terminal sequences."""
+    """The quote is short, on one line, and without the key or terminal sequences."""
     found = await raised(400, error(f"\x1b[31mkey {KEY}\nis\u202e bad " + "x " * 5000))
 
     assert str(found).startswith("the provider answered 400: key *** is bad x x")
@@ -102,7 +102,9 @@ async def test_what_the_provider_says_is_quoted_safely() -> None:
         pytest.param([reply(429)], "", 1, id="limited"),
     ],
 )  # fmt: skip
-async def test_the_check_raises_what_is_sure(script: list[Any], reason: str, asked: int) -> None:
+async def test_the_free_check_raises_only_what_is_certain(
+    script: list[Any], reason: str, asked: int
+) -> None:
     """And lets pass what it cannot know: the first question will tell."""
     wire = Wire(list(script))
     found = ""
@@ -115,15 +117,15 @@ async def test_the_check_raises_what_is_sure(script: list[Any], reason: str, ask
     assert wire.asked == ["GET /v1/models/model-1", "GET /v1/models"][:asked]
 
 
-async def test_an_unknown_model_is_told_with_those_there_are() -> None:
-    """Often it is a typing error."""
+async def test_the_error_for_an_unknown_model_lists_models_that_exist() -> None:
+    """Often the name has a typing error."""
     wire = Wire([reply(404), reply(body={"data": [{"id": f"llama{n}"} for n in range(9)] + [1]})])
     with pytest.raises(ProviderUnusable, match=r"no model 'model-1'; it has llama0, .*llama4$"):
         await api(wire).check()
 
 
-async def test_a_key_in_the_clear_is_noticed(caplog: pytest.LogCaptureFixture) -> None:
-    """Not refused: there are networks where it is meant so."""
+async def test_a_key_that_goes_out_unencrypted_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """It is not refused: there are networks where this is meant so."""
     caplog.set_level(logging.WARNING)
     for base_url in ("http://models.example.com/v1", "http://ollama.ai.svc/v1"):
         api(Wire([reply()]), baseURL=base_url)

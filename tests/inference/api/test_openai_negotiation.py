@@ -42,7 +42,7 @@ async def test_a_refused_form_is_not_asked_for_again(refusal: Any) -> None:
     ],
 )
 async def test_a_refused_limit_goes_by_its_other_name(base_url: str, names: list[str]) -> None:
-    """From then on."""
+    """The server is sent that name from then on."""
     text = f"Unsupported parameter: '{names[0]}' is not supported with this model."
     wire = Wire([reply(400, error(text, param=names[0])), reply(body=completion())])
     client = api(wire, baseURL=base_url)
@@ -71,7 +71,7 @@ async def test_requests_refused_together_take_one_step() -> None:
 
 
 async def test_text_is_the_last_resort() -> None:
-    """Then the refusal stands."""
+    """After that the refusal stands."""
     client = api(Wire([reply(400, REFUSED_FORMS[0])]))
     for _ in range(2):
         with pytest.raises(Renegotiated):

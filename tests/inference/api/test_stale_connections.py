@@ -38,7 +38,7 @@ async def test_a_stale_connection_is_replaced_at_once() -> None:
     assert [r.split()[1] for r in server.requests] == [b"/v1/1", b"/v1/2", b"/v1/2"]
 
 
-async def test_the_other_stale_connections_are_passed_by() -> None:
+async def test_a_request_is_repeated_on_a_connection_outside_the_stale_pool() -> None:
     """After a restart behind a load balancer, all of the pool's are: one repeat must do."""
     together = asyncio.Barrier(3)
 
@@ -60,7 +60,7 @@ async def test_the_other_stale_connections_are_passed_by() -> None:
 
 
 async def test_a_fresh_connection_that_is_cut_is_not_tried_again() -> None:
-    """It may have been asked, and may cost."""
+    """The server may have read the request, and it may cost."""
 
     async def cut(connection: Connection) -> None:
         await connection.request()
@@ -72,7 +72,7 @@ async def test_a_fresh_connection_that_is_cut_is_not_tried_again() -> None:
     assert len(server.requests) == 1
 
 
-async def test_what_was_worked_on_is_not_sent_again() -> None:
+async def test_a_request_that_may_have_been_worked_on_is_not_sent_again() -> None:
     """A server that is restarted would get all that it had in hand at once, past the gate."""
 
     async def dies_later(connection: Connection) -> None:
@@ -90,7 +90,7 @@ async def test_what_was_worked_on_is_not_sent_again() -> None:
 
 
 async def test_a_stale_connection_is_replaced_once() -> None:
-    """Then the server is away."""
+    """If the second connection breaks too, the server is away."""
 
     async def first_only(connection: Connection) -> None:
         await connection.request()
@@ -107,7 +107,7 @@ async def test_a_stale_connection_is_replaced_once() -> None:
 
 
 async def test_a_reply_that_breaks_off_is_not_asked_for_again() -> None:
-    """On a used connection either: an answer had begun."""
+    """This holds on a used connection too, since an answer had begun."""
 
     async def half(connection: Connection) -> None:
         await connection.request()

@@ -63,8 +63,8 @@ async def test_a_certificate_of_the_bundle_is_trusted(pki: Pki) -> None:
         assert (await client.get("/")).status == 200
 
 
-async def test_a_certificate_for_another_name_is_told_apart(pki: Pki) -> None:
-    """The bundle is right, the name is not."""
+async def test_a_certificate_for_another_name_has_its_own_message(pki: Pki) -> None:
+    """Here the bundle is right, and the name is not."""
     async with serving(answer_all, pki.context()) as server:
         spec = server.spec(caBundle=pki.bundle(), baseURL=f"https://localhost:{server.port}/v1")
         async with client_of(spec) as client:
@@ -74,8 +74,8 @@ async def test_a_certificate_for_another_name_is_told_apart(pki: Pki) -> None:
     assert raised.value.reason == "UntrustedCertificate"
 
 
-async def test_tls_to_a_server_without_it_is_told_apart() -> None:
-    """https:// where http:// was meant."""
+async def test_https_to_a_server_without_tls_has_its_own_message() -> None:
+    """The spec says https:// where http:// was meant."""
 
     async def plain(connection: Connection) -> None:
         await connection.reader.read(10)
@@ -91,7 +91,7 @@ async def test_tls_to_a_server_without_it_is_told_apart() -> None:
 
 
 async def test_tls_that_breaks_off_is_unavailable(pki: Pki) -> None:
-    """As a server does while it restarts."""
+    """A server breaks off like this while it restarts."""
     context = pki.context()
     context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers("AES128-SHA")  # none that a client takes today
