@@ -27,6 +27,6 @@ def opened(limits: Limits = UNLIMITED, protocol: ApiProtocol = OPENAI) -> Admiss
 
 
 def answered(state: Admission, sample: Sample = ANSWERED, now_s: float = 0.0) -> Admission:
-    """One request, there and back at one instant."""
+    """Return the state after one request that went and came back at one instant."""
     state, permit = admission.admitted(state, ITEM, now_s)
     return feedback.returned(state, permit, sample, now_s)

@@ -143,7 +143,7 @@ def test_an_overload_beside_other_requests_under_way_is_no_absence() -> None:
 
 
 def test_after_an_outage_the_limit_grows_on_as_before() -> None:
-    """Also where few were in flight when it began: that so few were too many is not true."""
+    """This holds too if few were in flight when it began: so few were not too many."""
     state = opened()
     while state.breaker.circuit is Circuit.CLOSED:
         state = answered(state, Sample(Signal.OVERLOADED))

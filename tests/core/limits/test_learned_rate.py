@@ -32,7 +32,7 @@ def test_requests_to_an_unknown_account_are_spread_until_the_first_answer() -> N
 def test_two_refusals_tell_the_rate_whatever_the_burst(
     rate_per_s: int, span_s: float, burst: int
 ) -> None:
-    """Roughly: the provider's bucket is empty at both, so that what went in between was earned."""
+    """They tell it roughly: the bucket is empty at both, so what went in between was earned."""
     learned = learned_rate.refused(sent(LearnedRate(), burst + 1, 0.0, 1.0), 1.0, 1.0, 0.0)
     first_per_s = learned.rate_per_s
     learned = sent(learned, int(rate_per_s * span_s) + 1, 1.0, 1.0 + span_s)
@@ -94,7 +94,7 @@ def test_a_guess_that_was_far_too_low_is_left_behind_in_minutes() -> None:
 
 
 def grown(learned: LearnedRate, seconds: int) -> float:
-    """The rate after so many seconds with answers and without refusals."""
+    """Return the rate after so many seconds with answers and without refusals."""
     for second in range(1, seconds + 1):
         learned = learned_rate.on_success(learned, learned.refused_at_s + second)
     assert learned.rate_per_s is not None
@@ -116,7 +116,7 @@ class Bucket:
         self.rate_per_s, self.burst, self.level, self.at_s = rate_per_s, burst, burst, 0.0
 
     def wait_s(self, now_s: float) -> float:
-        """0, and one is taken; or how long it takes until there is one."""
+        """Take one and return 0, or return how long it takes until there is one."""
         earned = (now_s - self.at_s) * self.rate_per_s
         self.level, self.at_s = min(self.burst, self.level + earned), now_s
         if self.level < 1.0 - 1e-9:

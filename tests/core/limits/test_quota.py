@@ -17,7 +17,7 @@ def configured(per_minute: int | None, headroom: float = 0.0) -> Quota:
 
 
 def seen(quota: Quota, told: ObservedLimit, *, unseen: int = 0, at_s: float = 0.0) -> Quota:
-    """After a response to a request sent just now, behind which `unseen` others were sent."""
+    """Return the quota after a response to a request, behind which `unseen` others were sent."""
     return quotas.observe(quota, told, at_s, quota.taken - unseen, at_s)
 
 

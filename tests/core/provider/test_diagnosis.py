@@ -16,7 +16,7 @@ Found = ProviderUnusable | ProviderUnavailable | None
 
 
 def looked(state: Diagnosis, found: Found = None, around: str | ProviderUnusable = "") -> Diagnosis:
-    """A look from beginning to end, at 100 s."""
+    """Return the state after a look from beginning to end, at 100 s."""
     return state.looking(around).looked(1, found, 100.0)
 
 
@@ -118,7 +118,7 @@ def test_the_verdict_says_what_is_known_of_other_providers() -> None:
 
 
 def test_a_fault_that_a_look_finds_is_gone_when_a_look_finds_nothing() -> None:
-    """Also where a question had found it first: nobody may be left who would ask."""
+    """This holds too if a question had found it first: nobody may be left who would ask."""
     state = looked(Diagnosis()).doubted(WRONG_KEY, 100.0)
     state = looked(looked(state, WRONG_KEY))
 

@@ -89,7 +89,7 @@ def test_a_lasting_fault_is_shown_before_an_open_circuit() -> None:
 def test_it_is_ready_or_heals_by_itself_or_waits_for_somebody(
     verdict: Verdict, circuit: Circuit, held: list[str]
 ) -> None:
-    """One of the three, always; the last is what GitOps tools need to give up waiting."""
+    """One of the three always holds; the last one lets GitOps tools give up waiting."""
     assert holding(render(state(verdict, circuit), ProviderStatus(), EPOCH)) == held
 
 
