@@ -27,7 +27,7 @@ ESTIMATED = Usage(requests=1, input_tokens=3000, output_tokens=400, cost=Decimal
 
 
 def analysis(name: str = "widgets.example.com") -> Analysis:
-    """A plain answer."""
+    """Return a plain answer."""
     return Analysis(
         capabilities=[f"Use {name}"],
         providers=[],
@@ -41,7 +41,7 @@ def analysis(name: str = "widgets.example.com") -> Analysis:
 
 @dataclass(frozen=True)
 class OneProvider:
-    """Whatever name is asked for, it is this one."""
+    """Providers of which each name leads to this one."""
 
     provider: Provider
 

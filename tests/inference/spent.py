@@ -5,6 +5,6 @@ from capscan.model import Usage
 
 
 def spent(error: InferenceError) -> Usage:
-    """Where it says so, which it has to."""
+    """Return what an error says that it cost; it has to say so."""
     assert error.usage is not None
     return error.usage

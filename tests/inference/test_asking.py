@@ -57,7 +57,7 @@ def model(*script: Reply | Exception) -> Model:
 
 
 async def test_a_good_answer_takes_one_request() -> None:
-    """As text, or as the object of a tool call."""
+    """The answer is a text, or the object of a tool call."""
     for reply in (GOOD, Reply(ANSWER, COST)):
         asked = model(reply)
         assert await analyse(DIGEST, asked.send, AnswerRoom()) == (
@@ -70,7 +70,7 @@ async def test_a_good_answer_takes_one_request() -> None:
 
 @pytest.mark.parametrize("bad", [BAD, Reply({"description": "A widget."}, COST)])
 async def test_a_bad_answer_is_shown_to_its_model_once(bad: Reply) -> None:
-    """With what is wrong with it."""
+    """The model is told what is wrong with the answer."""
     asked = model(bad, GOOD)
     analysis, usage = await analyse(DIGEST, asked.send, AnswerRoom())
 
@@ -82,7 +82,7 @@ async def test_a_bad_answer_is_shown_to_its_model_once(bad: Reply) -> None:
 
 
 async def test_a_repair_that_fails_is_told_with_all_it_cost() -> None:
-    """And with what the last response said of the limits."""
+    """The error also says what the last response told of the limits."""
     asked = model(BAD, BAD)
     with pytest.raises(InvalidAnswer) as raised:
         await analyse(DIGEST, asked.send, AnswerRoom())
@@ -115,15 +115,15 @@ async def test_a_model_that_thinks_long_is_given_the_room_at_once() -> None:
     assert asked.limits == [small, large, small, small, large, small, large, large]
 
 
-async def test_an_answer_cut_off_late_is_good() -> None:
-    """If everything was said."""
+async def test_an_answer_cut_off_after_its_last_field_is_good() -> None:
+    """The end that is missing says nothing more."""
     late = Reply(json.dumps(ANSWER)[:-1], COST, truncated=True)
 
     assert (await analyse(DIGEST, model(late).send, AnswerRoom()))[1] == COST
 
 
 async def test_a_question_too_long_is_shortened_once() -> None:
-    """Then it is too long."""
+    """If the short one is too long as well, the error is raised."""
     asked = model(ContextTooLong("x", usage=Usage(requests=1)), GOOD)
     _, usage = await analyse(DIGEST, asked.send, AnswerRoom())
 
@@ -134,7 +134,7 @@ async def test_a_question_too_long_is_shortened_once() -> None:
 
 
 async def test_a_shortened_question_can_be_repaired() -> None:
-    """The repair keeps to the short one."""
+    """The repair repeats the short question."""
     asked = model(ContextTooLong(), BAD, GOOD)
     await analyse(DIGEST, asked.send, AnswerRoom())
 
@@ -152,7 +152,7 @@ async def test_a_renegotiated_request_is_sent_again_at_once() -> None:
 
 
 @pytest.mark.parametrize("error", [RateLimited("x", retry_after_s=3.0), InferenceError("x")])
-async def test_other_errors_pass_with_what_was_spent_before(error: InferenceError) -> None:
+async def test_other_errors_are_raised_with_what_was_spent_before(error: InferenceError) -> None:
     """Whether they are worth another attempt is not decided here."""
     with pytest.raises(InferenceError) as raised:
         await analyse(DIGEST, model(BAD, error).send, AnswerRoom())
@@ -161,8 +161,8 @@ async def test_other_errors_pass_with_what_was_spent_before(error: InferenceErro
     assert error.usage == COST
 
 
-async def test_an_unusable_account_passes() -> None:
-    """It is not about this question."""
+async def test_an_unusable_account_is_raised_as_it_is() -> None:
+    """The fault is not this question's."""
     error = ProviderUnusable("InvalidCredentials", "x")
     with pytest.raises(ProviderUnusable):
         await analyse(DIGEST, model(error).send, AnswerRoom())

@@ -15,7 +15,7 @@ from tests.modelserver.server import ModelServer
 
 
 def options() -> argparse.Namespace:
-    """What the command line says."""
+    """Return what the command line says."""
     parser = argparse.ArgumentParser(prog="python -m tests.modelserver", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--behaviour", default="{}", help="a Behaviour as JSON")
@@ -45,7 +45,7 @@ def behaviour(chosen: argparse.Namespace) -> Behaviour:
 
 
 def certificate(chosen: argparse.Namespace) -> ssl.SSLContext | None:
-    """What to serve HTTPS with, if that is wanted."""
+    """Return the certificate to serve HTTPS with; None where that is not wanted."""
     if not chosen.cert:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

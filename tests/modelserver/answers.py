@@ -14,7 +14,7 @@ _PART_CHARS_MAX = 40
 
 
 def right(name: str, kind: str) -> Answer:
-    """Valid, with every bound kept however long the name is."""
+    """Return a valid answer, which keeps every bound however long the name is."""
     plural, _, group = name.partition(".")
     plural, kind = plural[:_PART_CHARS_MAX], (kind or plural)[:_PART_CHARS_MAX]
     vendor = group.split(".")[0][:_PART_CHARS_MAX]
@@ -31,7 +31,7 @@ def right(name: str, kind: str) -> Answer:
 
 
 def rendered(answer: object) -> str:
-    """As a model would write it."""
+    """Return the answer as a model would write it."""
     return json.dumps(answer, ensure_ascii=False)
 
 

@@ -52,12 +52,12 @@ _LIMITS = {
 
 
 def key(headers: Mapping[str, str]) -> str:
-    """The API key, or nothing."""
+    """Return the API key, or nothing."""
     return headers.get("x-api-key", "")
 
 
 def read(body: Json, headers: Mapping[str, str], behaviour: Behaviour) -> Ask:  # noqa: ARG001
-    """The question; Refused where the API would not take it for one."""
+    """Return the question. Raises Refused where the API would not take it for one."""
     if "anthropic-version" not in headers:
         raise _invalid("anthropic-version: header is required")
     for field in _REQUIRED:
@@ -108,14 +108,14 @@ def _forced_tool(body: Json) -> str:
 
 
 def _prefix(system: object) -> str:
-    """The system blocks up to the last one that is marked for the cache."""
+    """Return the system blocks up to the last one that is marked for the cache."""
     blocks = system if isinstance(system, list) else []
     marked = [i for i, block in enumerate(blocks) if "cache_control" in block]
     return block_text(blocks[: marked[-1] + 1]) if marked else ""
 
 
 def charges(ask: Ask, usage: Usage) -> dict[str, int]:  # noqa: ARG001
-    """What was read from the cache is free, and max_tokens plays no part."""
+    """Return what is charged: reading from the cache is free, and max_tokens plays no part."""
     input_tokens = usage.uncached + usage.cache_created
     return {"requests": 1, "input_tokens": input_tokens, "output_tokens": usage.output}
 
@@ -149,13 +149,13 @@ def completion(serial: int, ask: Ask, said: Said, usage: Usage) -> Json:
 
 
 def models(ids: Sequence[str]) -> Json:
-    """GET /v1/models, in one page."""
+    """Return what GET /v1/models answers, in one page."""
     listed = {"first_id": ids[0] if ids else None, "last_id": ids[-1] if ids else None}
     return {"data": [model(each) for each in ids], "has_more": False, **listed}
 
 
 def model(id: str) -> Json:  # noqa: A002
-    """GET /v1/models/{id}."""
+    """Return what GET /v1/models/{id} answers."""
     created = "2025-10-01T00:00:00Z"
     return {"type": "model", "id": id, "display_name": id, "created_at": created}
 
@@ -192,12 +192,12 @@ def _triple(name: str, values: tuple[int, int, float], standing: Standing) -> He
 
 
 def id_headers(serial: int) -> Headers:
-    """For the provider's support."""
+    """Return the headers that are for the provider's support."""
     return {"request-id": f"req_{serial:06}"}
 
 
 def error(status: int, message: str = "") -> Reply:
-    """The error of that status."""
+    """Return the error of that status."""
     other = "api_error" if status >= 500 else "invalid_request_error"
     told = message or _MESSAGES.get(status) or phrase(status)
     of_type = {"type": _TYPES.get(status, other), "message": told}
@@ -205,12 +205,12 @@ def error(status: int, message: str = "") -> Reply:
 
 
 def unknown_model(model: str) -> Reply:
-    """No such model, or not for this key."""
+    """Return the error for a model that does not exist, or not for this key."""
     return error(404, f"model: {model}")
 
 
 def too_long(tokens: int, tokens_max: int) -> Reply:
-    """The prompt does not fit the context."""
+    """Return the error for a prompt that does not fit the context."""
     return error(400, f"prompt is too long: {tokens} tokens > {tokens_max} maximum")
 
 
@@ -224,12 +224,12 @@ def rate_limited(limit: str, wait_s: float) -> Reply:
 
 
 def no_quota() -> Reply:
-    """The account has run dry, which this API calls an invalid request."""
+    """Return the error for an account that has run dry: this API calls it an invalid request."""
     return error(400, "Your credit balance is too low to access the Anthropic API.")
 
 
 def filtered() -> Reply:
-    """The content filter has stopped the answer, which is no answer here."""
+    """Return the error for an answer that the content filter stopped."""
     return error(400, "Output blocked by content filtering policy")
 
 

@@ -35,7 +35,7 @@ class Rate(_Value):
 
     @property
     def capacity(self) -> float:
-        """What can be taken at once, at most."""
+        """The most that can be taken at once."""
         if self.window_s:
             return self.per_s * self.window_s
         return self.per_minute if self.burst is None else self.burst
@@ -82,7 +82,7 @@ class Outage(_Value):
 
 
 class Behaviour(_Value):
-    """All of it. As it stands: any key, every answer right and at once."""
+    """All that can be set. By default it takes any key and answers rightly and at once."""
 
     keys: tuple[str, ...] = ()
     """Accepted keys; none named: any key, or none at all."""

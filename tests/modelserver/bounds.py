@@ -44,7 +44,7 @@ def _bound_s(
 
 
 def _admission_s(rate: Rate, amount: float, outage: Outage | None) -> float:
-    """When the last of `amount` can be taken, at the earliest."""
+    """Return the earliest time at which the last of `amount` can be taken."""
     if rate.window_s:
         return _from_windows(rate, amount, outage)
     undisturbed_s = max(0.0, (amount - rate.capacity) / rate.per_s)
@@ -59,7 +59,7 @@ def _admission_s(rate: Rate, amount: float, outage: Outage | None) -> float:
 def _work_s(
     items: int, latency_s: float, in_flight_max: int | None, outage: Outage | None
 ) -> float:
-    """How long it takes to work the answers out, so many at a time."""
+    """Return how long it takes to work the answers out, so many at a time."""
     undisturbed_s = max(items * latency_s / in_flight_max if in_flight_max else 0.0, latency_s)
     # What is in flight when it begins goes on, unless the port is closed.
     survives_s = latency_s if outage and outage.how != "refuse" else 0.0

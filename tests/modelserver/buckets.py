@@ -21,21 +21,21 @@ class Bucket(Protocol):
     """What the headers call the limit: of a minute."""
 
     def wait_s(self, amount: float, now: float) -> float:
-        """Until so much can be taken: 0 is at once, infinity is never."""
+        """Return the seconds until so much can be taken: 0 is at once, infinity is never."""
 
     def take(self, amount: float, now: float) -> None:
-        """Take it; only after `wait_s` has said 0."""
+        """Take so much, after `wait_s` has returned 0."""
 
     def remaining(self, now: float) -> float:
-        """What can be taken at once."""
+        """Return what can be taken at once."""
 
     def full_in_s(self, now: float) -> float:
-        """Until it is as if nothing had been taken."""
+        """Return the seconds until it is as if nothing had been taken."""
 
 
 @dataclass(slots=True)
 class TokenBucket:
-    """Refilled smoothly up to its capacity; full at first."""
+    """A bucket that is full at first, and refilled smoothly up to its capacity."""
 
     limit: float
     per_s: float
@@ -88,12 +88,12 @@ class FixedWindow:
         return self._start + self.window_s - now
 
     def _age(self, now: float) -> int:
-        """Whole windows since the one that `_taken` belongs to."""
+        """Return the number of whole windows since the one that `_taken` belongs to."""
         return 0 if self._start is None else int((now - self._start + _SLACK) // self.window_s)
 
 
 def bucket(rate: Rate) -> Bucket:
-    """Full, or with its first window still to start."""
+    """Return a bucket that is full, or whose first window has still to start."""
     if rate.window_s:
         return FixedWindow(rate.per_minute, rate.window_s, rate.capacity)
     return TokenBucket(rate.per_minute, rate.per_s, rate.capacity)

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 @dataclass(slots=True)
 class Call:
-    """One request. Filled while it is answered."""
+    """One request; its fields are filled while it is answered."""
 
     at_s: float
     """Since the server started."""
@@ -46,25 +46,25 @@ class Ledger:
     calls: list[Call] = field(default_factory=list)
 
     def close(self, call: Call) -> None:
-        """It is over: on with it to the file."""
+        """Write a call that is over to the file."""
         if self.file:
             self.file.write(json.dumps(asdict(call)) + "\n")
             self.file.flush()
 
     def completions(self) -> list[Call]:
-        """Those that asked about a CRD."""
+        """Return the calls that asked about a CRD."""
         return [call for call in self.calls if call.name]
 
     def asked(self, name: str) -> int:
-        """How often this CRD was asked about, answered or not."""
+        """Return how often this CRD was asked about, answered or not."""
         return sum(call.name == name for call in self.calls)
 
     def answered(self, name: str) -> int:
-        """How often a 200 about it went out whole."""
+        """Return how often a 200 about this CRD went out whole."""
         return self.count(lambda call: call.name == name and call.status == 200 and call.whole)
 
     def statuses(self) -> Counter[int]:
-        """How often each status went out to questions about CRDs."""
+        """Return how often each status went out to questions about CRDs."""
         return Counter(call.status for call in self.completions())
 
     @property
@@ -73,9 +73,9 @@ class Ledger:
         return max((call.in_flight for call in self.calls), default=0)
 
     def count(self, wanted: Callable[[Call], bool]) -> int:
-        """How many calls are like that."""
+        """Return how many calls are wanted."""
         return sum(map(wanted, self.calls))
 
     def to_json(self) -> list[dict[str, Any]]:
-        """What GET /_ledger answers."""
+        """Return what GET /_ledger answers."""
         return [asdict(call) for call in self.calls]

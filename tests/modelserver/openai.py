@@ -46,12 +46,12 @@ _MESSAGES = {
 
 
 def key(headers: Mapping[str, str]) -> str:
-    """The bearer's token, or Azure's header, or nothing."""
+    """Return the bearer's token, or the key in Azure's header, or nothing."""
     return headers.get("authorization", "").removeprefix("Bearer ") or headers.get("api-key", "")
 
 
 def read(body: Json, headers: Mapping[str, str], behaviour: Behaviour) -> Ask:  # noqa: ARG001
-    """The question; Refused where the API would not take it for one."""
+    """Return the question. Raises Refused where the API would not take it for one."""
     for field in ("model", "messages"):
         if not body.get(field):
             raise _invalid(f"Missing required parameter: '{field}'.", field, "missing_parameter")
@@ -98,7 +98,7 @@ def charges(ask: Ask, usage: Usage) -> dict[str, int]:
 
 
 def completion(serial: int, ask: Ask, said: Said, usage: Usage) -> Json:
-    """A chat completion with one choice."""
+    """Return a chat completion with one choice."""
     finish = {"length": "length", "filter": "content_filter"}.get(said.stop, "stop")
     refused = said.stop == "refusal"
     message = {
@@ -125,17 +125,17 @@ def completion(serial: int, ask: Ask, said: Said, usage: Usage) -> Json:
 
 
 def models(ids: Sequence[str]) -> Json:
-    """GET /v1/models."""
+    """Return what GET /v1/models answers."""
     return {"object": "list", "data": [model(each) for each in ids]}
 
 
 def model(id: str) -> Json:  # noqa: A002
-    """GET /v1/models/{id}."""
+    """Return what GET /v1/models/{id} answers."""
     return {"id": id, "object": "model", "created": 1_760_000_000, "owned_by": "system"}
 
 
 def limit_headers(standing: Standing) -> Headers:
-    """As OpenAI tells them, or one of its likenesses."""
+    """Return the headers as OpenAI sends them, or a provider that is like it."""
     style = standing.behaviour.openai_headers
     if style == "none":
         return {}
@@ -181,12 +181,12 @@ def go_duration(seconds: float) -> str:
 
 
 def id_headers(serial: int) -> Headers:
-    """For the provider's support, and how long it took."""
+    """Return the headers that are for the provider's support, and how long it took."""
     return {"x-request-id": f"req_{serial:06}", "openai-version": "2020-10-01"}
 
 
 def error(status: int, message: str = "") -> Reply:
-    """The error of that status."""
+    """Return the error of that status."""
     other = "server_error" if status >= 500 else "invalid_request_error"
     kind, code = _CODES.get(status, (other, None))
     told = message or _MESSAGES.get(status) or phrase(status)
@@ -194,13 +194,13 @@ def error(status: int, message: str = "") -> Reply:
 
 
 def unknown_model(model: str) -> Reply:
-    """No such model, or not for this key."""
+    """Return the error for a model that does not exist, or not for this key."""
     message = f"The model `{model}` does not exist or you do not have access to it."
     return _error(404, message, "invalid_request_error", None, "model_not_found")
 
 
 def too_long(tokens: int, tokens_max: int) -> Reply:
-    """The prompt does not fit the context."""
+    """Return the error for a prompt that does not fit the context."""
     message = (
         f"This model's maximum context length is {tokens_max} tokens. However, your messages"
         f" resulted in {tokens} tokens. Please reduce the length of the messages."
@@ -222,13 +222,13 @@ def rate_limited(limit: str, wait_s: float) -> Reply:
 
 
 def no_quota() -> Reply:
-    """A 429 that no waiting helps against."""
+    """Return a 429 against which no waiting helps."""
     message = "You exceeded your current quota, please check your plan and billing details."
     return _error(429, message, "insufficient_quota", None, "insufficient_quota")
 
 
 def filtered() -> None:
-    """A filtered answer is an answer here, with its own finish_reason."""
+    """Return nothing: a filtered answer is an answer here, with its own finish_reason."""
 
 
 def _error(status: int, message: str, kind: str, param: str | None, code: str | None) -> Reply:

@@ -15,7 +15,7 @@ REFUSALS = {"status", "redirect", "too_long", "no_quota"}
 
 
 def refusal(fault: Fault, dialect: Dialect, wall: datetime, ask: Ask | None = None) -> Reply:
-    """What a fault of REFUSALS answers at once."""
+    """Return what a fault of REFUSALS answers at once."""
     if fault.kind == "redirect":
         return Reply(302, {}, {"location": fault.location})
     if fault.kind == "no_quota":
@@ -37,7 +37,7 @@ def _retry_after(value: str, wall: datetime) -> str:
 
 
 def said(ask: Ask, fault: Fault | None) -> Said:
-    """What the model says, as the fault has it, and no more than it may."""
+    """Return what the model says by the fault, and no more than it may."""
     answer = right(ask.name, ask.kind)
     match fault.kind if fault else "":
         case "refusal":

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True, slots=True)
 class ModelServerProcess:
-    """One that runs. Its address is that of ModelServer.url."""
+    """A server that runs. Its address is that of ModelServer.url."""
 
     url: str
     running: subprocess.Popen[str]
@@ -28,12 +28,12 @@ class ModelServerProcess:
         self._json("/_control", json.dumps(fields).encode())
 
     def calls(self) -> list[dict[str, Any]]:
-        """Every call so far, as in the ledger's file."""
+        """Return every call so far, as in the ledger's file."""
         calls: list[dict[str, Any]] = self._json("/_ledger")
         return calls
 
     def asked(self) -> Counter[str]:
-        """How often each CRD was asked about."""
+        """Return how often each CRD was asked about."""
         return Counter(call["name"] for call in self.calls() if call["name"])
 
     def _json(self, path: str, body: bytes | None = None) -> Any:

@@ -67,7 +67,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What goes out."""
+    """The response that goes out."""
 
     status: int
     body: Json
@@ -75,7 +75,7 @@ class Reply:
 
 
 class Refused(Exception):
-    """Answered with something else than what was asked for."""
+    """The request is answered with something else than what it asked for."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply.status)
@@ -84,7 +84,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How an account stands, for the headers that tell it."""
+    """The state of an account, for the headers that tell it."""
 
     buckets: Mapping[str, Bucket]
     now: float
@@ -94,7 +94,7 @@ class Standing:
 
 
 class Dialect(Protocol):
-    """One provider's way to say it; a module."""
+    """How one provider says it: implemented by a module."""
 
     NAME: str
     OVERLOADED: int
@@ -130,23 +130,23 @@ class Dialect(Protocol):
 
 
 def tokens(text: str) -> int:
-    """A token is four bytes."""
+    """Return the number of tokens: one is four bytes."""
     return -(-len(text.encode()) // 4)
 
 
 def cut(text: str, tokens_max: int) -> str:
-    """The text as far as so many tokens carry it."""
+    """Return as much of the text as so many tokens hold."""
     return text.encode()[: tokens_max * 4].decode(errors="ignore")
 
 
 def find_crd(text: str) -> tuple[str, str]:
-    """Name and kind, as the digest's header tells them."""
+    """Return name and kind, as the digest's header tells them."""
     name, kind = _NAME.search(text), _KIND.search(text)
     return name.group(1) if name else "", kind.group(1) if kind else ""
 
 
 def block_text(content: object) -> str:
-    """The text of a message, which is a string or a list of blocks."""
+    """Return the text of a message, which is a string or a list of blocks."""
     if isinstance(content, str):
         return content
     blocks = content if isinstance(content, list) else []
@@ -154,7 +154,7 @@ def block_text(content: object) -> str:
 
 
 def phrase(status: int) -> str:
-    """What HTTP calls it."""
+    """Return what HTTP calls the status."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:
@@ -162,7 +162,7 @@ def phrase(status: int) -> str:
 
 
 def parsed(text: str) -> object | None:
-    """The JSON in it, if it is nothing else."""
+    """Return the JSON in a text that holds nothing else."""
     try:
         found: object = json.loads(text)
     except ValueError:

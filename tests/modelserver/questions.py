@@ -27,29 +27,29 @@ OPENAI = {"authorization": f"Bearer {KEY}"}
 
 
 def digest(name: str = NAME) -> str:
-    """The head of a digest."""
+    """Return the head of a digest."""
     return f"name: {name}\nkind: Certificate\ngroup: cert-manager.io\n"
 
 
 def message(name: str = NAME, **other: Any) -> Body:
-    """For POST /v1/messages."""
+    """Return a body for POST /v1/messages."""
     asked = [{"role": "user", "content": [{"type": "text", "text": digest(name)}]}]
     return {"model": MODEL, "max_tokens": 1000, "messages": asked} | other
 
 
 def chat(name: str = NAME, **other: Any) -> Body:
-    """For POST /v1/chat/completions."""
+    """Return a body for POST /v1/chat/completions."""
     asked = [{"role": "system", "content": "JSON."}, {"role": "user", "content": digest(name)}]
     return {"model": MODEL, "max_tokens": 1000, "messages": asked} | other
 
 
 def incoming(path: str, body: bytes, headers: dict[str, str]) -> Incoming:
-    """As it comes from the port."""
+    """Return a request as it comes from the port."""
     return Incoming("POST", path, CIMultiDict(headers), body)
 
 
 async def ask(url: str, name: str = NAME, **other: Any) -> tuple[int, Any]:
-    """One question by a client that keeps no connection: status and JSON."""
+    """Ask one question on a new connection; return status and JSON."""
     async with (
         ClientSession(headers=OPENAI) as session,
         session.post(f"{url}/v1/chat/completions", json=chat(name, **other)) as answer,

@@ -15,7 +15,7 @@ _NOT_IN_ANTHROPIC = {
 
 
 def openai_strict_fault(schema: dict[str, Any]) -> str:
-    """Why strict mode would refuse it; empty if it would not."""
+    """Return why strict mode would refuse a schema; empty if it would not."""
     for path, node in _nodes(schema, ()):
         if node.get("type") != "object":
             continue
@@ -27,7 +27,7 @@ def openai_strict_fault(schema: dict[str, Any]) -> str:
 
 
 def anthropic_fault(schema: dict[str, Any]) -> str:
-    """Why structured output would refuse it; empty if it would not."""
+    """Return why structured output would refuse a schema; empty if it would not."""
     for _, node in _nodes(schema, ()):
         kind = node.get("type", "")
         if kind == "object" and node.get("additionalProperties") is not False:
@@ -41,7 +41,7 @@ def anthropic_fault(schema: dict[str, Any]) -> str:
 def _nodes(
     schema: dict[str, Any], path: tuple[str, ...]
 ) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
-    """The schema and every schema in it."""
+    """Yield the schema and every schema in it."""
     yield path, schema
     for name in ("properties", "$defs"):
         for key, child in schema.get(name, {}).items():

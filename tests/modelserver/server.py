@@ -46,7 +46,7 @@ class ModelServer:
 
     @property
     def url(self) -> str:
-        """Without a path: Anthropic's base URL. OpenAI's has /v1 behind it."""
+        """The address without a path. It is Anthropic's base URL; OpenAI's has /v1 behind it."""
         return f"{'https' if self._tls else 'http'}://{HOST}:{self.port}"
 
     @property
@@ -65,7 +65,7 @@ class ModelServer:
         self._refuse_in_time()
 
     async def start(self) -> None:
-        """Listen; a port of 0 becomes the one that was free."""
+        """Listen; a port of 0 becomes one that is free."""
         app = web.Application(client_max_size=0)
         app.router.add_get("/_ledger", self._tell_ledger)
         app.router.add_get("/_control", self._tell_behaviour)
@@ -79,7 +79,7 @@ class ModelServer:
         self._refuse_in_time()
 
     async def stop(self) -> None:
-        """Be away, with every connection."""
+        """Close the port and every connection."""
         if self._refusing:
             self._refusing.cancel()
         if self._runner:
@@ -152,7 +152,7 @@ class ModelServer:
         self.port = self._runner.addresses[0][1]
 
     async def _listen_always(self) -> None:
-        """No plans to refuse connections any more."""
+        """Listen from now on, and drop the plan to refuse connections."""
         if self._refusing:
             self._refusing.cancel()
             self._refusing = None

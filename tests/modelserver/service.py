@@ -52,7 +52,7 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`reply` goes out after `wait_s`, unless `fault` has it otherwise."""
+    """What a request gets: `reply` after `wait_s`, unless `fault` makes it something else."""
 
     reply: Reply
     wait_s: float = 0.0
@@ -94,7 +94,7 @@ class Service:
         self._luck, self._latencies = Random(behaviour.seed), Random(behaviour.seed + 1)
 
     def take(self, incoming: Incoming, call: Call, now: float, wall: datetime) -> Plan:
-        """Decide, and note in `call` what is known of it."""
+        """Decide what a request gets, and note in `call` what is known of it."""
         self._serial += 1
         dialect = _dialect(incoming)
         call.protocol, call.key = dialect.NAME, dialect.key(incoming.headers)
@@ -110,7 +110,7 @@ class Service:
         return replace(plan, reply=self._with_headers(plan.reply, arrival))
 
     def done(self, plan: Plan, now: float) -> None:
-        """The answer is out, or nobody waits for it any more."""
+        """Take note that the answer is out, or that nobody waits for it any more."""
         if plan.in_flight:
             self._in_flight -= 1
             if plan.prefix:
@@ -239,7 +239,7 @@ class Service:
 
 
 def _dialect(incoming: Incoming) -> Dialect:
-    """By the path, or by the headers where both protocols share it."""
+    """Return the protocol by the path, or by the headers where both share the path."""
     if incoming.path == _MESSAGES or "anthropic-version" in incoming.headers:
         return anthropic
     return openai

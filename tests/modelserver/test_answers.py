@@ -25,7 +25,7 @@ def test_the_answer_is_an_analysis() -> None:
 
 @given(name=st.text(max_size=253), kind=st.text(max_size=80))
 def test_every_name_has_a_valid_answer(name: str, kind: str) -> None:
-    """However long or odd."""
+    """This holds however long or odd the name is."""
     assert Analysis.model_validate(right(name, kind)).to_wire() == right(name, kind)
 
 

@@ -20,13 +20,13 @@ WALL = datetime(2026, 1, 1, 12, 0, 0, 900_000, tzinfo=UTC)
 def took(
     service: Service, body: Any, headers: dict[str, str] | None = None, now: float = 0
 ) -> Plan:
-    """The plan for a question."""
+    """Return the plan for a question."""
     asked = incoming("/v1/messages", json.dumps(body).encode(), headers or ANTHROPIC)
     return service.take(asked, Call(now, "/v1/messages"), now, WALL)
 
 
 def reply(body: Any, headers: dict[str, str] | None = None, **behaviour: Any) -> Reply:
-    """The answer of a server that has just started."""
+    """Return the answer of a server that has just started."""
     return took(Service(Behaviour(**behaviour), 0), body, headers).reply
 
 
@@ -40,7 +40,7 @@ def error(body: Any, headers: dict[str, str] | None = None, **behaviour: Any) ->
 
 
 def test_a_message_has_the_documented_fields() -> None:
-    """Text where no tool is forced."""
+    """Without a forced tool the answer is text."""
     answer = reply(message())
 
     assert answer.status == 200
@@ -109,14 +109,14 @@ def test_a_marked_prefix_is_read_from_the_cache_once_an_answer_is_out() -> None:
 
 
 def test_a_short_prefix_is_not_cached() -> None:
-    """The providers' own minimum."""
+    """Prompts below the providers' own minimum are not."""
     system = [{"type": "text", "text": "short", "cache_control": {"type": "ephemeral"}}]
 
     assert reply(message(system=system)).body["usage"]["cache_creation_input_tokens"] == 0
 
 
 def test_errors_have_their_documented_types() -> None:
-    """One for each status the API reference lists."""
+    """Each status of the API reference has one."""
     unknown = message() | {"model": "claude-0"}
     assert error(unknown) == (404, "not_found_error: model: claude-0")
     assert error(message(), keys=("other",)) == (401, "authentication_error: invalid x-api-key")
@@ -134,7 +134,7 @@ def test_errors_have_their_documented_types() -> None:
 
 @pytest.mark.parametrize("field", ["model", "max_tokens", "messages"])
 def test_required_fields_are_required(field: str) -> None:
-    """In the API's own words."""
+    """The error has the API's own words."""
     body = {name: value for name, value in message().items() if name != field}
 
     assert error(body) == (400, f"invalid_request_error: {field}: Field required")
@@ -163,7 +163,7 @@ LIMITS = Limits(
 
 
 def test_the_headers_tell_how_the_account_stands() -> None:
-    """Tokens in thousands, resets in RFC 3339 at a second."""
+    """Tokens are told in thousands, resets as RFC 3339 times to the second."""
     headers = reply(message(system="x" * 24_000), limits=LIMITS).headers
 
     told = {name.removeprefix("anthropic-ratelimit-"): value for name, value in headers.items()}
@@ -177,7 +177,7 @@ def test_the_headers_tell_how_the_account_stands() -> None:
 
 
 def test_a_429_says_when_to_come_back() -> None:
-    """In whole seconds, with the headers of the account."""
+    """It says so in whole seconds, with the headers of the account."""
     service = Service(Behaviour(limits=LIMITS), 0)
     took(service, message())
 
@@ -233,7 +233,7 @@ def test_a_message_stays_a_message_whatever_it_says(wrong: str) -> None:
 
 
 def test_models_are_listed_and_told() -> None:
-    """One page, and one by its id."""
+    """The list is one page, and each model has its own."""
     listed = anthropic.models(["a", "b"])
 
     assert listed.keys() == {"data", "has_more", "first_id", "last_id"}

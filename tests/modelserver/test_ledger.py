@@ -7,7 +7,7 @@ from tests.modelserver.ledger import Call, Ledger
 
 
 def call(name: str = "", **other: float | str | bool) -> Call:
-    """A call as it ends."""
+    """Return a call as it ends."""
     ended = Call(0.0, "/x", name=name)
     for field, value in other.items():
         setattr(ended, field, value)
@@ -28,7 +28,7 @@ def test_asked_is_not_answered() -> None:
 
 
 def test_only_questions_about_crds_have_statuses() -> None:
-    """A listing of models is none."""
+    """A listing of models is no question."""
     calls = [call(status=200), call("a", status=200), call("b", status=529)]
 
     assert Ledger(calls=calls).statuses() == {200: 1, 529: 1}
@@ -41,7 +41,7 @@ def test_the_most_in_flight_is_over_all_calls() -> None:
 
 
 def test_a_call_that_ends_is_a_line_at_once() -> None:
-    """With all its fields, as GET /_ledger tells them."""
+    """The line has all fields, as GET /_ledger tells them."""
     file = io.StringIO()
     ended = call("a", status=200)
     ledger = Ledger(file, [ended])

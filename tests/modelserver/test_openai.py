@@ -19,13 +19,13 @@ PATH = "/v1/chat/completions"
 
 
 def took(service: Service, body: Any, now: float = 0) -> Plan:
-    """The plan for a question."""
+    """Return the plan for a question."""
     asked = incoming(PATH, json.dumps(body).encode(), OPENAI)
     return service.take(asked, Call(now, PATH), now, WALL)
 
 
 def reply(body: Any, **behaviour: Any) -> Reply:
-    """The answer of a server that has just started."""
+    """Return the answer of a server that has just started."""
     return took(Service(Behaviour(**behaviour), 0), body).reply
 
 
@@ -40,7 +40,7 @@ def error(body: Any, **behaviour: Any) -> tuple[int, str, str | None, str | None
 
 
 def test_a_completion_has_the_documented_fields() -> None:
-    """One choice, its refusal null."""
+    """It has one choice, whose refusal is null."""
     answer = reply(chat())
 
     assert answer.status == 200
@@ -60,13 +60,13 @@ def test_a_completion_has_the_documented_fields() -> None:
 
 
 def schema(inner: Any, *, strict: bool = True) -> Any:
-    """A response_format."""
+    """Return a response_format."""
     told = {"name": "analysis", "strict": strict, "schema": inner}
     return {"type": "json_schema", "json_schema": told}
 
 
 def test_response_formats_are_taken_or_refused() -> None:
-    """By what the server knows, and by the rules of strict mode."""
+    """What the server knows decides, and the rules of strict mode."""
     refused = (400, "invalid_request_error", "response_format", None)
     assert reply(chat(response_format=schema(SCHEMA))).status == 200
     assert reply(chat(response_format={"type": "json_object"})).status == 200
@@ -90,7 +90,7 @@ def test_json_objects_must_be_asked_for_in_words() -> None:
 
 
 def test_errors_have_their_documented_types_and_codes() -> None:
-    """One for each that a client tells apart."""
+    """Each error that a client tells apart has its own."""
     invalid = "invalid_request_error"
     assert error(chat(), keys=("x",)) == (401, invalid, None, "invalid_api_key")
     unknown = chat() | {"model": "gpt-0"}
@@ -128,7 +128,7 @@ def test_a_rate_limit_says_when_to_come_back() -> None:
 
 
 def told(headers: dict[str, str]) -> dict[str, str]:
-    """The rate limit's."""
+    """The error is the rate limit's."""
     start = "x-ratelimit-"
     return {k.removeprefix(start): v for k, v in headers.items() if k.startswith(start)}
 
@@ -168,7 +168,7 @@ def test_other_servers_tell_less_or_something_else() -> None:
     [(0, "0s"), (0.012, "12ms"), (1, "1s"), (7.66, "7.66s"), (360, "6m0s"), (3600.5, "1h0m0.5s")],
 )
 def test_go_durations(seconds: float, text: str) -> None:
-    """As Go prints them."""
+    """They are as Go prints them."""
     assert openai.go_duration(seconds) == text
 
 
@@ -212,7 +212,7 @@ def test_a_long_system_prompt_is_cached_in_steps() -> None:
 
 
 def test_models_are_listed_and_told() -> None:
-    """A list, and one by its id."""
+    """There is a list, and each model by its id."""
     listed = openai.models(["a", "b"])
 
     assert listed == {"object": "list", "data": [openai.model("a"), openai.model("b")]}

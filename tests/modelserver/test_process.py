@@ -13,7 +13,7 @@ from tests.modelserver.questions import NAME, OPENAI, chat
 
 
 def ask(server: ModelServerProcess) -> int:
-    """One question; its status."""
+    """Ask one question; return its status."""
     request = urllib.request.Request(
         f"{server.url}/v1/chat/completions", json.dumps(chat()).encode(), OPENAI
     )

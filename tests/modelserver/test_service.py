@@ -34,7 +34,7 @@ def asking(**behaviour: Any) -> tuple[Service, Ask]:
 
 
 def test_overload_is_refused_until_somebody_is_done() -> None:
-    """At once, and it takes no place itself."""
+    """It is refused at once, and takes no place itself."""
     service, ask = asking(in_flight_max=2)
     first, second = ask(), ask()
     call = Call(0, PATH)
@@ -106,7 +106,7 @@ def test_latencies_have_their_mean_and_their_part_per_token() -> None:
 
 
 def test_an_outage_is_met_while_it_lasts() -> None:
-    """By everybody, whatever the key; then all is as before."""
+    """Everybody meets it, whatever the key; then all is as before."""
     _, ask = asking(outages=[{"at_s": 2, "for_s": 8}], keys=["k"])
 
     statuses = [ask(now=now).reply.status for now in (1.9, 2, 9.9, 10)]
@@ -120,7 +120,7 @@ def test_an_outage_is_met_while_it_lasts() -> None:
 
 
 def test_faults_happen_to_whom_they_are_meant_for() -> None:
-    """By name, by position, and for each CRD by itself."""
+    """A fault is meant by name, by position, or for each CRD by itself."""
     fault = {"kind": "status", "status": 418, "names": "*.cert-manager.io", "after": 1, "times": 1}
     _, ask = asking(faults=[fault])
     assert [ask().reply.status for _ in range(3)] == [200, 418, 200]
@@ -142,7 +142,7 @@ def test_faults_follow_one_another() -> None:
 
 
 def test_a_fault_is_not_used_up_by_a_request_that_the_limits_refuse() -> None:
-    """It waits for the one that gets through."""
+    """The fault waits for the request that gets through."""
     _, ask = asking(
         limits={"requests": {"per_minute": 60, "burst": 1}},
         faults=[{"kind": "refusal", "after": 1, "times": 1}],
@@ -158,7 +158,7 @@ def test_a_fault_is_not_used_up_by_a_request_that_the_limits_refuse() -> None:
 
 
 def test_retry_after_is_whatever_it_is_told_to_be() -> None:
-    """Seconds, a fraction, a day, or a date."""
+    """It may be seconds, a fraction, a day, or a date."""
 
     def told(value: str) -> str:
         _, ask = asking(faults=[{"kind": "status", "status": 429, "retry_after": value}])
@@ -169,7 +169,7 @@ def test_retry_after_is_whatever_it_is_told_to_be() -> None:
 
 
 def test_a_redirect_names_its_place() -> None:
-    """As a proxy with a login page does."""
+    """A proxy with a login page redirects like this."""
     _, ask = asking(faults=[{"kind": "redirect", "location": "https://login.example.com/"}])
     reply = ask().reply
 
@@ -185,7 +185,7 @@ def test_a_redirect_names_its_place() -> None:
     ],
 )
 def test_a_path_belongs_to_a_protocol(path: str, headers: dict[str, str], protocol: str) -> None:
-    """With the key where that protocol has it."""
+    """The key stands where that protocol has it."""
     body = message() if protocol == "anthropic" else chat()
     call = Call(0, path)
     asked = incoming(path, json.dumps(body).encode(), headers)

@@ -47,13 +47,13 @@ async def write(request: web.Request, reply: Reply, fault: Fault | None) -> web.
 
 
 def check(request: web.Request) -> None:
-    """Raises Cut where the connection has gone stale."""
+    """Check the connection. Raises Cut where it has gone stale."""
     if request.transport in _stale:
         raise cut(request)
 
 
 def cut(request: web.Request) -> Cut:
-    """Close the connection, once what was written is out."""
+    """Close the connection once what was written is out; return the error to raise."""
     if request.transport:
         request.transport.close()
     return Cut()
@@ -103,7 +103,7 @@ async def _slowly(
 
 
 async def _hugely(request: web.Request, reply: Reply, size_bytes: int) -> web.StreamResponse:
-    """JSON that begins well and does not end for a long time."""
+    """Write JSON that begins well and does not end for a long time."""
     response = await _begun(request, reply, None)
     await response.write(b'{"id": "huge", "content": "')
     for _ in range(size_bytes // len(_CHUNK)):

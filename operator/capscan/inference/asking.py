@@ -1,4 +1,4 @@
-"""From a digest to an analysis: ask, read, and once each shorten or repair.
+"""Makes an analysis of a digest: asks, reads, and at most once each shortens or repairs.
 
 Errors that are worth another attempt are raised; how many attempts there are is not decided here.
 """
@@ -15,36 +15,40 @@ from capscan.model import Analysis, Usage
 from capscan.model.completion import NO_USAGE
 
 ANSWER_TOKENS_MAX = 2_048
-"""Some providers charge limits with it in advance; a whole analysis takes some 300."""
+"""The limit of an answer. A whole analysis takes some 300 tokens, but some providers charge their
+limits with this in advance."""
 THINKING_TOKENS_MAX = 4 * ANSWER_TOKENS_MAX
-"""Where a model thought so long that nothing of its answer was left."""
+"""The limit where a model thought so long that it had no room left for its answer."""
 CUT_OFF_MAX = 2
-"""In a row; then the model is one that thinks, and the next question is not sent in vain."""
+"""So many answers cut off in a row mean that the model thinks: the next question gets more room at
+once, and is not sent in vain."""
 
 RENEGOTIATIONS_MAX = 4
+"""So often is one request sent in another way, before a refusal stands."""
 
 Send = Callable[[Prompt, int], Awaitable[Reply]]
-"""Sends one request, with a limit on the answer's tokens: where the gate stands."""
+"""Sends one request, with a limit on the answer's tokens, through the gate."""
 
 
 @dataclass(slots=True)
 class AnswerRoom:
-    """How long a model's answers may be, as far as it was asked yet."""
+    """How long a model's answers may be, by what its answers so far took."""
 
     tokens_max: int = ANSWER_TOKENS_MAX
     _cut_off: int = 0
+    """How many first tries in a row were cut off."""
 
     def learn(self, *, cut_off: bool) -> None:
-        """From a first try: whether the room was too small for it."""
+        """Learn from a first try whether the room was too small for it."""
         self._cut_off = self._cut_off + 1 if cut_off else 0
         if self._cut_off >= CUT_OFF_MAX:
             self.tokens_max = THINKING_TOKENS_MAX
 
 
 async def analyse(digest_text: str, send: Send, room: AnswerRoom) -> tuple[Analysis, Usage]:
-    """The usage is that of all requests, as is that of the InferenceError it may raise.
+    """Ask what the digested CRD is for; return the analysis, and the usage of all requests.
 
-    Raises InferenceError, ProviderUnusable.
+    Raises InferenceError, which carries the usage of all requests too, and ProviderUnusable.
     """
     return await _Asking(send, room).analysis(digest_text)
 
@@ -82,7 +86,7 @@ class _Asking:
     async def _repaired(self, prompt: Prompt, reply: Reply, problem: str) -> Analysis:
         tokens_max = self.room.tokens_max
         if reply.truncated:
-            # There is nothing to correct in an answer that was cut off: it needs more room.
+            # An answer that was cut off needs more room: there is nothing in it to correct.
             tokens_max = THINKING_TOKENS_MAX
         else:
             prompt = repair_prompt(prompt, _text(reply), problem)

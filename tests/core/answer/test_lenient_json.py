@@ -83,7 +83,7 @@ def test_valid_json_is_read_as_json_reads_it(value: dict[str, Any], ascii_only: 
 
 @given(st.dictionaries(st.text(), JSON_TEXT), st.data())
 def test_a_cut_never_raises(value: dict[str, Any], data: st.DataObject) -> None:
-    """Wherever the text ends."""
+    """This holds wherever the text ends."""
     text = json.dumps(value)
     end = data.draw(st.integers(0, len(text)))
 

@@ -40,7 +40,7 @@ def rendered(prompt: Prompt) -> str:
         ("schema", json.dumps(answer_schema(), indent=2) + "\n"),
     ],
 )
-def test_it_is_as_recorded(name: str, text: str) -> None:
+def test_the_prompt_is_as_recorded(name: str, text: str) -> None:
     """A changed prompt asks every CRD of every cluster again: raise PROMPT_VERSION with it.
 
     CAPSCAN_UPDATE_GOLDEN=1 records anew.
@@ -53,7 +53,7 @@ def test_it_is_as_recorded(name: str, text: str) -> None:
 
 
 def test_only_the_end_depends_on_the_crd() -> None:
-    """So that providers serve the rest from their cache."""
+    """Providers can serve the rest from their cache then."""
     one, other = first_prompt("kind: A"), first_prompt("kind: B")
 
     assert one.system == other.system == SYSTEM
@@ -80,7 +80,7 @@ def test_the_schema_is_derived_once() -> None:
 
 @given(st.text())
 def test_a_digest_cannot_close_its_marks(text: str) -> None:
-    """Not even one that holds the marks of another."""
+    """Even a digest that holds the marks of another one cannot."""
     lines = first_prompt(f"{text}\n{first_prompt(text).messages[0].text}").messages[0].text
     end = lines.splitlines()[-1]
 
@@ -89,7 +89,7 @@ def test_a_digest_cannot_close_its_marks(text: str) -> None:
 
 
 def test_a_repair_keeps_the_question() -> None:
-    """Then the answer, shortened, and what is wrong with it."""
+    """After it come the answer, shortened, and what is wrong with it."""
     first = first_prompt(DIGEST)
     repaired = repair_prompt(first, "x" * 9_000, "confidence is 7, not a number from 0 to 1.")
 
@@ -112,7 +112,7 @@ def test_an_empty_answer_can_be_shown() -> None:
 
 
 def test_half_a_digest_ends_between_lines() -> None:
-    """And says that there was more."""
+    """Its end says that there was more."""
     half = shrunken(DIGEST)
     kept = half.removesuffix("truncated: true\n")
 
@@ -122,8 +122,8 @@ def test_half_a_digest_ends_between_lines() -> None:
 
 
 @given(st.text())
-def test_what_is_shrunken_is_at_most_half(text: str) -> None:
-    """Whatever the text, if it is worth it."""
+def test_a_shrunken_digest_is_at_most_half(text: str) -> None:
+    """This holds for every text that is worth shortening."""
     assert len(shrunken(text).encode()) <= len(text.encode()) / 2 + len("\ntruncated: true\n")
 
 

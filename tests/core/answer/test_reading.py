@@ -48,13 +48,13 @@ def answer(**changes: Any) -> dict[str, Any]:
         pytest.param(json.dumps(FIELDS).replace("0.9", '"90%"'), id="per cent"),
     ],
 )
-def test_the_form_is_forgiven(text: str) -> None:
+def test_deviations_in_form_are_forgiven(text: str) -> None:
     """All of these say the same."""
     assert read_answer(text) == READ
 
 
 def test_a_parsed_object_will_do() -> None:
-    """As tool calls bring it; wrapped as well."""
+    """Tool calls bring one; it may be wrapped as well."""
     assert read_answer(FIELDS) == READ
     assert read_answer({"input": FIELDS}) == READ
 
@@ -85,8 +85,8 @@ def test_a_parsed_object_will_do() -> None:
         pytest.param('{"a":' * 20_000, "no JSON object", id="too deep"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_read_is_said(text: str, said: str) -> None:
-    """In words that help the model to do better, and a person to understand."""
+def test_the_error_says_what_cannot_be_read(text: str, said: str) -> None:
+    """Its words help the model to do better, and a person to understand."""
     with pytest.raises(InvalidAnswer) as raised:
         read_answer(text)
 
@@ -114,7 +114,7 @@ def test_an_answer_cut_off_is_read_if_it_says_enough() -> None:
     ],
 )
 def test_lists_are_put_in_order(value: Any, read: list[str]) -> None:
-    """Whatever way the model wrote them down."""
+    """It does not matter how the model wrote them down."""
     assert read_answer(answer(capabilities=value)).capabilities == read
 
 
@@ -126,13 +126,13 @@ def test_lists_that_are_missing_are_empty_but_for_capabilities() -> None:
 
 
 def test_names_in_one_string_are_told_apart_at_commas() -> None:
-    """Unlike what one can do, where a comma is part of the sentence."""
+    """In what one can do, a comma is part of the sentence."""
     assert read_answer(answer(providers="AWS, GCP")).providers == ["AWS", "GCP"]
     assert read_answer(answer(capabilities="Issue, renew")).capabilities == ["Issue, renew"]
 
 
 def test_long_text_is_cut_at_a_word() -> None:
-    """Within the bounds of the Capability."""
+    """The text keeps the bounds of the Capability."""
     read = read_answer(answer(description="word " * 1000, capabilities=["Do " * 1000]))
 
     assert read.description.endswith("word…")
@@ -159,7 +159,7 @@ def test_text_is_safe_to_print(raw: str, shown: str) -> None:
 
 @pytest.mark.parametrize(("said", "read"), [(1.05, 1.0), (-0.02, 0.0), ("0.5", 0.5), (1, 1.0)])
 def test_a_confidence_just_outside_is_clamped(said: Any, read: float) -> None:
-    """A slip, not another scale."""
+    """It is a slip, not another scale."""
     assert read_answer(answer(confidence=said)).confidence == read
 
 
@@ -197,7 +197,7 @@ SOUND = {
     st.data(),
 )
 def test_mutilated_answers_are_read_or_refused(fields: dict[str, Any], data: st.DataObject) -> None:
-    """Cut anywhere, with anything put in anywhere."""
+    """They are cut anywhere, and have anything put in anywhere."""
     text = json.dumps(fields)
     at = data.draw(st.integers(0, len(text)))
     text = text[:at] + data.draw(st.text(max_size=3)) + text[at : data.draw(st.integers(at))]

@@ -1,4 +1,4 @@
-"""The state of one account as a whole."""
+"""The state of one account as a whole: when the next request may go."""
 
 import math
 from functools import partial
@@ -8,36 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capscan.core.limits import admission, feedback
-from capscan.core.limits.admission import Admission, Permit, Rules, TokenEstimate
+from capscan.core.limits.admission import Permit
 from capscan.core.limits.sample import Sample, Signal
 from capscan.model import Limits, ObservedLimit, ObservedLimits, Usage
-from capscan.model.provider import ApiProtocol, Circuit, CircuitBreaker
-
-OPENAI, ANTHROPIC = ApiProtocol.OPENAI, ApiProtocol.ANTHROPIC
-UNLIMITED = Limits()
-ITEM = TokenEstimate(1000, 500)
-ANSWERED = Sample(Signal.ANSWERED, Usage(1, 2000, 0, 100))
-DOWN = Sample(Signal.FAILED)
-
-
-def rules(
-    limits: Limits = UNLIMITED,
-    protocol: ApiProtocol = OPENAI,
-    *,
-    adaptive: bool = True,
-) -> Rules:
-    return Rules(protocol, limits, adaptive, CircuitBreaker())
-
-
-def opened(limits: Limits = UNLIMITED, protocol: ApiProtocol = OPENAI) -> Admission:
-    return admission.opened(rules(limits, protocol), 0.0)
-
-
-def answered(state: Admission, sample: Sample = ANSWERED, now_s: float = 0.0) -> Admission:
-    """One request, there and back at one instant."""
-    state, permit = admission.admitted(state, ITEM, now_s)
-    return feedback.returned(state, permit, sample, now_s)
-
+from capscan.model.provider import ApiProtocol, Circuit
+from tests.core.limits.states import (
+    ANSWERED,
+    ITEM,
+    answered,
+    opened,
+    rules,
+)
 
 SAMPLES = st.builds(
     Sample,

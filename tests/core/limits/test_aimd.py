@@ -102,7 +102,7 @@ def test_a_ceiling_that_holds_no_longer_is_forgotten() -> None:
     assert permits.ceiling == math.inf
 
 
-def test_what_is_not_adaptive_is_exactly_as_configured() -> None:
+def test_permits_that_are_not_adaptive_are_exactly_as_configured() -> None:
     permits = aimd.configure(Permits(), 40, adaptive=False)
     assert permits.count == 40
 

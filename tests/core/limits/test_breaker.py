@@ -65,7 +65,7 @@ def test_it_opens_when_nobody_was_there_three_times_in_a_row(
 
 @pytest.mark.parametrize("failure", ["x", "a"])
 def test_at_a_hundred_percent_it_never_opens(failure: str) -> None:
-    """More than all of them cannot fail."""
+    """No more than all of them can fail."""
     assert after(failure * 100, CircuitBreaker(failure_percent=100)).circuit is Circuit.CLOSED
 
 

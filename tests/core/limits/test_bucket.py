@@ -100,7 +100,7 @@ def test_a_larger_amount_than_ever_is_there_unless_the_provider_said_otherwise()
 
 
 def test_nothing_is_earned_before_an_instant_that_lies_ahead() -> None:
-    """Whatever is taken, paid back or changed in the meantime."""
+    """This holds whatever is taken, paid back or changed in the meantime."""
     bucket = buckets.at_level(buckets.full(10.0, 0.0), 2.0, 60.0)
     bucket = buckets.at_rate(buckets.give(buckets.take(bucket, 2.0, 5.0), 0.5, 6.0), 5.0, 7.0)
 
@@ -109,7 +109,7 @@ def test_nothing_is_earned_before_an_instant_that_lies_ahead() -> None:
     assert buckets.ready_s(buckets.earning(bucket, 20.0), 1.0, 20.0) == pytest.approx(20.1)
 
 
-def test_who_has_not_asked_since_the_bucket_was_full_is_idle() -> None:
+def test_a_bucket_is_idle_since_it_was_full() -> None:
     bucket = buckets.take(buckets.full(10.0, 0.0), 1.0, 0.0)
 
     assert buckets.idle_s(bucket, 0.1) == pytest.approx(0.0)

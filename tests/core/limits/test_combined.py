@@ -34,7 +34,7 @@ def test_each_limit_is_the_least_that_somebody_gives() -> None:
 
 
 @given(st.lists(LIMITS, min_size=1, max_size=4), st.data())
-def test_in_whatever_order_they_come(orders: list[Limits], data: st.DataObject) -> None:
+def test_the_order_of_specs_decides_nothing(orders: list[Limits], data: st.DataObject) -> None:
     shuffled = data.draw(st.permutations(orders))
 
     assert strictest(shuffled) == strictest(orders)

@@ -8,10 +8,8 @@ from capscan.core.limits import admission, feedback
 from capscan.core.limits.admission import TokenEstimate
 from capscan.core.limits.sample import Sample, Signal
 from capscan.model import Limits, Usage
-from capscan.model.provider import ApiProtocol, Circuit
-from tests.core.limits.test_admission import ANSWERED, DOWN, ITEM, answered, opened
-
-ANTHROPIC = ApiProtocol.ANTHROPIC
+from capscan.model.provider import Circuit
+from tests.core.limits.states import ANSWERED, ANTHROPIC, DOWN, ITEM, answered, opened
 
 
 def test_anthropic_charges_prompt_and_answer_apart_and_settles() -> None:
@@ -52,8 +50,8 @@ def test_a_429_that_does_not_say_closes_for_a_pause_that_doubles(nothing: float 
 
 
 @pytest.mark.parametrize(("told_s", "exact"), [(0.25, True), (1.0, False), (None, False)])
-def test_a_wait_in_whole_seconds_is_no_exact_one(told_s: float | None, exact: bool) -> None:
-    """It was rounded up."""
+def test_a_wait_in_whole_seconds_is_not_taken_as_exact(told_s: float | None, exact: bool) -> None:
+    """The provider rounded it up."""
     state = answered(opened(), Sample(Signal.REFUSED, retry_after_s=told_s))
 
     assert state.learned.exact == exact
@@ -95,7 +93,7 @@ def test_an_outage_leaves_the_limit_as_it_was() -> None:
         (Signal.FAILED, Circuit.CLOSED),
     ],
 )
-def test_few_that_ask_find_out_soon_that_nobody_is_there(signal: Signal, circuit: Circuit) -> None:
+def test_three_absences_in_a_row_open_the_circuit(signal: Signal, circuit: Circuit) -> None:
     """What was cut off, or broke, may be the fault of the one question that is asked again."""
     state = opened()
     for _ in range(3):
@@ -114,7 +112,7 @@ def test_few_that_ask_find_out_soon_that_nobody_is_there(signal: Signal, circuit
 def test_a_question_that_breaks_the_provider_again_says_nothing_new(
     healthy_at_s: float, circuit: Circuit
 ) -> None:
-    """Unless nobody else is answered either."""
+    """It opens the circuit only if nobody else is answered either."""
     state, healthy = admission.admitted(opened(), ITEM, healthy_at_s)
     state = feedback.returned(state, healthy, ANSWERED, 7.0)
     for _ in range(30):
@@ -126,7 +124,7 @@ def test_a_question_that_breaks_the_provider_again_says_nothing_new(
 
 
 @pytest.mark.parametrize("signal", [Signal.REFUSED, Signal.UNREACHED])
-def test_what_was_not_looked_at_takes_nothing_of_the_limits(signal: Signal) -> None:
+def test_a_request_that_was_not_looked_at_takes_nothing_of_the_limits(signal: Signal) -> None:
     limits = Limits(requests_per_minute=60, input_tokens_per_minute=6000)
     state = opened(limits)
     before_s = admission.ready_s(state, ITEM, 0.0)
@@ -135,7 +133,7 @@ def test_what_was_not_looked_at_takes_nothing_of_the_limits(signal: Signal) -> N
     assert admission.ready_s(state, ITEM, 0.1) == pytest.approx(max(before_s, 0.1))
 
 
-def test_refused_beside_others_that_are_under_way_is_no_absence() -> None:
+def test_an_overload_beside_other_requests_under_way_is_no_absence() -> None:
     """Those may still be answered: it is just too much at once."""
     state, _ = admission.admitted(opened(), ITEM, 0.0)
     for _ in range(9):
@@ -145,7 +143,7 @@ def test_refused_beside_others_that_are_under_way_is_no_absence() -> None:
 
 
 def test_after_an_outage_the_limit_grows_on_as_before() -> None:
-    """Also where few were in flight when it began: that so few were too many is not true."""
+    """This holds too if few were in flight when it began: so few were not too many."""
     state = opened()
     while state.breaker.circuit is Circuit.CLOSED:
         state = answered(state, Sample(Signal.OVERLOADED))
@@ -159,7 +157,7 @@ def test_after_an_outage_the_limit_grows_on_as_before() -> None:
     assert state.permits.count > 16
 
 
-def test_what_was_sent_before_the_circuit_opened_counts_for_nothing() -> None:
+def test_requests_sent_before_the_circuit_opened_count_for_nothing() -> None:
     state, late = opened(Limits(max_in_flight=30)), []
     for _ in range(4):
         state, permit = admission.admitted(state, ITEM, 0.0)

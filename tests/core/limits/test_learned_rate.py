@@ -20,7 +20,7 @@ def test_nothing_waits_before_the_first_refusal() -> None:
     assert learned_rate.ready_s(sent(LearnedRate(), 500, 0.0, 1.0), 1.0) == 1.0
 
 
-def test_a_start_in_the_dark_is_spread_until_the_first_answer() -> None:
+def test_requests_to_an_unknown_account_are_spread_until_the_first_answer() -> None:
     learned = learned_rate.admitted(learned_rate.admitted(learned_rate.starting(0.0), 0.0), 0.0)
     assert 0.0 < learned_rate.ready_s(learned, 0.0) <= 1 / START_PER_S
     assert learned.rate_per_s is None
@@ -32,7 +32,7 @@ def test_a_start_in_the_dark_is_spread_until_the_first_answer() -> None:
 def test_two_refusals_tell_the_rate_whatever_the_burst(
     rate_per_s: int, span_s: float, burst: int
 ) -> None:
-    """Roughly: the provider's bucket is empty at both, so that what went in between was earned."""
+    """They tell it roughly: the bucket is empty at both, so what went in between was earned."""
     learned = learned_rate.refused(sent(LearnedRate(), burst + 1, 0.0, 1.0), 1.0, 1.0, 0.0)
     first_per_s = learned.rate_per_s
     learned = sent(learned, int(rate_per_s * span_s) + 1, 1.0, 1.0 + span_s)
@@ -94,14 +94,14 @@ def test_a_guess_that_was_far_too_low_is_left_behind_in_minutes() -> None:
 
 
 def grown(learned: LearnedRate, seconds: int) -> float:
-    """The rate after so many seconds with answers and without refusals."""
+    """Return the rate after so many seconds with answers and without refusals."""
     for second in range(1, seconds + 1):
         learned = learned_rate.on_success(learned, learned.refused_at_s + second)
     assert learned.rate_per_s is not None
     return learned.rate_per_s
 
 
-def test_what_was_only_a_burst_is_outgrown_in_seconds_where_refusals_say_how_long() -> None:
+def test_a_rate_learnt_from_a_burst_is_outgrown_in_seconds_where_refusals_say_how_long() -> None:
     """Five went through at once: the rate may be five a second, or any other."""
     volley = sent(LearnedRate(), 6, 0.0, 0.1)
 
@@ -116,7 +116,7 @@ class Bucket:
         self.rate_per_s, self.burst, self.level, self.at_s = rate_per_s, burst, burst, 0.0
 
     def wait_s(self, now_s: float) -> float:
-        """0, and one is taken; or how long it takes until there is one."""
+        """Take one and return 0, or return how long it takes until there is one."""
         earned = (now_s - self.at_s) * self.rate_per_s
         self.level, self.at_s = min(self.burst, self.level + earned), now_s
         if self.level < 1.0 - 1e-9:
@@ -168,7 +168,7 @@ def test_refusals_of_one_volley_tell_one_instant() -> None:
     assert (learned.rate_per_s, learned.since_s) == (first.rate_per_s, first.since_s)
 
 
-def test_what_is_idle_has_nothing_to_count_from() -> None:
+def test_after_idling_a_span_is_no_longer_exact() -> None:
     """The provider's bucket may have been full in between."""
     learned = measured(10, 1.0)
     busy = learned_rate.admitted(learned, 1.3)

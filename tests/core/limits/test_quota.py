@@ -17,7 +17,7 @@ def configured(per_minute: int | None, headroom: float = 0.0) -> Quota:
 
 
 def seen(quota: Quota, told: ObservedLimit, *, unseen: int = 0, at_s: float = 0.0) -> Quota:
-    """After a response to a request sent just now, behind which `unseen` others were sent."""
+    """Return the quota after a response to a request, behind which `unseen` others were sent."""
     return quotas.observe(quota, told, at_s, quota.taken - unseen, at_s)
 
 
@@ -39,7 +39,7 @@ def test_a_limit_is_learnt_from_headers() -> None:
 
 
 @pytest.mark.parametrize(("limit", "rate_per_s"), [(60, 1.0), (6000, 10.0)])
-def test_of_what_is_set_and_what_is_told_the_lower_holds(limit: int, rate_per_s: float) -> None:
+def test_the_lower_of_the_limits_set_and_told_holds(limit: int, rate_per_s: float) -> None:
     assert seen(configured(600), ObservedLimit(limit, limit, 0.0)).rate_per_s == rate_per_s
 
 
@@ -57,7 +57,7 @@ def test_what_was_sent_since_is_not_counted_twice() -> None:
     assert level(quota, 2.0) >= 1.0
 
 
-def test_a_minute_that_may_be_spent_at_once_is() -> None:
+def test_what_is_left_of_this_minute_may_be_spent_at_once() -> None:
     quota = seen(configured(600), ObservedLimit(600, 540, 6.0), unseen=40)
 
     assert level(quota) == 540 - 40 - HEADROOM_S * 10 - 1
@@ -73,7 +73,7 @@ def test_a_minute_that_may_be_spent_at_once_is() -> None:
         pytest.param(ObservedLimit(1200, 1100, 5.0), id="more than an administrator allows"),
     ],
 )
-def test_what_may_not_be_this_minutes_lifts_nothing(told: ObservedLimit) -> None:
+def test_a_header_that_may_not_be_about_this_minute_lifts_nothing(told: ObservedLimit) -> None:
     assert level(seen(configured(600), told)) <= 1.3
 
 
@@ -84,7 +84,7 @@ def test_a_limit_per_day_is_none_per_minute() -> None:
     assert seen(quota, ObservedLimit(14400, 14370, 180.0)).rate_per_s is None
 
 
-def test_a_coarse_reset_is_a_minutes_all_the_same() -> None:
+def test_a_reset_told_coarsely_is_still_a_minutes() -> None:
     """Anthropic tells times, in whole seconds."""
     assert level(seen(configured(None), ObservedLimit(50, 45, 6.9))) > 40
 
@@ -130,7 +130,7 @@ def test_a_response_from_the_window_before_says_nothing() -> None:
     assert late == quota
 
 
-def test_less_than_the_windows_share_is_an_order() -> None:
+def test_a_limit_set_below_the_windows_share_holds() -> None:
     quota = in_window(configured(300))
 
     assert level(quota, 4.0) <= 1.2
@@ -153,7 +153,7 @@ def test_refusals_slow_down_once_a_second_and_answers_bring_it_back() -> None:
     assert quotas.recovered(quota, 60.0).rate_per_s == 10.0
 
 
-def test_what_was_sent_before_the_limit_was_known_slows_nothing_down() -> None:
+def test_a_refusal_of_what_was_sent_before_the_limit_was_known_slows_nothing_down() -> None:
     told = ObservedLimit(600, 0, 60.0)
     quota = quotas.observe(configured(None), told, 0.5, 0.0, 1.0)
 

@@ -82,7 +82,7 @@ def test_headers_that_say_nothing_are_none(headers: dict[str, str]) -> None:
         ("0001-01-01T00:00:00+23:59", 0.0),
     ],
 )
-def test_resets(reset: str, seconds: float | None) -> None:
+def test_resets_are_read_in_every_form(reset: str, seconds: float | None) -> None:
     headers = {"x-ratelimit-limit-requests": "600", "x-ratelimit-reset-requests": reset}
     observed = observed_limits(headers, NOW)
 
@@ -96,8 +96,8 @@ def test_resets(reset: str, seconds: float | None) -> None:
     [("600", 600), (" 600 ", 600), ("600.0", 600), ("0", 0)]
     + [(text, None) for text in ("-1", "", "nan", "1e9", "600, 600", "٦٠٠", "9" * 50, "0x10")],
 )
-def test_amounts(limit: str, expected: int | None) -> None:
-    """Azure says -1 where it means that there is none."""
+def test_amounts_are_read_or_ignored(limit: str, expected: int | None) -> None:
+    """Azure says -1 where it means that there is no limit."""
     headers = {"x-ratelimit-limit-tokens": limit, "x-ratelimit-remaining-tokens": "1"}
 
     assert observed_limits(headers, NOW) == ObservedLimits(input_tokens=ObservedLimit(expected, 1))

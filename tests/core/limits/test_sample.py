@@ -27,7 +27,7 @@ from capscan.model.completion import NO_USAGE
         (errors.AnswerRefused, Signal.ANSWERED),
     ],
 )
-def test_an_error_says_of_the_provider(error: type[InferenceError], signal: Signal) -> None:
+def test_each_error_gives_its_signal(error: type[InferenceError], signal: Signal) -> None:
     """An item out of time says nothing of it, a request out of time does; no connection is not the
     same as a broken one; what is merely no good answer shows a provider that works.
     """

@@ -24,7 +24,7 @@ def after(*responses: tuple[float, ObservedLimit]) -> Window:
 SHOWN = ((0.0, told(1, 60.0)), (4.0, told(40, 56.0)))
 
 
-def test_an_end_that_comes_nearer_while_more_is_used_is_a_windows() -> None:
+def test_an_end_that_comes_nearer_while_more_is_used_shows_a_window() -> None:
     assert after(*SHOWN).ends_at_s == 60.0
 
 

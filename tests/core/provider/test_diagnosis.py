@@ -15,71 +15,71 @@ AWAY = ProviderUnavailable("refused")
 Found = ProviderUnusable | ProviderUnavailable | None
 
 
-def looked(at: Diagnosis, found: Found = None, around: str | ProviderUnusable = "") -> Diagnosis:
-    """A look from beginning to end, at 100 s."""
-    return at.looking(around).looked(1, found, 100.0)
+def looked(state: Diagnosis, found: Found = None, around: str | ProviderUnusable = "") -> Diagnosis:
+    """Return the state after a look from beginning to end, at 100 s."""
+    return state.looking(around).looked(1, found, 100.0)
 
 
-def shown(at: Diagnosis) -> tuple[str, str]:
-    return at.verdict.status, at.verdict.reason
+def shown(state: Diagnosis) -> tuple[str, str]:
+    return state.verdict.status, state.verdict.reason
 
 
 def test_it_is_looked_at_once_and_left_alone_when_all_is_well() -> None:
     assert Diagnosis().due_s == AT_ONCE
-    at = looked(Diagnosis())
+    state = looked(Diagnosis())
 
-    assert shown(at) == ("True", "Usable")
-    assert (at.fault, at.judged, at.due_s) == (None, 1, NEVER)
+    assert shown(state) == ("True", "Usable")
+    assert (state.fault, state.judged, state.due_s) == (None, 1, NEVER)
 
 
 def test_what_somebody_has_to_mend_turns_questions_down() -> None:
-    at = looked(Diagnosis(), WRONG_KEY)
+    state = looked(Diagnosis(), WRONG_KEY)
 
-    assert shown(at) == ("False", "InvalidCredentials")
-    assert at.fault is WRONG_KEY
+    assert shown(state) == ("False", "InvalidCredentials")
+    assert state.fault is WRONG_KEY
 
 
 def test_one_that_is_away_may_be_asked() -> None:
-    at = looked(Diagnosis(), AWAY)
+    state = looked(Diagnosis(), AWAY)
 
-    assert shown(at) == ("False", "ProviderUnavailable")
-    assert at.fault is None
+    assert shown(state) == ("False", "ProviderUnavailable")
+    assert state.fault is None
 
 
 @pytest.mark.parametrize("found", [WRONG_KEY, AWAY], ids=["fault", "away"])
 def test_it_is_looked_at_again_and_ever_less_often(found: ProviderUnusable) -> None:
-    at, pauses_s = Diagnosis(), []
+    state, pauses_s = Diagnosis(), []
     for _ in range(5):
-        at = looked(at, found)
-        pauses_s.append(at.due_s - 100.0)
+        state = looked(state, found)
+        pauses_s.append(state.due_s - 100.0)
 
     assert pauses_s == [*RECHECK_S, RECHECK_S[-1]]
 
 
 @pytest.mark.parametrize("found", [None, WRONG_KEY, AWAY], ids=["well", "fault", "away"])
-def test_who_wants_another_look_during_one_gets_it(found: Found) -> None:
-    """An edit, most often: the look was at what stood there before."""
-    at = Diagnosis().looking("").wanted_again().looked(1, found, 100.0)
+def test_another_look_that_is_wanted_during_one_follows_at_once(found: Found) -> None:
+    """It is most often wanted for an edit: the look was at the spec before it."""
+    state = Diagnosis().looking("").wanted_again().looked(1, found, 100.0)
 
-    assert at.due_s == AT_ONCE
+    assert state.due_s == AT_ONCE
 
 
 def test_an_answer_proves_that_it_works() -> None:
-    at = looked(Diagnosis(), WRONG_KEY).answered(50.0)
+    state = looked(Diagnosis(), WRONG_KEY).answered(50.0)
 
-    assert shown(at) == ("True", "Usable")
-    assert (at.fault, at.due_s, at.in_vain) == (None, NEVER, 0)
+    assert shown(state) == ("True", "Usable")
+    assert (state.fault, state.due_s, state.in_vain) == (None, NEVER, 0)
 
 
 def test_an_answer_does_not_disprove_what_others_do() -> None:
-    at = looked(Diagnosis(), LOOP, around=LOOP).answered(50.0)
+    state = looked(Diagnosis(), LOOP, around=LOOP).answered(50.0)
 
-    assert shown(at) == ("False", "FallbackLoop")
-    assert at.fault is LOOP
+    assert shown(state) == ("False", "FallbackLoop")
+    assert state.fault is LOOP
 
 
-def test_what_only_a_question_finds_is_shown_until_one_is_answered() -> None:
-    """A look that finds nothing lets them be asked again, no more."""
+def test_a_fault_that_only_a_question_finds_is_shown_until_one_is_answered() -> None:
+    """A look that finds nothing only lets questions be asked again."""
     doubted = looked(Diagnosis()).doubted(NO_MONEY, 100.0)
     assert doubted.fault is NO_MONEY
     assert math.isfinite(doubted.due_s)
@@ -90,45 +90,45 @@ def test_what_only_a_question_finds_is_shown_until_one_is_answered() -> None:
     assert shown(tried.answered(50.0)) == ("True", "Usable")
 
 
-def test_what_a_question_finds_during_a_look_is_shown_after_it_too() -> None:
-    at = looked(Diagnosis()).looking("").doubted(NO_MONEY, 99.0).looked(1, None, 100.0)
+def test_a_fault_that_a_question_finds_during_a_look_is_shown_after_it_too() -> None:
+    state = looked(Diagnosis()).looking("").doubted(NO_MONEY, 99.0).looked(1, None, 100.0)
 
-    assert shown(at) == ("False", "InsufficientQuota")
-    assert at.due_s == NEVER
+    assert shown(state) == ("False", "InsufficientQuota")
+    assert state.due_s == NEVER
 
 
 def test_questions_in_vain_make_the_looks_between_them_rarer() -> None:
-    at = looked(Diagnosis()).doubted(NO_MONEY, 100.0)
-    again = looked(at).doubted(NO_MONEY, 100.0)
+    state = looked(Diagnosis()).doubted(NO_MONEY, 100.0)
+    again = looked(state).doubted(NO_MONEY, 100.0)
 
-    assert (at.due_s, again.due_s) == (105.0, 110.0)
+    assert (state.due_s, again.due_s) == (105.0, 110.0)
 
 
-def test_an_edit_begins_anew() -> None:
+def test_after_an_edit_a_look_that_finds_nothing_makes_it_usable() -> None:
     doubted = looked(Diagnosis()).doubted(NO_MONEY, 100.0)
-    at = looked(doubted.wanted_again())
+    state = looked(doubted.wanted_again())
 
-    assert shown(at) == ("True", "Usable")
-
-
-def test_what_there_is_to_know_of_others_is_said() -> None:
-    at = looked(Diagnosis(), around="Its fallback spare does not exist.")
-
-    assert at.verdict.message == "Nothing speaks against it. Its fallback spare does not exist."
+    assert shown(state) == ("True", "Usable")
 
 
-def test_what_a_look_finds_a_look_finds_mended() -> None:
-    """Also where a question had found it first: nobody may be left who would ask."""
-    at = looked(Diagnosis()).doubted(WRONG_KEY, 100.0)
-    at = looked(looked(at, WRONG_KEY))
+def test_the_verdict_says_what_is_known_of_other_providers() -> None:
+    state = looked(Diagnosis(), around="Its fallback spare does not exist.")
 
-    assert shown(at) == ("True", "Usable")
-    assert at.fault is None
+    assert state.verdict.message == "Nothing speaks against it. Its fallback spare does not exist."
 
 
-def test_one_that_is_away_for_a_while_is_no_better_for_it() -> None:
-    at = looked(Diagnosis()).doubted(NO_MONEY, 100.0)
-    away = looked(at, AWAY)
+def test_a_fault_that_a_look_finds_is_gone_when_a_look_finds_nothing() -> None:
+    """This holds too if a question had found it first: nobody may be left who would ask."""
+    state = looked(Diagnosis()).doubted(WRONG_KEY, 100.0)
+    state = looked(looked(state, WRONG_KEY))
+
+    assert shown(state) == ("True", "Usable")
+    assert state.fault is None
+
+
+def test_a_provider_that_was_away_keeps_the_fault_that_a_question_found() -> None:
+    state = looked(Diagnosis()).doubted(NO_MONEY, 100.0)
+    away = looked(state, AWAY)
     back = looked(away)
 
     assert shown(away) == shown(back) == ("False", "InsufficientQuota")
@@ -138,42 +138,42 @@ def test_one_that_is_away_for_a_while_is_no_better_for_it() -> None:
 
 
 def test_one_question_that_is_turned_down_among_others_is_to_blame() -> None:
-    at = looked(Diagnosis()).answered(50.0).refused("a", 60.0)
+    state = looked(Diagnosis()).answered(50.0).refused("a", 60.0)
 
-    assert at.blames("a")
-
-
-def test_who_has_answered_nobody_yet_turns_all_down() -> None:
-    at = looked(Diagnosis()).refused("a", 60.0)
-
-    assert not at.blames("a")
+    assert state.blames("a")
 
 
-def test_several_that_are_turned_down_in_a_row_are_not_to_blame() -> None:
-    """The same one, however often, is one."""
-    at = looked(Diagnosis()).answered(50.0)
+def test_a_provider_that_has_answered_nobody_yet_turns_all_questions_down() -> None:
+    state = looked(Diagnosis()).refused("a", 60.0)
+
+    assert not state.blames("a")
+
+
+def test_several_questions_turned_down_in_a_row_are_not_to_blame() -> None:
+    """The same question counts once, however often it is turned down."""
+    state = looked(Diagnosis()).answered(50.0)
     for name in ("a", "b", "a", "b"):
-        at = at.refused(name, 60.0)
-        assert at.blames(name)
-    at = at.refused("c", 61.0)
+        state = state.refused(name, 60.0)
+        assert state.blames(name)
+    state = state.refused("c", 61.0)
 
-    assert not at.blames("c")
-    assert not at.blames("a")
+    assert not state.blames("c")
+    assert not state.blames("a")
 
 
-def test_an_answer_to_what_was_sent_since_proves_who_is_to_blame() -> None:
-    at = looked(Diagnosis()).answered(50.0)
+def test_an_answer_to_a_later_question_proves_who_is_to_blame() -> None:
+    state = looked(Diagnosis()).answered(50.0)
     for name in ("a", "b", "c"):
-        at = at.refused(name, 60.0)
+        state = state.refused(name, 60.0)
 
-    before = at.answered(59.0)
+    before = state.answered(59.0)
     assert not before.blames("a")
-    since = at.answered(61.0)
+    since = state.answered(61.0)
     assert all(since.blames(name) for name in ("a", "b", "c"))
     assert since.refused("a", 70.0).blames("a")
 
 
 def test_after_an_edit_nothing_is_known_of_who_is_to_blame() -> None:
-    at = looked(Diagnosis()).answered(50.0).refused("a", 60.0).looked(2, None, 100.0)
+    state = looked(Diagnosis()).answered(50.0).refused("a", 60.0).looked(2, None, 100.0)
 
-    assert not at.refused("a", 110.0).blames("a")
+    assert not state.refused("a", 110.0).blames("a")

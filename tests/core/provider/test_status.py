@@ -10,8 +10,8 @@ from capscan.core.provider.status import (
     REMEDIES,
     AccountState,
     Verdict,
+    last_shown,
     render,
-    told_by,
     verdict_on,
 )
 from capscan.model import Circuit, Condition, LastRateLimit, ProviderStatus
@@ -30,11 +30,11 @@ def ready(status: ProviderStatus) -> Condition:
 
 
 def holding(status: ProviderStatus) -> list[str]:
-    """The conditions that are True."""
+    """Return the types of the conditions that are True."""
     return [one.type for one in status.conditions or () if one.status == "True"]
 
 
-def test_it_is_ready_as_far_as_is_known() -> None:
+def test_a_usable_provider_is_ready() -> None:
     status = render(state(), ProviderStatus(), EPOCH)
 
     assert status.observed_generation == 3
@@ -42,12 +42,12 @@ def test_it_is_ready_as_far_as_is_known() -> None:
     assert (ready(status).status, ready(status).reason) == ("True", "Usable")
 
 
-def test_what_was_told_last_is_what_the_status_says() -> None:
+def test_the_last_verdict_is_read_back_from_the_status() -> None:
     fault = verdict_on(ProviderUnusable("InvalidCredentials", "no"))
 
-    assert told_by(ProviderStatus()) == CHECKING
-    assert told_by(render(state(), ProviderStatus(), EPOCH)) == Verdict("True", "Usable", "")
-    assert told_by(render(state(fault), ProviderStatus(), EPOCH)) == Verdict(
+    assert last_shown(ProviderStatus()) == CHECKING
+    assert last_shown(render(state(), ProviderStatus(), EPOCH)) == Verdict("True", "Usable", "")
+    assert last_shown(render(state(fault), ProviderStatus(), EPOCH)) == Verdict(
         "False", "InvalidCredentials", ""
     )
 
@@ -67,7 +67,7 @@ def test_an_open_circuit_is_told_with_its_cause(circuit: Circuit) -> None:
     )
 
 
-def test_what_is_wrong_for_good_speaks_before_an_open_circuit() -> None:
+def test_a_lasting_fault_is_shown_before_an_open_circuit() -> None:
     wrong = Verdict("False", "ModelNotFound", "no")
     found = ready(render(state(wrong, Circuit.OPEN), ProviderStatus(), EPOCH))
 
@@ -89,7 +89,7 @@ def test_what_is_wrong_for_good_speaks_before_an_open_circuit() -> None:
 def test_it_is_ready_or_heals_by_itself_or_waits_for_somebody(
     verdict: Verdict, circuit: Circuit, held: list[str]
 ) -> None:
-    """One of the three, always; the last is what GitOps tools need to give up waiting."""
+    """One of the three always holds; the last one lets GitOps tools give up waiting."""
     assert holding(render(state(verdict, circuit), ProviderStatus(), EPOCH)) == held
 
 
@@ -111,7 +111,7 @@ def test_the_newest_429_is_remembered_over_a_restart() -> None:
 
 
 @pytest.mark.parametrize("reason", REMEDIES)
-def test_what_happened_comes_with_what_mends_it(reason: str) -> None:
+def test_the_message_of_a_fault_says_what_mends_it(reason: str) -> None:
     verdict = verdict_on(ProviderUnusable(reason, "the provider said no."))
 
     assert verdict.message == f"The provider said no. {REMEDIES[reason]}"

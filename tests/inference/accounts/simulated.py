@@ -30,17 +30,17 @@ RetryAfter = Callable[[float], float | None]
 
 
 def to_the_millisecond(wait_s: float) -> float | None:
-    """As `retry-after-ms` tells it."""
+    """Return the wait as `retry-after-ms` tells it."""
     return math.ceil(wait_s * 1000) / 1000
 
 
 def to_the_second(wait_s: float) -> float | None:
-    """As `retry-after` tells it."""
+    """Return the wait as `retry-after` tells it."""
     return float(math.ceil(wait_s))
 
 
 def untold(wait_s: float) -> float | None:  # noqa: ARG001
-    """A bare 429."""
+    """Return no wait: a bare 429 tells none."""
     return None
 
 
@@ -65,7 +65,7 @@ class Allowance:
         return max(0.0, amount - self.level) * 60 / self.per_minute
 
     def least_s(self, amount: float) -> float:
-        """Until so much can have been taken."""
+        """Return the least time in which so much can have been taken."""
         return (amount - self.burst) * 60 / self.per_minute
 
     def told(self) -> ObservedLimit:
@@ -201,7 +201,7 @@ class SimulatedProvider:
 
 
 def items(count: int, rng: random.Random) -> list[Item]:
-    """Prompts of 500 to 3,500 tokens."""
+    """Return items with prompts of 500 to 3,500 tokens."""
     return [Item(rng.randrange(500, 3500), rng.randrange(100, 500)) for _ in range(count)]
 
 

@@ -1,6 +1,6 @@
 """Providers that name each other, over a model server that answers over real HTTP."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,20 +16,13 @@ from capscan.inference.accounts.registry import Accounts
 from capscan.model import Completion, InferenceProvider, SecretKeyRef
 from tests.builders import crd
 from tests.fakes import flight
-from tests.inference.accounts.test_keeper import Sink
+from tests.inference.accounts.keepers import Sink, until
 from tests.modelserver.behaviour import Behaviour
 from tests.modelserver.server import ModelServer
 
 pytestmark = pytest.mark.anyio
 
 WAIT_S = 5.0
-
-
-async def until(accept: Callable[[], bool]) -> None:
-    """Look again and again."""
-    with anyio.fail_after(WAIT_S):
-        while not accept():  # noqa: ASYNC110
-            await anyio.sleep(0.01)
 
 
 @dataclass
@@ -101,7 +94,7 @@ async def test_a_fallback_that_is_deleted_is_missed_at_once() -> None:
 
 
 async def test_fallbacks_that_become_a_circle_are_refused_until_they_are_none() -> None:
-    """At once, and by those too that were not edited."""
+    """They are refused at once, by providers that were not edited too."""
     async with site() as one:
         one.apply("spare")
         one.apply("model", fallback="spare")

@@ -15,7 +15,7 @@ Serve = Callable[["Connection"], Awaitable[None]]
 
 
 def response(status: int = 200, body: Any = None, **headers: str) -> bytes:
-    """A whole response; text is sent as it is, all else as JSON."""
+    """Return a whole response; text is sent as it is, all else as JSON."""
     text = body if isinstance(body, str) else json.dumps({} if body is None else body)
     given = {"Content-Length": str(len(text.encode())), "Content-Type": "application/json"}
     given |= {name.replace("_", "-"): value for name, value in headers.items()}
@@ -25,7 +25,7 @@ def response(status: int = 200, body: Any = None, **headers: str) -> bytes:
 
 @dataclass
 class Connection:
-    """One of them; `number` counts from 1."""
+    """One connection to the server; `number` counts from 1."""
 
     number: int
     reader: asyncio.StreamReader
@@ -33,7 +33,7 @@ class Connection:
     requests: list[bytes]
 
     async def request(self) -> bytes:
-        """The next one, head and body."""
+        """Return the next request, head and body."""
         head = await self.reader.readuntil(b"\r\n\r\n")
         length = 0
         for line in head.lower().split(b"\r\n"):
@@ -50,7 +50,7 @@ class Connection:
 
 @dataclass
 class Loopback:
-    """What it was asked, and where it is."""
+    """What the server was asked, and where it is."""
 
     port: int = 0
     connections: int = 0
@@ -65,7 +65,7 @@ class Loopback:
 
 @asynccontextmanager
 async def serving(serve: Serve, context: ssl.SSLContext | None = None) -> AsyncIterator[Loopback]:
-    """Every connection is given to `serve`, then closed."""
+    """Run a server that gives every connection to `serve`, and then closes it."""
     server = Loopback(scheme="https" if context else "http")
     tasks: set[asyncio.Task[Any]] = set()
 
@@ -94,7 +94,7 @@ async def serving(serve: Serve, context: ssl.SSLContext | None = None) -> AsyncI
 
 
 async def answer_all(connection: Connection) -> None:
-    """200 to everything, on one connection."""
+    """Answer 200 to everything on one connection."""
     while True:
         await connection.request()
         await connection.send(response())

@@ -21,8 +21,8 @@ from capscan.inference.api.address import (
         ("http://10.0.0.7/v1", "http://10.0.0.7/v1"),
     ],
 )
-def test_addresses_that_will_do(url: str, taken: str) -> None:
-    """Private ones too: that is where local models are."""
+def test_valid_addresses_are_accepted(url: str, taken: str) -> None:
+    """Private addresses are valid too: local models have such."""
     assert checked_base_url(url) == taken
 
 
@@ -50,8 +50,8 @@ def test_addresses_that_will_do(url: str, taken: str) -> None:
         ("http://metadata.google.internal./x", "metadata service"),
     ],
 )
-def test_addresses_that_will_not_do(url: str, said: str) -> None:
-    """Each with what to write instead."""
+def test_invalid_addresses_are_refused(url: str, said: str) -> None:
+    """Each error says what to write instead."""
     with pytest.raises(ProviderUnusable) as raised:
         checked_base_url(url)
 
@@ -78,7 +78,7 @@ def test_addresses_that_will_not_do(url: str, said: str) -> None:
         ("example.com", False),
     ],
 )
-def test_forbidden_addresses_in_every_spelling(address: str, is_so: bool) -> None:
+def test_forbidden_addresses_are_found_in_every_spelling(address: str, is_so: bool) -> None:
     """IPv6 has several ways to write an IPv4 address."""
     assert is_forbidden(address) is is_so
 
@@ -96,13 +96,13 @@ def test_forbidden_addresses_in_every_spelling(address: str, is_so: bool) -> Non
         ("http://ollama.ai.svc.cluster.local./v1", False),
     ],
 )
-def test_keys_in_the_clear_are_noticed_outside_the_cluster(url: str, is_so: bool) -> None:
-    """Inside, plain HTTP is usual."""
+def test_plain_http_is_noticed_outside_the_cluster(url: str, is_so: bool) -> None:
+    """Inside a cluster, plain HTTP is usual."""
     assert is_in_the_clear(url) is is_so
 
 
-def test_a_proxy_is_checked_alike() -> None:
-    """By its own name."""
+def test_the_address_of_a_proxy_is_checked_as_well() -> None:
+    """The error names the field of the proxy."""
     assert checked_proxy_url("") is None
     assert checked_proxy_url("http://proxy:3128") == "http://proxy:3128"
     with pytest.raises(ProviderUnusable, match=r"spec\.proxyURL holds a user name"):

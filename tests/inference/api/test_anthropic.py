@@ -89,8 +89,8 @@ async def test_the_request_is_as_documented() -> None:
     ]
 
 
-async def test_the_path_has_one_version() -> None:
-    """Whether baseURL ends in /v1 or not."""
+async def test_the_version_stands_in_the_path_once() -> None:
+    """It does not matter whether baseURL ends in /v1."""
     for base_url in ("https://gateway.example.com", "https://gateway.example.com/v1/"):
         wire = Wire([reply(body=message(TOOL_USE))])
         await api(wire, baseURL=base_url).send(PROMPT, max_output_tokens=10)
@@ -122,10 +122,10 @@ async def test_the_tools_input_is_the_answer() -> None:
         pytest.param([{"type": "tool_use"}], "tool_use", "", False, id="no input"),
     ],
 )
-async def test_other_answers_are_handed_on(
+async def test_unusual_answers_are_handed_on_unread(
     content: list[Any], stop: str, answer: Any, truncated: bool
 ) -> None:
-    """Reading them is not done here."""
+    """The API does not read what a model wrote."""
     found = await sent(*content, stop=stop)
 
     assert (found.answer, found.truncated) == (answer, truncated)
@@ -140,8 +140,8 @@ async def test_a_refusal_is_told_with_its_cost() -> None:
 
 
 @pytest.mark.parametrize("usage", [None, {}, [], {"input_tokens": "many"}, {"output_tokens": -1}])
-async def test_usage_that_is_none_counts_the_request(usage: Any) -> None:
-    """Gateways leave it out."""
+async def test_unreadable_usage_still_counts_the_request(usage: Any) -> None:
+    """Some gateways leave usage out."""
     assert (await sent(TOOL_USE, usage=usage)).usage == Usage(requests=1)
 
 
@@ -180,7 +180,7 @@ async def test_errors_are_told_apart(status: int, kind: str, text: str, reason: 
 
 
 async def test_a_model_that_cannot_be_forced_gets_the_choice() -> None:
-    """From then on; its text is read as well as a tool's input."""
+    """It gets it from then on; its text is read as well as a tool's input."""
     no = error("invalid_request_error", "tool_choice: this model does not support forced tool use")
     text = {"type": "text", "text": "{}"}
     client = api(wire := Wire([reply(400, no), reply(body=message(text))]))
@@ -207,7 +207,7 @@ async def test_errors_carry_what_the_response_said_of_limits() -> None:
 
 
 async def test_a_reply_that_is_no_message_is_an_invalid_answer() -> None:
-    """It may be another the next time."""
+    """The next reply may be a message."""
     assert isinstance(await raised(200, "not JSON"), InvalidAnswer)
     assert isinstance(await raised(200, [1]), InvalidAnswer)
 
@@ -227,7 +227,9 @@ async def test_a_reply_that_is_no_message_is_an_invalid_answer() -> None:
         (503, error("", "away"), "ProviderOverloaded"),
     ],
 )
-async def test_the_check_raises_what_is_sure(status: int, body: Any, reason: str) -> None:
+async def test_the_free_check_raises_only_what_is_certain(
+    status: int, body: Any, reason: str
+) -> None:
     """And lets pass what it cannot know: the first question will tell."""
     wire = Wire([reply(status, body)])
     found: list[str] = []
@@ -241,7 +243,7 @@ async def test_the_check_raises_what_is_sure(status: int, body: Any, reason: str
 
 
 async def test_a_key_is_optional_and_never_shown() -> None:
-    """Nor are broken ones."""
+    """A broken key is not shown either."""
     wire = Wire([reply(401, error("authentication_error", f"wrong key {KEY}"))])
     with pytest.raises(ProviderUnusable) as refused:
         await api(wire).send(PROMPT, max_output_tokens=10)

@@ -26,7 +26,7 @@ every_api = pytest.mark.parametrize("protocol", [p.value for p in ApiProtocol])
 @every_api
 @pytest.mark.anyio
 async def test_each_protocol_has_its_api(protocol: str) -> None:
-    """Which sends one request for one prompt, and names its errors."""
+    """The API sends one request for one prompt, and names its errors."""
     wire = Wire([reply(429, retry_after="7")])
     api = open_api(spec(protocol), SecretStr(KEY), read_limits, wire.transport)
     with pytest.raises(InferenceError) as raised:
@@ -39,8 +39,8 @@ async def test_each_protocol_has_its_api(protocol: str) -> None:
 
 @every_api
 @pytest.mark.parametrize("key", ["", " \n", "two words", "line\nbreak", "schlüssel"])
-def test_what_is_no_key_is_not_sent(protocol: str, key: str) -> None:
-    """Nor shown."""
+def test_a_malformed_key_is_not_sent(protocol: str, key: str) -> None:
+    """It is not shown either."""
     with pytest.raises(ProviderUnusable) as raised:
         open_api(spec(protocol), SecretStr(key), read_limits)
 
@@ -52,8 +52,8 @@ def test_what_is_no_key_is_not_sent(protocol: str, key: str) -> None:
 @pytest.mark.parametrize(
     "wrong", [{"baseURL": "ftp://x"}, {"proxyURL": "socks5://x"}, {"caBundle": "x"}]
 )
-def test_a_spec_that_cannot_be_is_refused(protocol: str, wrong: dict[str, str]) -> None:
-    """Before anything is sent."""
+def test_an_impossible_spec_is_refused(protocol: str, wrong: dict[str, str]) -> None:
+    """It is refused before anything is sent."""
     with pytest.raises(ProviderUnusable) as raised:
         open_api(spec(protocol, **wrong), None, read_limits)
 
@@ -65,10 +65,10 @@ def test_a_spec_that_cannot_be_is_refused(protocol: str, wrong: dict[str, str]) 
 @pytest.mark.anyio
 @pytest.mark.parametrize("field", ["error", "content", "choices"])
 @pytest.mark.parametrize("status", [200, 400])
-async def test_nesting_without_end_is_an_error_like_others(
+async def test_endless_nesting_is_an_inference_error(
     protocol: str, field: str, status: int
 ) -> None:
-    """Within what JSON's parser takes, and beyond."""
+    """This holds within the depth that JSON's parser takes, and beyond."""
     for depth in (*range(800, 1000, 7), 100_000):
         wire = Wire([reply(status, f'{{"{field}": ' + "[" * depth + "]" * depth + "}")])
         api = open_api(spec(protocol), None, read_limits, wire.transport)
@@ -109,7 +109,7 @@ def test_any_object_is_a_reply_or_an_error(body: dict[str, Any]) -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.integers(200, 599), VALUES.map(json.dumps).map(str.encode) | st.binary())
 def test_any_response_is_an_answer_or_an_error(status: int, body: bytes) -> None:
-    """With a sentence that is not too long, whatever it says."""
+    """Its message is short, whatever the response says."""
     refusals = Refusals("https://models.example.com/v1", "model-1", KEY)
     error = refusals.of(HttpReply(status, {}, body))
 

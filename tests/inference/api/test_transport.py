@@ -11,7 +11,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Stream:
-    """A connection that stands, to this address."""
+    """A connection to this address that stands."""
 
     def __init__(self, peer: str) -> None:
         self.peer = peer
@@ -35,8 +35,8 @@ async def test_a_name_that_leads_to_a_metadata_service_is_refused() -> None:
     assert stream.closed
 
 
-async def test_other_peers_are_let_be() -> None:
-    """And it is known that the connection is new."""
+async def test_other_peers_are_connected_to() -> None:
+    """It is known then that the connection is new."""
     stream, seen = Stream("10.0.0.7"), RequestTrace("models.example.com")
     await seen.trace("connection.connect_tcp.complete", {"return_value": stream})
 

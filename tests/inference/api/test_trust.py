@@ -19,14 +19,14 @@ from capscan.inference.api.trust import trust
         base64.b64encode(b"").decode() + " ",
     ],
 )
-def test_a_bundle_that_is_none_is_named(bundle: str) -> None:
-    """With the command that makes one."""
+def test_the_error_for_an_invalid_bundle_names_the_field(bundle: str) -> None:
+    """It tells the command that makes a valid one."""
     with pytest.raises(ProviderUnusable, match=r"caBundle holds no certificate.*base64 -w0"):
         trust(bundle)
 
 
 def test_without_a_bundle_the_system_is_trusted() -> None:
-    """By one context for all."""
+    """All providers share one context."""
     context = trust("", "https://api.example.com", None)
 
     assert context is trust("", "https://other.example.com", None)
@@ -34,8 +34,8 @@ def test_without_a_bundle_the_system_is_trusted() -> None:
     assert context.check_hostname
 
 
-def test_without_tls_nobody_is() -> None:
-    """Reading the system's certificates would be in vain."""
+def test_without_tls_nobody_is_trusted() -> None:
+    """There reading the system's certificates would be in vain."""
     context = trust("", "http://ollama.ai.svc", "http://proxy:3128")
 
     assert context.verify_mode is ssl.CERT_REQUIRED

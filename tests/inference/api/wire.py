@@ -31,14 +31,14 @@ def spec(protocol: str = "OpenAI", **options: Any) -> ProviderSpec:
 
 
 def read_limits(headers: Mapping[str, str]) -> tuple[ObservedLimits | None, float | None]:
-    """Two headers are enough to see that they are read."""
+    """Read two headers, which is enough to see that they are read."""
     remaining, wait = headers.get("x-remaining"), headers.get("retry-after")
     seen = ObservedLimit(remaining=int(remaining)) if remaining else None
     return (ObservedLimits(requests=seen) if seen else None), float(wait) if wait else None
 
 
 def reply(status: int = 200, body: Any = None, **headers: str) -> httpx2.Response:
-    """JSON, or text as it is."""
+    """Return a response with JSON, or with text as it is."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     if isinstance(body, str):
         return httpx2.Response(status, text=body, headers=named)

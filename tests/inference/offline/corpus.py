@@ -31,7 +31,7 @@ _Loader.yaml_implicit_resolvers = {
 
 
 def read_yaml(text: str) -> Any:
-    """One document, JSON included."""
+    """Return one document in YAML or JSON."""
     return yaml.load(text, Loader=_Loader)
 
 
@@ -41,7 +41,7 @@ def folder() -> Path:
 
 @cache
 def bodies(part: str) -> dict[str, dict[str, Any]]:
-    """All CRDs of `dev` or `stress`, by name."""
+    """Return all CRDs of `dev` or `stress`, by name."""
     with tarfile.open(folder() / f"{part}.tar.xz") as archive:
         found = [read_yaml(text) for text in _texts(archive)]
     return {body["metadata"]["name"]: body for body in found}

@@ -29,7 +29,7 @@ FLOORS = {
 @corpus.needs_corpus
 @pytest.mark.parametrize(("part", "count"), [("dev", 125), ("stress", 40)])
 def test_every_real_crd_is_parsed_digested_and_analysed(part: str, count: int) -> None:
-    """Within bounds, and the largest of them fast."""
+    """Answers stay within bounds, and the largest CRD is fast."""
     bodies = corpus.bodies(part)
     slowest_s = 0.0
     for body in bodies.values():
@@ -47,7 +47,7 @@ def test_every_real_crd_is_parsed_digested_and_analysed(part: str, count: int) -
 
 @corpus.needs_corpus
 def test_answers_are_as_good_as_they_were(tmp_path: Path) -> None:
-    """Against labels written by hand."""
+    """They are measured against labels written by hand."""
     answers = tmp_path / "answers.jsonl"
     answers.write_text(
         "".join(

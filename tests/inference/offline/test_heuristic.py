@@ -17,7 +17,7 @@ from tests.work import calls
 
 
 def analysed(plural: str, **options: Any) -> Analysis:
-    """The answer for a CRD as the builder makes it."""
+    """Return the answer for a CRD as the builder makes it."""
     return analyze(digest_crd(parse_crd(crd(plural, **options))))
 
 
@@ -40,8 +40,8 @@ def test_an_answer_in_full() -> None:
     assert found.complexity is Complexity.LOW
 
 
-def test_what_nobody_knows_is_said_plainly() -> None:
-    """No topic, no vendor, no description: kind and group are left."""
+def test_an_unknown_kind_is_described_plainly() -> None:
+    """Without a topic, a vendor and a description, kind and group are left."""
     found = analysed("frobs", group="unheard.example", kind="FooFrob", description="")
 
     assert found.description == ("Declares a foo frob, a kind of the API group unheard.example.")
@@ -100,13 +100,13 @@ def test_a_choice_of_clouds_in_the_fields_names_them_all() -> None:
         ("Widget is the Schema for the widgets API that spins", "A widget spins."),
     ],
 )
-def test_boilerplate_goes_and_sense_stays(description: str, expected: str) -> None:
-    """Generated sentences, markdown, links, lists."""
+def test_boilerplate_is_left_out_of_descriptions(description: str, expected: str) -> None:
+    """Boilerplate are generated sentences, markdown, links and lists."""
     assert analysed("widgets", description=description).description.startswith(expected)
 
 
 def test_complexity_grows_with_what_there_is_to_fill_in() -> None:
-    """And is the middle where nobody can say."""
+    """It is the middle where nobody can say."""
     unknown = crd()
     del unknown["spec"]["versions"][0]["schema"]
 
@@ -134,7 +134,7 @@ def test_confidence_says_how_little_is_known() -> None:
 
 
 def test_a_large_crd_is_hardly_more_work_than_one_of_a_tenth() -> None:
-    """Both digests are full."""
+    """Both digests are as long as digests get."""
     large, tenth = (digest_crd(parse_crd(crd(schema=wide(n)))) for n in (500_000, 50_000))
     analyze(large)  # the tables are read once
 

@@ -54,7 +54,7 @@ def test_kinds_are_written_as_people_write_them(kind: str, words: str) -> None:
     ],
 )
 def test_plurals(one: str, many: str) -> None:
-    """Of the last word."""
+    """The last word of a phrase takes the plural."""
     assert plural(one) == many
 
 
@@ -73,12 +73,12 @@ def test_plurals(one: str, many: str) -> None:
     ],
 )
 def test_articles(words: str, expected: str) -> None:
-    """By sound; none before what cannot be counted."""
+    """The sound decides; what cannot be counted has none."""
     assert with_article(words) == expected
 
 
 def test_wrong_articles_are_put_right() -> None:
-    """Generated descriptions have many."""
+    """Generated descriptions have many wrong ones."""
     assert fix_articles("Manages a Azure S3 bucket and a user.") == (
         "Manages an Azure S3 bucket and a user."
     )

@@ -1,10 +1,11 @@
-"""JSON objects in what a model wrote: amid prose and fences, with the slips models make.
+"""Finds JSON objects in what a model wrote: amid prose and fences, with the slips models make.
 
-Forgiven: comments, trailing commas, raw line breaks and bare quotes in strings, single quotes, bare
-keys, Python's constants, and a text that ends too early. What an object means is `answer.py`'s.
+It forgives comments, trailing commas, raw line breaks and bare quotes in strings, single quotes,
+bare keys, Python's constants, and a text that ends too early. What an object means is decided in
+`reading.py`.
 
-Bounded: each candidate is read once, in time linear in its length, and candidates are few. (The
-library for this, json-repair, takes half a minute over 60 KB of `{"a" {"a" {"a"`.)
+Its time is bounded: each candidate is read once, in time linear in its length, and candidates are
+few. (The library for this, json-repair, takes half a minute over 60 KB of `{"a" {"a" {"a"`.)
 """
 
 import json
@@ -20,7 +21,7 @@ _STRICT = json.JSONDecoder(strict=False)  # strict would refuse raw line breaks 
 _GAP = re.compile(r"(?:\s++|//[^\n]*+|#[^\n]*+|/\*(?:[^*]|\*(?!/))*+\*/)*+")
 _NUMBER = re.compile(r"-?\d{1,32}(?:\.\d{1,32})?(?:[eE][+-]?\d{1,3})?(?![\w.])")
 _END = re.compile(r"[\w.+-]{0,32}\Z")
-"""Half a number or half a constant."""
+"""Matches half a number or half a constant at the end of a text."""
 _WORD = re.compile(r"[A-Za-z_][\w-]*+")
 _CONSTANTS = {
     "true": True,
@@ -33,9 +34,10 @@ _CONSTANTS = {
 
 
 def _string(quote: str) -> re.Pattern[str]:
-    """A quote ends a string only where JSON goes on after it: others are part of the text.
+    """Return the pattern of a string between such quotes.
 
-    Group 2 is the closing quote; without it the text ended inside the string.
+    A quote ends a string only where JSON goes on after it; other quotes are part of the text. Group
+    2 is the closing quote; without it the text ended inside the string.
     """
     item = r"[\"'{\[}\]\-\d/#]|(?:true|false|null|True|False|None)\b|\w++\s*+:|\Z"
     goes_on = rf"\s++{quote}|\s*+(?:[}}\]:]|,\s*+(?:{item})|//|/\*|\Z)"
@@ -45,17 +47,17 @@ def _string(quote: str) -> re.Pattern[str]:
 
 
 _CUT = object()
-"""In place of a value at which the text ended."""
+"""Stands for a value at which the text ended."""
 
 _STRINGS = {'"': _string('"'), "'": _string("'")}
 
 
 class _Unreadable(Exception):
-    """Not an object after all."""
+    """What began like an object is none."""
 
 
 def json_objects(text: str) -> Iterator[dict[str, Any]]:
-    """The outermost objects, in order."""
+    """Yield the outermost objects of a text, in order; at most CANDIDATES_MAX are tried."""
     at = 0
     for _ in range(CANDIDATES_MAX):
         at = text.find("{", at)
@@ -113,13 +115,16 @@ class _Reader:
         return found
 
     def _take(self, depth: int) -> None:
-        """The opening bracket."""
+        """Step over the opening bracket. Raises _Unreadable where the nesting is too deep."""
         if depth > DEPTH_MAX:
             raise _Unreadable
         self.at += 1
 
     def _more(self, closing: str) -> bool:
-        """Steps over separators; takes the closing bracket, or the end of the text for it."""
+        """Step over separators, and return whether an item follows.
+
+        The closing bracket is stepped over too; the end of the text counts as one.
+        """
         while (char := self._peek()) == ",":
             self.at += 1
         if char == closing:
@@ -161,12 +166,12 @@ class _Reader:
         self.at = match.end()
         if match.group(2) is None:
             self.at = len(self.text)  # half an escape may be left
-            # Half an item of a list is no item; half a sentence says that it goes on.
+            # Half an item of a list is left out; half a sentence ends with dots.
             return _CUT if in_list else f"{_unescaped(match.group(1))}…"
         return _unescaped(match.group(1))
 
     def _peek(self) -> str:
-        """The next character that counts, or "" at the end."""
+        """Step over gaps; return the next character, or "" at the end."""
         gap = _GAP.match(self.text, self.at)
         self.at = gap.end() if gap else self.at
         return self.text[self.at : self.at + 1]
@@ -177,8 +182,9 @@ _SHORT = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 
 
 def _unescaped(raw: str) -> str:
-    """JSON's escapes; any other character behind a backslash is itself. Pairs of surrogates become
-    the character they stand for, single ones the replacement character.
+    """Return a string with JSON's escapes resolved; what else follows a backslash is itself.
+
+    Pairs of surrogates become the character they stand for, single ones the replacement character.
     """
     text = _ESCAPE.sub(lambda m: chr(int(m[1], 16)) if m[1] else _SHORT.get(m[2], m[2]), raw)
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

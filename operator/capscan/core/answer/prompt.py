@@ -1,8 +1,8 @@
 """The question to a language model about one CRD, and the shape of its answer.
 
 What never changes comes first, so that providers can serve it from their cache; the digest comes
-last. How a prompt becomes a request is the business of `inference`, reading what comes back that of
-`answer.py`.
+last. How a prompt becomes a request is decided in `inference`; what comes back is read in
+`reading.py`.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ PROMPT_VERSION = 1
 """Part of every fingerprint: raise it when the same digest would be asked about in other words."""
 
 _QUOTED_CHARS_MAX = 4_000
-"""Of an answer that is shown to its model again; a whole analysis takes about as many."""
+"""How much of an answer is shown to its model again; a whole analysis takes about as much."""
 
 SYSTEM = """\
 You explain what a Kubernetes cluster can do. You are shown the extract of one
@@ -86,7 +86,7 @@ internal.example.com asks for one.", "confidence": 0.2}
 
 
 class Role(StrEnum):
-    """Who says it, after the system prompt."""
+    """Who says a message, after the system prompt."""
 
     USER = "user"
     MODEL = "assistant"
@@ -109,8 +109,9 @@ class Prompt:
 
 
 def first_prompt(digest_text: str) -> Prompt:
-    """Ask what the digested CRD is for."""
-    # A text that holds a prefix of its own hash cannot be found by trying: it cannot end the data.
+    """Return the prompt that asks what the digested CRD is for."""
+    # Nobody finds by trying a text that holds the beginning of its own hash. So no digest can end
+    # the data by itself.
     mark = hashlib.sha256(digest_text.encode()).hexdigest()[:16]
     question = (
         f"The extract, between the marks with the code {mark}:\n"
@@ -120,7 +121,7 @@ def first_prompt(digest_text: str) -> Prompt:
 
 
 def repair_prompt(prompt: Prompt, answer: str, problem: str) -> Prompt:
-    """Show the model its answer and what is wrong with it."""
+    """Return the prompt that shows the model its answer and what is wrong with it."""
     # No request can carry the half of a surrogate pair, which JSON lets a model write.
     sound = answer[: 2 * _QUOTED_CHARS_MAX].encode(errors="replace").decode()
     shown = sound.strip()[:_QUOTED_CHARS_MAX].strip() or "(nothing)"
@@ -133,9 +134,9 @@ def repair_prompt(prompt: Prompt, answer: str, problem: str) -> Prompt:
 
 
 def shrunken(digest_text: str) -> str:
-    """About the first half of a digest, cut between lines; its end says that there was more.
+    """Return about the first half of a digest, cut between lines; its end says that there was more.
 
-    A digest tells what matters first, so that its first half is the better one.
+    A digest tells first what matters most, so that its first half is the better one.
     """
     bytes_max = len(digest_text.encode()) // 2
     kept: list[str] = []
@@ -149,8 +150,9 @@ def shrunken(digest_text: str) -> str:
 
 
 def estimated_tokens(prompt: Prompt) -> int:
-    """Tokens of the prompt and the answer's schema at four bytes each, rounded up: the usual rule
-    for English, and a little too many for it.
+    """Return the tokens of the prompt and of the answer's schema, at four bytes each, rounded up.
+
+    That is the usual rule for English, and gives a little too many for it.
     """
     text = prompt.system + "".join(m.text for m in prompt.messages)
     return -(-(len(text.encode()) + _SCHEMA_BYTES) // 4)
@@ -158,11 +160,11 @@ def estimated_tokens(prompt: Prompt) -> int:
 
 @cache
 def answer_schema() -> Mapping[str, Any]:
-    """JSON Schema of the answer, derived from Analysis: every field required, bounds in words.
-    Derived once: it is part of every request, and deriving it costs more than the request.
+    """Return the JSON Schema of the answer, derived from Analysis: every field is required.
 
-    Nothing but the keywords that OpenAI's strict mode takes (Structured Outputs, "Supported
-    schemas"); what those cannot say is said by the descriptions.
+    It has only the keywords that OpenAI's strict mode takes (Structured Outputs, "Supported
+    schemas"); bounds that those cannot say stand in the descriptions. It is derived once, since it
+    is part of every request and takes longer to derive than a request to make.
     """
     whole = Analysis.model_json_schema(by_alias=True)
     fields = {

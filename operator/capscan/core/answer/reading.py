@@ -1,6 +1,6 @@
-"""From what a model answered to an Analysis: tolerant of the form, strict about the substance.
+"""Reads an Analysis from what a model answered: tolerant of the form, strict about the substance.
 
-Where it finds JSON is `lenient_json.py`'s. Here fields are found under the names models give them,
+JSON is found in `lenient_json.py`. Here fields are found under the names that models give them,
 text is made safe to print, and what is too long is cut. What is missing is never made up.
 """
 
@@ -18,11 +18,11 @@ from capscan.core.text import fold, shorten
 from capscan.model import Analysis, Complexity
 
 ANSWER_CHARS_MAX = 128 * 1024
-"""Looked at of an answer, the thoughts before it not counted; the largest Analysis has 5,000."""
+"""A longer answer is not looked at, its thoughts not counted; the largest Analysis has 5,000."""
 
 _WRAPPERS_MAX = 4
 _CLEANED_CHARS_MAX = 8_000
-"""Of one text; what is kept of it is ten times shorter."""
+"""So much of one text is cleaned; what is kept of it is ten times shorter."""
 _OUT_OF_REACH = 0.1
 """A confidence this far outside 0 to 1 is another scale, not a slip."""
 
@@ -37,7 +37,10 @@ _NOTHING = frozenset({"", "none", "n/a", "na", "null", "nil", "unknown", "-", "n
 
 
 def read_answer(answer: str | Mapping[str, Any]) -> Analysis:
-    """Raises InvalidAnswer; its message says what is wrong, for a person and for the model."""
+    """Return the analysis in an answer: a text, or the object that a tool was called with.
+
+    Raises InvalidAnswer, whose message says what is wrong, for a person and for the model.
+    """
     found = _in_text(answer) if isinstance(answer, str) else _unwrapped(answer)
     fields = _named(found)
     if not fields:
@@ -57,7 +60,7 @@ def read_answer(answer: str | Mapping[str, Any]) -> Analysis:
 
 
 def _in_text(answer: str) -> Mapping[str, Any]:
-    """The object that has most of the fields; of equals the first."""
+    """Return the object in a text that has most of the fields; of equals the first."""
     text = answer.rpartition("</think>")[2].strip("\ufeff \t\r\n")
     if not text:
         raise InvalidAnswer("the answer is empty")
@@ -72,7 +75,7 @@ def _in_text(answer: str) -> Mapping[str, Any]:
 
 
 def _decoded(text: str) -> str:
-    """JSON in a JSON string, as some gateways return it."""
+    """Return the text in a JSON string, as some gateways wrap an answer."""
     for _ in range(2):
         if not text.startswith('"'):
             break
@@ -85,7 +88,7 @@ def _decoded(text: str) -> str:
 
 
 def _unwrapped(found: Mapping[str, Any]) -> Mapping[str, Any]:
-    """`{"analysis": {...}}` and `{"answer": "{...}"}` hold what is looked for."""
+    """Return the object inside of `{"analysis": {...}}` and of `{"answer": "{...}"}`."""
     for _ in range(_WRAPPERS_MAX):
         if _named(found) or len(found) != 1:
             break
@@ -101,7 +104,7 @@ def _unwrapped(found: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _named(found: Mapping[str, Any]) -> dict[str, Any]:
-    """By their proper names: models write `use_case` and `Use Case` as well."""
+    """Return the fields by their proper names: models write `use_case` and `Use Case` as well."""
     fields: dict[str, Any] = {}
     for key, value in found.items():
         name = _NAMES.get(re.sub(r"[\W_]", "", str(key)[:40]).lower())
@@ -111,7 +114,9 @@ def _named(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _required(name: str) -> bool:
-    """No providers may mean that there are none; no capabilities, that the question was missed."""
+    """Return whether the answer must have the field: a CRD may have no provider, but each can do
+    something.
+    """
     return name not in ("providers", "abstractions")
 
 
@@ -141,7 +146,7 @@ def _phrases(fields: Mapping[str, Any], name: str, separator: re.Pattern[str]) -
 
 
 def _texts(items: Iterable[Any]) -> Iterator[str]:
-    """Of `{"name": "Issue certificates", ...}` its first text; what has none is left out."""
+    """Return the texts of a list; of an item such as `{"name": "Issue certificates"}` its first."""
     for item in items:
         inner = (
             next((v for v in item.values() if isinstance(v, str)), "")
@@ -184,8 +189,9 @@ def _shown(value: object) -> str:
 
 
 def clean(raw: str) -> str:
-    """One line that is safe to print: no terminal sequences, no control, format, private or
-    unassigned characters, so that what one reads is what is there.
+    """Return one line that is safe to print, so that what one reads is what is there.
+
+    It has no terminal sequences and no control, format, private or unassigned characters.
     """
     kept = "".join(
         char

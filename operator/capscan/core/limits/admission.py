@@ -1,4 +1,4 @@
-"""Whether the next request to an account may go: breaker, rate and tokens, permits, as one value.
+"""When the next request to an account may go: breaker, limits and permits, as one frozen value.
 
 What a request that came back teaches is decided in `feedback.py`, and who is next in `fair.py`. The
 waiting itself happens in `inference/accounts/gate.py`.
@@ -17,9 +17,9 @@ from capscan.model import Limits
 from capscan.model.provider import ApiProtocol, Circuit, CircuitBreaker
 
 MEAN_WEIGHT = 0.2
-"""Of the newest value in a moving average."""
+"""The weight of the newest value in a moving average."""
 BACKOFF_S = 1.0
-"""After a 429 that does not say how long to wait; it doubles."""
+"""The pause after a 429 that does not say how long to wait; it doubles with each such 429."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class TokenEstimate:
-    """Tokens of one request, as far as is known before it is sent."""
+    """The tokens of one request, as far as they are known before it is sent."""
 
     input_tokens: int = 0
     output_tokens_max: int = 0
@@ -47,15 +47,19 @@ class Permit:
     sent_at_s: float
     estimate: TokenEstimate
     input_cost: float
+    """Tokens reserved of the limit on input; the same for output."""
     output_cost: float
     taken: tuple[float, float, float]
+    """What had been taken of requests, input and output tokens by then, this request included."""
     openings: int
+    """How often the circuit had opened by then."""
     probe: bool
+    """Whether it went through an open circuit, to find out whether that can be closed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The state of one account."""
+    """All that is known of one account."""
 
     rules: Rules
     permits: Permits
@@ -66,21 +70,28 @@ class Admission:
     learned: LearnedRate
     in_flight: int = 0
     permits_good: Permits = field(default_factory=Permits)
-    """As they were before what fails now began to fail."""
+    """The permits as they were before the requests that fail now began to fail."""
     closed_until_s: float = -math.inf
+    """The end of the pause that 429s asked for."""
     closed_at_s: float = -math.inf
+    """When the newest 429 came that was not one of the volley before it."""
     backoff_s: float = BACKOFF_S
+    """The pause after the next 429 that does not say how long to wait."""
     healthy_at_s: float = -math.inf
-    """When the newest of those requests was sent that the provider could answer."""
+    """When the newest of the requests was sent that the provider could answer."""
     input_factor: float | None = None
-    """Actual tokens per estimated one; None before the first answer."""
+    """Actual tokens per estimated one; None before the first answer. The same for output."""
     output_factor: float | None = None
     input_cost_mean: float = 0.0
+    """Tokens that requests reserved lately, on average. The same for output."""
     output_cost_mean: float = 0.0
 
 
 def opened(rules: Rules, now_s: float) -> Admission:
-    """An account nobody has asked yet."""
+    """Return the state of an account that nobody has asked yet.
+
+    Where no limit on its rate is set, it feels its way: the first requests go slowly.
+    """
     limits = rules.limits
     rates = (
         limits.requests_per_minute,
@@ -94,7 +105,7 @@ def opened(rules: Rules, now_s: float) -> Admission:
 
 
 def configured(state: Admission, rules: Rules, now_s: float) -> Admission:
-    """Go on under other rules; what was learnt is kept."""
+    """Return the state under other rules; what was learnt is kept."""
     limits = rules.limits
     headroom = limits.headroom_percent / 100
     most = limits.max_in_flight
@@ -120,8 +131,10 @@ def configured(state: Admission, rules: Rules, now_s: float) -> Admission:
 
 
 def ready_s(state: Admission, estimate: TokenEstimate, now_s: float) -> float:
-    """The instant at which a request may go: `now_s` if at once, infinite if not before another
-    one comes back.
+    """Return the instant at which a request may go.
+
+    It is `now_s` if the request may go at once, and infinite if it has to wait until another one
+    comes back.
     """
     if state.in_flight >= state.permits.count:
         return math.inf
@@ -137,7 +150,7 @@ def ready_s(state: Admission, estimate: TokenEstimate, now_s: float) -> float:
 
 
 def admitted(state: Admission, estimate: TokenEstimate, now_s: float) -> tuple[Admission, Permit]:
-    """A request goes; the permit is to be handed to `feedback.returned`."""
+    """Let a request go. Its permit is to be handed to `feedback.returned` when it comes back."""
     input_cost, output_cost = costs(state, estimate)
     state = replace(
         state,
@@ -163,7 +176,7 @@ def admitted(state: Admission, estimate: TokenEstimate, now_s: float) -> tuple[A
 
 
 def costs(state: Admission, estimate: TokenEstimate) -> tuple[float, float]:
-    """Tokens to reserve of the input and of the output limit.
+    """Return the tokens to reserve of the input and of the output limit.
 
     OpenAI and Azure charge prompt and max_tokens together, when the request comes; Anthropic
     charges what was used, so the reservation is what such requests used lately.
@@ -176,18 +189,24 @@ def costs(state: Admission, estimate: TokenEstimate) -> tuple[float, float]:
 
 
 def permits_soon(state: Admission) -> int:
-    """What permits are on their way back to; 0 where they are on no such way."""
+    """Return the number that permits are on their way back to; 0 where they are on no such way."""
     return int(state.permits.threshold) if state.permits.ramping else 0
 
 
 def requests_per_s(state: Admission) -> float | None:
-    """By the limit on requests, or what refusals taught; None where neither is known."""
+    """Return the most requests per second, by the limit on them or by what refusals taught.
+
+    None where neither is known.
+    """
     known = (state.requests.rate_per_s, state.learned.rate_per_s)
     return min((rate for rate in known if rate is not None), default=None)
 
 
 def items_per_s(state: Admission) -> float | None:
-    """By all limits, for requests as they were lately."""
+    """Return the most requests per second by all limits, if they cost what they did lately.
+
+    None where no limit is known.
+    """
     limits = (
         (requests_per_s(state), 1.0),
         (state.input_tokens.rate_per_s, state.input_cost_mean),
@@ -197,7 +216,7 @@ def items_per_s(state: Admission) -> float | None:
 
 
 def closed_until_s(state: Admission) -> float:
-    """Before then nothing is let through at all, as far as is known."""
+    """Return the instant before which nothing at all is let through, as far as is known."""
     return max(
         state.closed_until_s,
         state.breaker.until_s,
@@ -212,5 +231,5 @@ def _factor(known: float | None) -> float:
 
 
 def moved(mean: float, newest: float) -> float:
-    """An exponentially weighted moving average."""
+    """Return the exponentially weighted moving average after one more value."""
     return mean + MEAN_WEIGHT * (newest - mean)

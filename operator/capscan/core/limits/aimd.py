@@ -1,7 +1,7 @@
 """How many requests at once a provider is trusted with: additive increase, multiplicative decrease.
 
-Overload is the only signal. Latency is none: it follows the length of answers. Slow start and
-congestion avoidance are TCP's (RFC 5681); growing only while the limit is used is that of
+Overload is the only signal. Latency is none, since it follows the length of answers. Slow start and
+congestion avoidance come from TCP (RFC 5681); that the limit grows only while it is used comes from
 Netflix's concurrency-limits.
 """
 
@@ -11,13 +11,16 @@ from dataclasses import dataclass, replace
 from capscan.core.pace import RAMP
 
 START = 16
+"""Requests at once before anything was learnt."""
 PERMITS_MAX = 1024
 DECREASE = 0.85
+"""What the limit is multiplied by when it was too high."""
 WINDOW = 20
-"""Overloads are counted among so many of the newest requests."""
+"""The number of newest requests among which overloads are counted."""
 OVERLOADS = 3
-"""Fewer of them are chance."""
+"""The least number of overloads that lowers the limit; fewer are chance."""
 PROBE_PAUSE_S = 2.0
+"""The pause before the limit reaches its ceiling again; it doubles each time that was too much."""
 PROBE_PAUSE_S_MAX = 60.0
 
 _WINDOW_MASK = (1 << WINDOW) - 1
@@ -25,18 +28,19 @@ _WINDOW_MASK = (1 << WINDOW) - 1
 
 @dataclass(frozen=True, slots=True)
 class Permits:
-    """`limit` is fractional; the requests at once are its whole part."""
+    """How many requests may be under way at once: the whole part of `limit`."""
 
     limit: float = START
     limit_max: int = PERMITS_MAX
     adaptive: bool = True
     threshold: float = math.inf
-    """Below it the limit doubles every round trip, above it grows by one."""
+    """Below it the limit doubles every round trip, above it the limit grows by one."""
     ceiling: float = math.inf
-    """So many at once were too many; below it all went well."""
+    """So many at once were too many; with fewer all went well."""
     probe_at_s: float = 0.0
-    """Not before then does the limit reach the ceiling again."""
+    """The limit does not reach the ceiling again before then."""
     probe_pause_s: float = PROBE_PAUSE_S
+    """The pause after the next time that the ceiling is too much."""
     recent: int = 0
     """One bit a request, the newest lowest; set for an overload."""
     changed_at_s: float = -math.inf
@@ -49,7 +53,7 @@ class Permits:
 
     @property
     def ramping(self) -> bool:
-        """On the way back to a limit that it had before."""
+        """Whether the limit is on its way back to one that it had before."""
         return self.limit < self.threshold < math.inf
 
 
@@ -61,13 +65,13 @@ def configure(permits: Permits, limit_max: int | None, *, adaptive: bool) -> Per
 
 
 def on_success(permits: Permits, in_flight: int, sent_at_s: float, now_s: float) -> Permits:
-    """An answer came; `in_flight` counts the request itself."""
+    """Raise the limit after an answer, if it is used; `in_flight` counts the request itself."""
     recent = permits.recent << 1 & _WINDOW_MASK
     permits = replace(permits, recent=recent)
     if in_flight * 2 < permits.limit:
         return permits
     if permits.limit >= permits.ceiling and sent_at_s >= permits.changed_at_s:
-        # Not too much any more, or it never was: how much is, is open again.
+        # The ceiling is not too much any more, or it never was: it has to be found anew.
         permits = replace(
             permits, ceiling=math.inf, threshold=math.inf, probe_pause_s=PROBE_PAUSE_S
         )
@@ -80,7 +84,10 @@ def on_success(permits: Permits, in_flight: int, sent_at_s: float, now_s: float)
 
 
 def on_overload(permits: Permits, in_flight: int, sent_at_s: float, now_s: float) -> Permits:
-    """It was too much, or no answer came in time; `in_flight` counts the request itself."""
+    """Lower the limit if overloads are no chance; `in_flight` counts the request itself.
+
+    An overload is a refusal as too much at once, or an answer that did not come in time.
+    """
     permits = replace(permits, recent=(permits.recent << 1 | 1) & _WINDOW_MASK)
     if not permits.adaptive or sent_at_s < permits.changed_at_s:
         return permits
@@ -93,7 +100,7 @@ def on_overload(permits: Permits, in_flight: int, sent_at_s: float, now_s: float
 
 
 def restarted(good: Permits) -> Permits:
-    """One at a time, and quickly back to `good` as answers come."""
+    """Return permits for one request at a time, which grow quickly back to `good` with answers."""
     return replace(good, limit=1.0, threshold=good.limit, recent=0)
 
 

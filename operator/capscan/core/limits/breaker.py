@@ -3,7 +3,7 @@
 It opens when most of the newest requests failed, lets one through after a pause, and closes when
 that one is answered. Where few ask at a time, their attempts would be used up before that: so it
 also opens when nobody was there a few times in a row. How fast requests come back after it closed
-is `core/limits/aimd.py`'s.
+is decided in `aimd.py`.
 """
 
 import math
@@ -12,15 +12,15 @@ from dataclasses import dataclass, replace
 from capscan.model.provider import Circuit, CircuitBreaker
 
 PROBES_PATIENT = 5
-"""So many probes in a row fail before the pause between them grows."""
+"""The number of probes that fail in a row before the pause between them grows."""
 PAUSE_S_MAX = 30.0
 ABSENCES_MAX = 3
-"""So many in a row open it: fewer than the attempts that an item has."""
+"""The number of absences in a row that opens it: fewer than the attempts that an item has."""
 
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
-    """`openings` tells requests that were sent before it opened from those after."""
+    """The circuit of one provider, and what the newest requests said of it."""
 
     circuit: Circuit = Circuit.CLOSED
     recent: int = 0
@@ -28,20 +28,22 @@ class Breaker:
     counted: int = 0
     """How many of those bits are requests."""
     absences: int = 0
-    """So often in a row, while nothing else was under way, nobody was there."""
+    """How often in a row nobody was there, while nothing else was under way."""
     openings: int = 0
+    """How often it opened: tells requests that were sent before from those that were sent after."""
     until_s: float = -math.inf
-    """While open: when one request may try."""
+    """While it is open: the instant at which one request may try."""
     probes_failed: int = 0
+    """Probes that failed in a row."""
 
     @property
     def failures(self) -> int:
-        """Among the newest requests."""
+        """The number of failures among the newest requests."""
         return self.recent.bit_count()
 
 
 def ready_s(breaker: Breaker, now_s: float) -> float:
-    """The instant at which the next request may go; infinite while a probe is under way."""
+    """Return the instant at which the next request may go; infinite while a probe is under way."""
     match breaker.circuit:
         case Circuit.CLOSED:
             return now_s
@@ -52,7 +54,7 @@ def ready_s(breaker: Breaker, now_s: float) -> float:
 
 
 def admitted(breaker: Breaker) -> Breaker:
-    """A request goes; through an open circuit it is the probe."""
+    """Let a request go; through an open circuit it goes as the probe."""
     if breaker.circuit is Circuit.CLOSED:
         return breaker
     return replace(breaker, circuit=Circuit.HALF_OPEN)
@@ -61,8 +63,10 @@ def admitted(breaker: Breaker) -> Breaker:
 def on_result(
     breaker: Breaker, rules: CircuitBreaker, *, failed: bool, absent: bool = False, now_s: float
 ) -> Breaker:
-    """A request sent while the circuit was closed came back. `absent`: it failed because nobody was
-    there for it, and nothing else that is under way could still be answered.
+    """Take in a request that was sent while the circuit was closed and came back.
+
+    `absent`: it failed because nobody was there for it, and nothing else that is under way could
+    still be answered.
     """
     most = 2 * rules.minimum_requests
     breaker = replace(
@@ -77,19 +81,19 @@ def on_result(
 
 
 def on_probe(breaker: Breaker, rules: CircuitBreaker, *, failed: bool, now_s: float) -> Breaker:
-    """The one request that was let through came back."""
+    """Take in the one request that was let through an open circuit and came back."""
     if failed:
         return _opened(breaker, rules, breaker.probes_failed + 1, now_s)
     return relieved(breaker)
 
 
 def on_abandoned(breaker: Breaker, now_s: float) -> Breaker:
-    """The probe was cancelled, and said nothing: another one may try at once."""
+    """Let another request try at once: the probe was cancelled, and said nothing."""
     return replace(breaker, circuit=Circuit.OPEN, until_s=now_s)
 
 
 def relieved(breaker: Breaker) -> Breaker:
-    """Somebody is there: it closes, whether a probe found that out or not."""
+    """Close: the provider is there, whether a probe found that out or not."""
     return Breaker(openings=breaker.openings)
 
 

@@ -16,26 +16,23 @@ T = TypeVar("T", bound=Hashable)
 @dataclass(slots=True)
 class _Line(Generic[T]):
     start: float
-    """Virtual time at which its first request is due."""
+    """The virtual time at which its first request is due."""
     waiting: dict[T, int] = field(default_factory=dict)
-    """With weights, in their order."""
+    """Entries in their order, with their weights."""
 
 
 class FairQueue(Generic[T]):
-    """Entries wait under the name of their flow; those sent back in front come before all."""
+    """Entries wait in the line of their flow; those that were sent back come before all others."""
 
     def __init__(self) -> None:
         self._front: dict[T, None] = {}
         self._lines: dict[str, _Line[T]] = {}
         self._idle: dict[str, float] = {}
-        """Flows that wait for nothing, and used more than their share so far."""
+        """The virtual time up to which flows were served that wait for nothing now."""
         self._now = 0.0
 
-    def __len__(self) -> int:
-        return len(self._front) + sum(len(line.waiting) for line in self._lines.values())
-
     def push(self, entry: T, flow: str, weight: int) -> None:
-        """At the end of its flow's line."""
+        """Put an entry at the end of its flow's line."""
         line = self._lines.get(flow)
         if line is None:
             start = max(self._now, self._idle.pop(flow, 0.0))
@@ -43,11 +40,11 @@ class FairQueue(Generic[T]):
         line.waiting[entry] = weight
 
     def push_front(self, entry: T) -> None:
-        """Before everybody, behind those that were sent back earlier; it has paid already."""
+        """Put an entry before all lines, behind those sent back earlier; it has paid already."""
         self._front[entry] = None
 
     def head(self) -> T | None:
-        """Whose turn it is."""
+        """Return the entry whose turn it is; None where nobody waits."""
         if self._front:
             return next(iter(self._front))
         if not self._lines:
@@ -68,7 +65,7 @@ class FairQueue(Generic[T]):
         return entry
 
     def discard(self, entry: T, flow: str) -> None:
-        """It does not wait any more."""
+        """Take out an entry that waits no longer; its flow pays nothing for it."""
         self._front.pop(entry, None)
         line = self._lines.get(flow)
         if line is not None:

@@ -1,7 +1,7 @@
-"""What a request that came back says of its account: the next state of `core/limits/admission.py`.
+"""What a request that came back teaches of its account: the next state of `admission.py`.
 
-Usage settles what was reserved, headers and refusals correct the rates, failures feed the breaker
-or, where that has nothing to say, the limit of permits.
+Its usage settles what was reserved. Headers and refusals correct the rates. A failure feeds the
+breaker or, where that has nothing to say, the limit of permits.
 """
 
 import math
@@ -18,16 +18,18 @@ from capscan.model.provider import ApiProtocol, Circuit
 
 BACKOFF_S_MAX = 60.0
 CALIBRATION_MIN, CALIBRATION_MAX = 0.05, 20.0
+"""The bounds of actual tokens per estimated one: what one odd request can teach is limited."""
 FAILURES_BY_CHANCE = 2
-"""Among the requests that the breaker looks at; with more, the limit may be falling already."""
+"""So many failures among the requests that the breaker looks at are chance. With more of them the
+limit of permits may be falling already."""
 
 _ABSENCES = (Signal.OVERLOADED, Signal.UNREACHED)
-"""Again and again, with no answer in between: not the question is the cause, nobody is there."""
+"""Signals that say, several times in a row, that nobody is there: no question causes these."""
 _FAILURES = (*_ABSENCES, Signal.FAILED)
 
 
 def returned(state: Admission, permit: Permit, sample: Sample, now_s: float) -> Admission:
-    """A request came back: its permit is free, and what it said is believed."""
+    """Return the state after a request came back: its permit is free, what it said is believed."""
     state = _settled(state, permit, sample, now_s)
     state = _observed(state, permit, sample.observed, now_s)
     if sample.signal is Signal.REFUSED:
@@ -39,14 +41,15 @@ def returned(state: Admission, permit: Permit, sample: Sample, now_s: float) -> 
 
 
 def relieved(state: Admission) -> Admission:
-    """The provider was found to be there, other than by a request; permits grow from one all the
-    same.
+    """Return the state after the provider was found to be there, other than by a request.
+
+    The circuit closes. Permits grow from one all the same.
     """
     return replace(state, breaker=breakers.relieved(state.breaker))
 
 
 def _settled(state: Admission, permit: Permit, sample: Sample, now_s: float) -> Admission:
-    """Correct the reservation, and the next estimates, by what was used."""
+    """Correct the reservation, and the estimates of later requests, by what was used."""
     if sample.signal in (Signal.REFUSED, Signal.UNREACHED):
         return replace(
             state,
@@ -125,7 +128,7 @@ def _refused(state: Admission, permit: Permit, sample: Sample, now_s: float) -> 
 def _learned(
     state: Admission, permit: Permit, asked_s: float | None, until_s: float, now_s: float
 ) -> LearnedRate:
-    """Of a 429 without headers. What asks for whole seconds was rounded up."""
+    """Return what a 429 without headers teaches. A wait in whole seconds was rounded up."""
     if asked_s is not None and asked_s % 1.0:
         behind = round(state.requests.taken - permit.taken[0])
         return learned_rate.refused_for(state.learned, asked_s, behind, now_s)
@@ -162,7 +165,7 @@ def _judged(state: Admission, permit: Permit, sample: Sample, now_s: float) -> A
         state.breaker, state.rules.breaker, failed=failed, absent=absent, now_s=now_s
     )
     if breaker.circuit is Circuit.OPEN:
-        # What it saw must not have cut the limit as well.
+        # The failures that opened the circuit must not have lowered the limit as well.
         permits = aimd.restarted(state.permits_good)
         return replace(state, breaker=breaker, permits=permits)
     permits = _fed(state, permit, signal, now_s)
@@ -172,14 +175,15 @@ def _judged(state: Admission, permit: Permit, sample: Sample, now_s: float) -> A
 
 
 def _is_the_question(state: Admission, sample: Sample) -> bool:
-    """Whether the provider broke over a question again, and not over others that were sent since
-    the first time. The last ones of a run are often such, and nothing else is asked beside them.
+    """Return whether the provider broke over a question again, and not over others sent since.
+
+    The last questions of a run are often such, and nothing else is asked beside them.
     """
     return sample.signal is Signal.FAILED and sample.broke_at_s < state.healthy_at_s
 
 
 def _probed(state: Admission, permit: Permit, signal: Signal, now_s: float) -> Admission:
-    """Even a 429 shows that the provider is there."""
+    """Take in the probe. Even a 429 shows that the provider is there."""
     if signal is Signal.ABANDONED:
         return replace(state, breaker=breakers.on_abandoned(state.breaker, now_s))
     failed = signal in _FAILURES

@@ -1,9 +1,10 @@
 """The rate of an account that says nothing but 429.
 
-A refusal that says exactly how long to wait tells an instant at which the provider's bucket will
-hold one request, whatever its size. So what was let through between two such instants, over the
-time between them, is the rate at which it fills. Other refusals only tell that it is empty now, and
-what it fills by in the pause after them may be lost: their guess is corrected by the next one.
+A refusal that says exactly how long to wait names an instant at which the provider's bucket will
+hold one request, whatever its size. So the number of requests let through between two such
+instants, over the time between them, is the rate at which that bucket fills. Other refusals only
+say that it is empty now, and what it earns in the pause after them may be lost: the next refusal
+corrects the guess.
 """
 
 import math
@@ -15,54 +16,61 @@ from capscan.core.limits.bucket import Bucket
 SPAN_S_MIN = 1.0
 """Shorter spans say little of a rate: a network is late by some hundredths of a second."""
 SPAN_S_MAX = 20.0
-"""Longer ones are mostly about how much there was to do, where they do not end exactly."""
+"""Longer spans, where they do not end exactly, mostly say how much there was to do."""
 IDLE_S = 0.25
 """Without a request for so long, the provider's bucket may have been full, and lost what it would
 have earned."""
 MARGIN = 0.02
-"""Below what was measured exactly. While the span was short, growth uses the margin up again in
-twice that span: the next refusal costs a call and no time, and its span is longer."""
+"""The share by which the rate stays below what was measured exactly. After a short span, growth
+uses the margin up again in twice that span: the next refusal costs a call and no time, and its span
+is longer."""
 MEASURED_GROWTH_PER_S = 0.0005
+"""Growth of a rate that was measured over a long span."""
 GROWTH_PER_S = 0.001
+"""Growth of a rate that was guessed."""
 HASTY_GROWTH_PER_S = 0.5
-"""After a refusal that said how long to wait, but came too soon for a rate."""
+"""Growth after a refusal that said how long to wait, but came too soon for a rate."""
 GROWTH_DOUBLES_S = 20.0
-"""Growth is slow at first, and faster the longer no refusal comes: a guess that was far too low
-is left behind in minutes, one that was right is not exceeded for as long."""
+"""The time without a refusal in which growth doubles. A guess that was far too low is left behind
+in minutes; one that was right is not exceeded for as long."""
 GROWTH_PER_S_MAX = 0.1
-"""As far as it doubles."""
+"""The growth up to which it doubles."""
 FASTEST_AFTER_REFUSAL = 0.97
 SLOWEST_AFTER_REFUSAL = 0.5
+"""The bounds of the rate after one more refusal, as shares of the rate before."""
 EARNED_SHARE = 0.25
-"""Of what a pause let the provider's bucket fill by: the first guess may be several times
-too high."""
+"""The share that is taken to be there of what the provider's bucket earned in a pause: the first
+guess of the rate may be several times too high."""
 CERTAIN = 10
-"""What fewer requests taught is left behind faster."""
+"""The number of requests that make a guess certain; one from fewer is left behind faster."""
 RATE_MIN_PER_S = 1.0 / 60.0
 START_PER_S = 40.0
-"""Until the first answer: a refusal of the first request should come before all have been sent."""
+"""The rate until the first answer: a refusal of the first request should come before all have been
+sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class LearnedRate:
-    """No bucket, no limit: answers come, and nothing was refused without saying why."""
+    """The rate of requests that refusals taught, and what the next one is measured by."""
 
     bucket: Bucket | None = None
+    """None: there is no limit, since answers come and nothing was refused."""
     since_s: float = math.inf
-    """Begin of the span in which is counted."""
+    """The beginning of the span in which requests are counted."""
     exact: bool = False
-    """Whether the provider's bucket held one request then."""
+    """Whether the provider's bucket held exactly one request at that beginning."""
     let_through: int = 0
-    """Since then, without what was refused."""
+    """Requests let through since then, without those that were refused."""
     growth_per_s: float = GROWTH_PER_S
-    """At first, after the newest refusal."""
+    """The share by which the rate grows each second at first, after the newest refusal."""
     grown_at_s: float = -math.inf
     refused_at_s: float = -math.inf
     guess: "Guess | None" = None
+    """What the newest refusal said; None where it was exact."""
 
     @property
     def rate_per_s(self) -> float | None:
-        """What refusals taught; None where nothing did."""
+        """The rate that refusals taught; None where nothing was refused."""
         return self.bucket.rate_per_s if self.bucket and self.refused_at_s > -math.inf else None
 
 
@@ -77,23 +85,23 @@ class Guess:
 
     @property
     def rate_per_s(self) -> float:
-        """Within what one refusal may change."""
+        """The rate, within what one refusal may change."""
         measured = self.let_through / self.span_s
         return max(self.slowest_per_s, min(measured, self.fastest_per_s))
 
 
 def starting(now_s: float) -> LearnedRate:
-    """Nothing is known of the account: feel the way."""
+    """Return the rate of an unknown account: START_PER_S until an answer comes."""
     return LearnedRate(buckets.full(START_PER_S, now_s))
 
 
 def ready_s(learned: LearnedRate, now_s: float) -> float:
-    """The instant at which one more request may go."""
+    """Return the instant at which one more request may go."""
     return now_s if learned.bucket is None else buckets.ready_s(learned.bucket, 1.0, now_s)
 
 
 def admitted(learned: LearnedRate, now_s: float) -> LearnedRate:
-    """A request goes."""
+    """Let a request go, and count it."""
     span_s = now_s - learned.since_s
     since_s, exact, count = learned.since_s, learned.exact, learned.let_through
     if exact and learned.bucket and buckets.idle_s(learned.bucket, now_s) > IDLE_S:
@@ -107,8 +115,10 @@ def admitted(learned: LearnedRate, now_s: float) -> LearnedRate:
 
 
 def refused_for(learned: LearnedRate, wait_s: float, behind: int, now_s: float) -> LearnedRate:
-    """A 429 without headers: in `wait_s`, and not sooner, there is room for one request. `behind`
-    requests were let through after this one.
+    """Learn from a 429 without headers that says exactly how long to wait.
+
+    In `wait_s`, and not sooner, there is room for one request. `behind` requests were let through
+    after this one.
     """
     if not learned.exact:
         return _counting(learned, wait_s, behind, now_s)
@@ -117,7 +127,7 @@ def refused_for(learned: LearnedRate, wait_s: float, behind: int, now_s: float) 
     if through < 0 and learned.let_through:
         return learned
     if through < 0:
-        # Sent before the instant that is counted from, which is told anew until something goes.
+        # It was sent before the span began. Until something goes, each refusal tells that anew.
         return replace(learned, since_s=max(learned.since_s, until_s))
     learned = replace(learned, let_through=learned.let_through - 1)
     if learned.bucket is None or not through or span_s <= 0:
@@ -126,17 +136,18 @@ def refused_for(learned: LearnedRate, wait_s: float, behind: int, now_s: float) 
     rate_per_s = max(RATE_MIN_PER_S, min(measured, learned.bucket.rate_per_s))
     certain = span_s >= SPAN_S_MIN
     if certain or learned.guess:
-        # What was under way together at the first refusal may be miscounted.
+        # Requests that were under way together at the first refusal may be miscounted.
         learned = replace(learned, since_s=until_s, let_through=behind, guess=None)
     growth_per_s = MEASURED_GROWTH_PER_S if certain else MARGIN / span_s
     return _paced(learned, rate_per_s, growth_per_s, until_s, now_s)
 
 
 def _counting(learned: LearnedRate, wait_s: float, behind: int, now_s: float) -> LearnedRate:
-    """The first one of a span: there is nothing to measure yet."""
+    """Begin a span with the first refusal of it: there is nothing to measure yet."""
     until_s, rate_per_s, guess = now_s + wait_s, learned.rate_per_s, None
     if rate_per_s is None:
-        # Who waits so long for one request earns no more than that; too fast is soon known.
+        # An account that waits so long for one request earns no more than that. A rate that is
+        # too fast is soon found out.
         guess = _guess(learned, now_s)
         rate_per_s = max(guess.rate_per_s, min(1.0 / wait_s, START_PER_S))
     learned = replace(learned, since_s=until_s, exact=True, let_through=behind, guess=guess)
@@ -146,7 +157,7 @@ def _counting(learned: LearnedRate, wait_s: float, behind: int, now_s: float) ->
 def _paced(
     learned: LearnedRate, rate_per_s: float, growth_per_s: float, until_s: float, now_s: float
 ) -> LearnedRate:
-    """One request goes at `until_s`, and the others after it."""
+    """Let one request go at `until_s`, and the others after it at this rate."""
     return replace(
         learned,
         bucket=buckets.at_level(buckets.full(rate_per_s, now_s), 1.0, until_s),
@@ -157,8 +168,10 @@ def _paced(
 
 
 def refused(learned: LearnedRate, sent_at_s: float, now_s: float, pause_s: float) -> LearnedRate:
-    """A 429 without headers; nothing is sent for `pause_s`, while the provider's bucket fills: 0
-    where it said itself, in whole seconds, how long to wait.
+    """Learn from a 429 without headers that does not say exactly how long to wait.
+
+    Nothing is sent for `pause_s`, while the provider's bucket fills. It is 0 where the provider
+    said how long to wait, but in whole seconds.
     """
     if learned.guess is not None and sent_at_s <= learned.refused_at_s:
         guess = replace(learned.guess, let_through=learned.guess.let_through - 1)
@@ -184,7 +197,7 @@ def refused(learned: LearnedRate, sent_at_s: float, now_s: float, pause_s: float
 
 
 def on_success(learned: LearnedRate, now_s: float) -> LearnedRate:
-    """An answer came: a little faster; where little is known, once a second."""
+    """Go a little faster after an answer; where little is known, at most once a second."""
     if learned.rate_per_s is None:
         return replace(learned, bucket=None)
     since_s = now_s - learned.grown_at_s

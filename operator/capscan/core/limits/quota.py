@@ -1,7 +1,7 @@
 """One limit of an account (requests, input or output tokens): what is known of it, and its bucket.
 
-Headers are believed downwards at once, and upwards only as far as nothing that is under way, and
-no stale number, could overdraw the account.
+A header that tells of less is believed at once. One that tells of more is believed only as far as
+neither the requests under way nor a stale number could overdraw the account.
 """
 
 import math
@@ -16,49 +16,59 @@ from capscan.model import ObservedLimit
 HEADROOM_S = 0.25
 """Seconds of the rate that a lift leaves in the account."""
 REFUSED_FACTOR = 0.97
+"""What the rate is multiplied by after a refusal."""
 REFUSED_PAUSE_S = 1.0
+"""The least time between two such changes."""
 RECOVERY_PER_S = 0.001
+"""The share of the rate that comes back each second after that."""
 SCALE_MIN = 0.1
 DISTRUST_S = 60.0
-"""After a refusal, no header lifts the bucket for so long: what it said was not true."""
+"""The time after a refusal in which no header lifts the bucket, since the last one was wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """Without a known limit there is no bucket, and nothing waits."""
+    """What is known of one limit. Where nothing is known there is no bucket, and nothing waits."""
 
     configured_per_s: float | None = None
+    """The limit that an administrator set."""
     headroom: float = 0.0
     """The share that is left to others, in [0, 1)."""
     told_per_s: float | None = None
-    """By the provider's headers."""
+    """The limit that the provider's headers tell of."""
     scale: float = 1.0
-    """Below one after refusals: somebody else uses the account too."""
+    """The share of the limit that is used: below one after refusals, since somebody else seems to
+    use the account too."""
     scaled_at_s: float = -math.inf
     distrusted_until_s: float = -math.inf
+    """Before then no header lifts the bucket."""
     taken: float = 0.0
-    """All that was ever taken: what a header could not know yet is the difference to it."""
+    """All that was ever taken. The difference to it tells what a header could not know yet."""
     bucket: Bucket | None = None
     window: Window = field(default_factory=Window)
-    """In one that is known, `remaining` may be spent at once, and nothing is earned."""
+    """Whether the limit is refilled by windows. While one is known, `remaining` may be spent at
+    once, and nothing is earned."""
     known_at_s: float = -math.inf
-    """Since then the limit is what it is."""
+    """When the limit became what it is now."""
 
     @property
     def rate_per_s(self) -> float | None:
-        """What may be used of the limit, as it is trusted now."""
+        """What may be used of the limit, as far as it is trusted now; None where none is known."""
         known = [rate for rate in (self.configured_per_s, self.told_per_s) if rate is not None]
         return min(known) * (1.0 - self.headroom) * self.scale if known else None
 
 
 def configure(quota: Quota, per_minute: int | None, headroom: float, now_s: float) -> Quota:
-    """Take over what an administrator set."""
+    """Take over the limit that an administrator set; None where there is none."""
     per_s = None if per_minute is None else per_minute / WINDOW_S
     return _known(replace(quota, configured_per_s=per_s, headroom=headroom), now_s)
 
 
 def ready_s(quota: Quota, amount: float, now_s: float) -> float:
-    """The instant at which `amount` may be taken; one is there at a window's end in any case."""
+    """Return the instant at which `amount` may be taken.
+
+    At the end of a window some of it is there in any case, whatever the bucket says.
+    """
     if quota.bucket is None:
         return now_s
     at_s, ends_at_s = buckets.ready_s(quota.bucket, amount, now_s), quota.window.ends_at_s
@@ -83,11 +93,12 @@ def give(quota: Quota, amount: float, now_s: float) -> Quota:
 def observe(
     quota: Quota, told: ObservedLimit, sent_at_s: float, taken_then: float, now_s: float
 ) -> Quota:
-    """Believe the headers of a response to a request sent at `sent_at_s`, when `taken` was
-    `taken_then` (the request itself included).
+    """Believe the headers of a response to a request that was sent at `sent_at_s`.
+
+    `taken_then` is what `taken` was at that time, the request itself included.
     """
     if told.reset_s is not None and told.reset_s > WINDOW_S + RESET_TOLERANCE_S:
-        # A limit per hour or day: what it says of this minute is nothing.
+        # It is a limit per hour or day, which says nothing of this minute.
         return _known(replace(quota, told_per_s=None, window=Window()), now_s)
     if told.limit is not None and told.limit > 0:
         quota = _known(replace(quota, told_per_s=told.limit / WINDOW_S), now_s)
@@ -112,8 +123,10 @@ def observe(
 
 
 def refused(quota: Quota, sent_at_s: float, now_s: float) -> Quota:
-    """A 429 to a request sent at `sent_at_s`: a little slower than what is known, at most once a
-    second. What was sent in the dark says nothing.
+    """Go a little slower than what is known, after a 429 to a request that was sent at `sent_at_s`.
+
+    This happens at most once a second. A request that was sent before the limit was known says
+    nothing.
     """
     if sent_at_s < quota.known_at_s:
         return quota
@@ -126,7 +139,7 @@ def refused(quota: Quota, sent_at_s: float, now_s: float) -> Quota:
 
 
 def recovered(quota: Quota, now_s: float) -> Quota:
-    """An answer: what refusals took away comes back slowly."""
+    """Give back a little of what refusals took away, after an answer."""
     if quota.scale >= 1.0 or now_s < quota.scaled_at_s + REFUSED_PAUSE_S:
         return quota
     scale = min(1.0, quota.scale + RECOVERY_PER_S * min(now_s - quota.scaled_at_s, WINDOW_S))
@@ -134,15 +147,17 @@ def recovered(quota: Quota, now_s: float) -> Quota:
 
 
 def closed_until_s(quota: Quota, amount: float) -> float:
-    """The end of a window that is used up; in the past where there is none."""
+    """Return the end of the window if that is used up; an instant in the past if it is not."""
     if quota.bucket is None or quota.bucket.level >= buckets.reservation(quota.bucket, amount):
         return -math.inf
     return quota.bucket.at_s
 
 
 def _may_lift(quota: Quota, told: ObservedLimit, now_s: float) -> bool:
-    """Whether `remaining` may be spent at once: only if it is a window's, or limit and reset agree
-    that it is this minute's, and the administrator did not set less than the provider allows.
+    """Return whether `remaining` may be spent at once.
+
+    It may if it is a window's, or if limit and reset agree that it is this minute's; and only if
+    the administrator did not set less than the provider allows.
     """
     if told.limit is None or told.remaining is None or told.reset_s is None:
         return False
@@ -159,7 +174,7 @@ def _may_lift(quota: Quota, told: ObservedLimit, now_s: float) -> bool:
 
 
 def _known(quota: Quota, now_s: float) -> Quota:
-    """Another limit is known; the bucket follows."""
+    """Let the bucket follow a limit that may have changed."""
     rate_per_s = quota.rate_per_s
     if quota.bucket is not None and quota.bucket.rate_per_s == rate_per_s:
         return quota
@@ -167,7 +182,7 @@ def _known(quota: Quota, now_s: float) -> Quota:
 
 
 def _rated(quota: Quota, now_s: float) -> Quota:
-    """The bucket follows what is known of the rate."""
+    """Let the bucket follow the rate as it is known now."""
     rate_per_s = quota.rate_per_s
     if rate_per_s is None:
         return replace(quota, bucket=None)

@@ -2,7 +2,7 @@
 
 OpenAI and those compatible to it: `x-ratelimit-{limit,remaining,reset}-{requests,tokens}`, resets
 as Go durations. Anthropic: `anthropic-ratelimit-{requests,tokens,input-tokens,output-tokens}-*`,
-resets as RFC 3339 times. Whatever is no such thing is as good as absent; nothing is raised.
+resets as RFC 3339 times. A header that cannot be read counts as absent; nothing is raised.
 """
 
 import math
@@ -28,10 +28,10 @@ _GO_UNITS_S = {
 
 
 def observed_limits(headers: Mapping[str, str], now: datetime) -> ObservedLimits | None:
-    """The account's limits; None where the headers say nothing of them.
+    """Return the account's limits; None where the headers say nothing of them.
 
-    Resets that are times are told against `now`: give the response's own Date where it has one,
-    and no clock can be wrong.
+    A reset that is a time is counted from `now`. Give the response's own Date where it has one, so
+    that it does not matter whether the clock here is right.
     """
     lower = {name.lower(): value for name, value in headers.items()}
 
@@ -48,7 +48,9 @@ def observed_limits(headers: Mapping[str, str], now: datetime) -> ObservedLimits
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds to wait: `retry-after-ms`, or `retry-after` as a number or a date (RFC 9110)."""
+    """Return the seconds to wait: by `retry-after-ms`, or by `retry-after` as a number or as a date
+    (RFC 9110). None where the headers do not say.
+    """
     lower = {name.lower(): value for name, value in headers.items()}
     milliseconds = _number(lower.get("retry-after-ms", ""))
     if milliseconds is not None:
@@ -71,7 +73,7 @@ def _limit(headers: Mapping[str, str], form: str, what: str, now: datetime) -> O
 
 
 def _amount(text: str) -> int | None:
-    """A count; Azure says -1 where it means none."""
+    """Return a count; None where it is none. Azure says -1 for no limit."""
     number = _number(text)
     return None if number is None or number > AMOUNT_MAX else int(number)
 
@@ -97,7 +99,7 @@ def _reset_s(text: str, now: datetime) -> float | None:
 
 
 def _go_duration_s(text: str) -> float | None:
-    """As Go's time.Duration prints itself: 12ms, 6m0s, 1h2m3.5s."""
+    """Return the seconds of a duration as Go's time.Duration prints it: 12ms, 6m0s, 1h2m3.5s."""
     total_s, end = 0.0, 0
     for part in _GO_PART.finditer(text):
         if part.start() != end:
@@ -116,7 +118,7 @@ def _rfc3339(text: str) -> datetime | None:
 
 
 def http_date(text: str) -> datetime | None:
-    """An HTTP date (RFC 9110); None for anything else."""
+    """Return the time that an HTTP date (RFC 9110) names; None for anything else."""
     if len(text) > VALUE_CHARS_MAX:
         return None
     try:

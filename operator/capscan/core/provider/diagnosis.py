@@ -1,6 +1,7 @@
-"""What looks at a provider, and questions to it, have shown: a value, and the steps that lead from
-one to the next. How it reads is `core/provider/status.py`'s; who looks is
-`inference/accounts/keeper.py`.
+"""What free checks of a provider ("looks"), and questions to it, have shown: one frozen value.
+
+Each method returns the next value after something happened. How a verdict reads in the status is
+decided in `status.py`; who looks, and when, is in `inference/accounts/keeper.py`.
 """
 
 import math
@@ -15,7 +16,7 @@ RECHECK_S = (5.0, 10.0, 30.0, 60.0)
 """Pauses before a provider that cannot be asked is looked at again; the last one repeats."""
 
 REFUSALS_MAX = 3
-"""So many questions turned down, and none answered that was sent since: then it is not they."""
+"""So many questions turned down in a row mean that the provider turns down all of them."""
 
 AT_ONCE = -math.inf
 NEVER = math.inf
@@ -25,82 +26,88 @@ USABLE = Verdict("True", "Usable", "Nothing speaks against it.")
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """Everything that one look leaves to the next."""
+    """Everything that is known of a provider from one look to the next."""
 
     verdict: Verdict = CHECKING
-    """What is shown."""
+    """What the status shows."""
     fault: ProviderUnusable | None = None
     """What questions are turned down with; None where they may be asked."""
     judged: int | None = None
-    """The generation that the verdict is on."""
+    """The generation of the spec that the verdict is on; None before the first look."""
     around: str | ProviderUnusable = ""
-    """What there is to know of the other providers, or what is wrong with them for this one."""
+    """What the verdict says of the other providers, or what makes this one unusable beside them."""
     due_s: float = AT_ONCE
     """When to look again."""
     in_vain: int = 0
-    """Looks since the last good news."""
+    """The number of looks since one found nothing wrong, or a question was answered."""
     on_trial: bool = False
-    """A question found what no look can find. It is shown until one is answered, so a look that
-    finds nothing only lets them be asked again."""
+    """A question found a fault that no look can find. The fault is shown until a question is
+    answered; a look that finds nothing only lets questions be asked again."""
     refused_s: Mapping[str, float] = field(default_factory=dict)
-    """Questions that were turned down in words that are for all, and when that was for the first
-    time."""
+    """The questions that were turned down in words that are for all, each with the time of its
+    first refusal."""
     healthy_s: float = -math.inf
-    """When the newest of those questions was sent that were answered."""
+    """When the newest of the questions was sent that were answered."""
 
     def wanted_again(self) -> "Diagnosis":
-        """Somebody may have mended it."""
+        """Look again at once: somebody may have mended it."""
         return replace(self, due_s=AT_ONCE, in_vain=0, on_trial=False)
 
     def looking(self, around: str | ProviderUnusable) -> "Diagnosis":
-        """A look begins; whoever wants another one meanwhile gets it afterwards."""
+        """A look begins. If another one is wanted meanwhile, it follows at once."""
         return replace(self, due_s=NEVER, around=around)
 
     def looked(
         self, generation: int, found: ProviderUnusable | InferenceError | None, now_s: float
     ) -> "Diagnosis":
-        """It ended, with what speaks against the provider."""
-        at = replace(self, judged=generation)
+        """A look at the spec of this generation ended, with what it found against the provider."""
+        after = replace(self, judged=generation)
         if generation != self.judged:
-            at = replace(at, refused_s={}, healthy_s=-math.inf)
+            after = replace(after, refused_s={}, healthy_s=-math.inf)
         if found is None and self.on_trial:
-            return replace(at, fault=None, due_s=self._unless_wanted(NEVER), on_trial=False)
+            return replace(after, fault=None, due_s=self._unless_wanted(NEVER), on_trial=False)
         if found is None:
-            return at._usable()
+            return after._usable()
         if isinstance(found, ProviderUnusable):
-            # What a look finds, a look finds mended.
-            return replace(at, on_trial=False)._faulty(found, now_s)
+            # A fault that a look finds is one that a later look finds mended.
+            return replace(after, on_trial=False)._faulty(found, now_s)
         if self.on_trial:
-            return at._later(now_s)  # nothing new of what the question found
-        # Nothing is wrong with the account, as far as is known.
+            return after._later(now_s)  # it says nothing new of what the question found
+        # It does not answer now, and nothing is known to be wrong with the account.
         away = Verdict("False", found.reason, f"It does not answer now: {found.message}")
-        return replace(at, verdict=away, fault=None)._later(now_s)
+        return replace(after, verdict=away, fault=None)._later(now_s)
 
     def doubted(self, fault: ProviderUnusable, now_s: float) -> "Diagnosis":
-        """A question found a fault."""
+        """A question found a fault: no more questions are asked until a look ends."""
         return replace(self._faulty(fault, now_s), on_trial=True)
 
     def left_open(self, now_s: float) -> "Diagnosis":
-        """Its circuit is open, and nobody asks any more: a look has to find out when it is back."""
+        """The circuit is open and nobody asks any more: a look has to find out when it is back."""
         return self._later(now_s) if self.due_s == NEVER else self
 
     def refused(self, name: str, now_s: float) -> "Diagnosis":
-        """A question was turned down, and a look finds nothing: `blames` says whose fault it is."""
+        """A question was turned down, and a look finds nothing: `blames` says whose fault that is.
+
+        `name` is the CRD that it asked about.
+        """
         return replace(self, refused_s={name: now_s, **self.refused_s})
 
     def blames(self, name: str) -> bool:
-        """Whether it may be the question's own fault."""
+        """Return whether the refusal may be the fault of the question about `name`."""
         if self.refused_s[name] < self.healthy_s:
             return True
         in_a_row = sum(first_s >= self.healthy_s for first_s in self.refused_s.values())
         return self.healthy_s > -math.inf and in_a_row < REFUSALS_MAX
 
     def answered(self, sent_s: float) -> "Diagnosis":
-        """An answer is the best proof, of all but what others do."""
-        at = replace(self, healthy_s=max(self.healthy_s, sent_s))
-        if at.verdict.status == "False" and isinstance(at.around, str):
-            return at._usable()
-        return replace(at, in_vain=0)
+        """A question that was sent at `sent_s` was answered: nothing is wrong with the account.
+
+        It does not prove that nothing is wrong with the other providers.
+        """
+        after = replace(self, healthy_s=max(self.healthy_s, sent_s))
+        if after.verdict.status == "False" and isinstance(after.around, str):
+            return after._usable()
+        return replace(after, in_vain=0)
 
     def _usable(self) -> "Diagnosis":
         message = f"{USABLE.message} {self.around}".strip()

@@ -6,7 +6,7 @@ from capscan.core.errors import ProviderUnusable
 
 
 def chain(name: str, fallbacks: Mapping[str, str]) -> list[str]:
-    """`name`, its fallback, that one's fallback, and so on, as far as they exist.
+    """Return `name`, its fallback, the fallback of that, and so on, as far as they exist.
 
     `fallbacks` has every provider there is, with the name of its fallback or "". Raises
     ProviderUnusable where the chain comes back to itself.

@@ -1,4 +1,8 @@
-"""The status of an InferenceProvider as a function of what its account knows."""
+"""Renders the status of an InferenceProvider from what is known of its account.
+
+What is known is found out in `diagnosis.py` and at the account's gate; who writes the status is
+`inference/accounts/report.py`.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,13 +17,14 @@ MESSAGE_CHARS_MAX = 1024
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether an account can be asked: True, False, or Unknown before that was found out."""
+    """Whether an account can be asked, as the condition Ready shows it."""
 
     status: str
+    """True, False, or Unknown before it was found out."""
     reason: str
     message: str
     stalled: bool = False
-    """It stays so until somebody mends it: what scans that name it are stalled by."""
+    """Whether it stays so until somebody mends it: scans that name the provider stall then."""
 
 
 CHECKING = Verdict("Unknown", "Checking", "The key and the model are being checked.")
@@ -27,7 +32,7 @@ CHECKING = Verdict("Unknown", "Checking", "The key and the model are being check
 
 @dataclass(frozen=True, slots=True)
 class AccountState:
-    """Everything an account knows that its status tells."""
+    """Everything known of an account that its status shows."""
 
     generation: int
     verdict: Verdict
@@ -35,7 +40,7 @@ class AccountState:
     in_flight_limit: int | None = None
     last_rate_limit: LastRateLimit | None = None
     obstacle: str = ""
-    """Why nothing is let through now; empty where it is."""
+    """Why nothing is let through now; empty where something is."""
 
 
 REMEDIES = {
@@ -44,11 +49,11 @@ REMEDIES = {
     "ModelNotFound": "Mend spec.model of the InferenceProvider.",
     "InsufficientQuota": "Top the account up at the provider, or name another InferenceProvider.",
 }
-"""What to do, by reason, where what the provider said cannot tell."""
+"""What to do, by reason, where the provider's own words do not say it."""
 
 
 def verdict_on(fault: ProviderUnusable) -> Verdict:
-    """What happened, and what mends it."""
+    """Return the verdict on a fault: what happened, and what mends it."""
     message = str(fault)
     if remedy := REMEDIES.get(fault.reason):
         message = f"{message.rstrip('.')}. {remedy}"
@@ -56,20 +61,23 @@ def verdict_on(fault: ProviderUnusable) -> Verdict:
 
 
 def sentence(text: str) -> str:
-    """With a capital letter, unless it begins with what is to be written as it is."""
+    """Return `text` with a capital letter, unless it begins with an address or a path."""
     first = text.partition(" ")[0]
     return text if set(first) & set(":./") else text[:1].upper() + text[1:]
 
 
 def shown_verdict(state: AccountState) -> Verdict:
-    """The verdict as users see it: an open circuit speaks before a good account."""
+    """Return the verdict as users see it: an open circuit hides that nothing else is wrong."""
     if state.verdict.status == "True" and state.circuit is not Circuit.CLOSED:
         return Verdict("False", "CircuitOpen", state.obstacle)
     return state.verdict
 
 
-def told_by(status: ProviderStatus) -> Verdict:
-    """What an earlier process said last, without its words: a fault that stays is told anew."""
+def last_shown(status: ProviderStatus) -> Verdict:
+    """Return the verdict that an earlier process left in the status, without its message.
+
+    Without it a fault that stays differs from what was announced, and is announced once more.
+    """
     for one in status.conditions or ():
         if one.type == "Ready":
             return Verdict(one.status, one.reason, "")
@@ -77,7 +85,7 @@ def told_by(status: ProviderStatus) -> Verdict:
 
 
 def render(state: AccountState, previous: ProviderStatus, now: datetime) -> ProviderStatus:
-    """Render the status; `previous` only lends the transition times."""
+    """Render the status. `previous` lends transition times, and the newest 429 over a restart."""
     return ProviderStatus(
         observed_generation=state.generation,
         circuit=state.circuit,
@@ -90,8 +98,8 @@ def render(state: AccountState, previous: ProviderStatus, now: datetime) -> Prov
 def _conditions(
     verdict: Verdict, generation: int, previous: ProviderStatus, now: datetime
 ) -> list[Condition]:
-    """Ready, and to kstatus' rules which of two it is that keeps it from being so: Stalled waits
-    for somebody, Reconciling heals by itself. Ready=False alone would be waited for, for ever.
+    """Return Ready, and by the rules of kstatus what keeps it from being True: Stalled waits for
+    somebody, Reconciling heals by itself. Tools would wait for ever for Ready=False alone.
     """
     healing = verdict.status != "True" and not verdict.stalled
     message = shorten(verdict.message, MESSAGE_CHARS_MAX)

@@ -1,7 +1,7 @@
 """What an account asks through: a client of its provider's protocol, and the gate before it.
 
 Limits belong to endpoint, key and model together. So accounts that agree in these share a gate,
-whatever they are called, and the stricter of their orders holds.
+whatever they are called, and of each limit that they set the stricter one holds.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from weakref import WeakValueDictionary
 
 import anyio
+import httpx2
 from pydantic import SecretStr
 
 from capscan.core.limits.combined import most_careful, strictest
@@ -21,43 +22,49 @@ from capscan.inference.asking import AnswerRoom
 from capscan.model import ObservedLimits, ProviderSpec
 
 CLOSE_TIMEOUT_S = 2.0
+"""How long closing a client may take."""
 
 
 class SharedGate:
-    """The gate of all who are one account at a provider, for as long as one of them is."""
+    """The gate of all specs that name one account at a provider, as long as one of them is there.
+
+    It begins with the spec that named the account first; that one leaves as the others do.
+    """
 
     def __init__(self, first: ProviderSpec) -> None:
         self.gate = Gate(
             first.protocol, first.limits, adaptive=first.adaptive, breaker=first.circuit_breaker
         )
-        self._orders: list[ProviderSpec] = []
+        self._members = [first]
 
     def join(self, spec: ProviderSpec) -> None:
-        """From now on these limits hold too."""
-        self._orders.append(spec)
-        self._obey()
+        """Let the limits of `spec` hold too from now on."""
+        self._members.append(spec)
+        self._configure()
 
     def leave(self, spec: ProviderSpec) -> None:
-        """They no longer hold."""
-        self._orders.remove(spec)
-        if self._orders:
-            self._obey()
+        """Let the limits of `spec` hold no longer."""
+        self._members.remove(spec)
+        if self._members:
+            self._configure()
 
-    def _obey(self) -> None:
+    def _configure(self) -> None:
         self.gate.configure(
-            strictest([spec.limits for spec in self._orders]),
-            adaptive=any(spec.adaptive for spec in self._orders),
-            breaker=most_careful([spec.circuit_breaker for spec in self._orders]),
+            strictest([spec.limits for spec in self._members]),
+            adaptive=any(spec.adaptive for spec in self._members),
+            breaker=most_careful([spec.circuit_breaker for spec in self._members]),
         )
 
 
 class Connection:
-    """One key at one endpoint, for one model. Entered by each question that uses it."""
+    """One key at one endpoint, for one model. Each question that uses it enters it.
+
+    `spec` is a member of `shared`, until the connection is retired.
+    """
 
     def __init__(
         self, client: ModelApi, shared: SharedGate, spec: ProviderSpec, key: str | None
     ) -> None:
-        shared.join(spec)
         self.client = client
         self.room = AnswerRoom()
         self._shared = shared
@@ -68,11 +75,11 @@ class Connection:
 
     @property
     def gate(self) -> Gate:
-        """Where its requests wait for their turn."""
+        """The gate at which its requests wait for their turn."""
         return self._shared.gate
 
     def serves(self, spec: ProviderSpec, key: str | None) -> bool:
-        """Whether it was opened for these."""
+        """Return whether it was opened for this spec and this key."""
         return self._spec == spec and self._key == key
 
     async def __aenter__(self) -> "Connection":
@@ -97,25 +104,36 @@ class Connection:
 
 
 class Connections:
-    """Opens connections."""
+    """Opens connections, and lets those to one account share a gate.
 
-    def __init__(self) -> None:
+    `transport` replaces the network.
+    """
+
+    def __init__(self, transport: httpx2.AsyncBaseTransport | None = None) -> None:
+        self._transport = transport
         self._gates: WeakValueDictionary[tuple[str, ...], SharedGate] = WeakValueDictionary()
 
     def open(self, spec: ProviderSpec, key: str | None) -> Connection:
-        """Nothing is sent yet. Raises ProviderUnusable over an address or a certificate."""
-        client = open_api(spec, None if key is None else SecretStr(key), read_limits)
+        """Return a connection; nothing is sent yet.
+
+        Raises ProviderUnusable where no request can be made of an address, a certificate or a key.
+        """
+        secret = None if key is None else SecretStr(key)
+        client = open_api(spec, secret, read_limits, self._transport)
         account = hashlib.sha256((key or "").encode()).hexdigest()
         place = (spec.protocol, client.address, account, spec.model)
         shared = self._gates.get(place)
         if shared is None:
             shared = self._gates[place] = SharedGate(spec)
+        else:
+            shared.join(spec)
         return Connection(client, shared, spec, key)
 
 
 def read_limits(headers: Mapping[str, str]) -> tuple[ObservedLimits | None, float | None]:
-    """What a response says of the account's limits, and the seconds it asks to wait; by the clock
-    of the server, where it tells the time.
+    """Return what a response says of the account's limits, and the seconds it asks to wait.
+
+    Times are read by the clock of the server, where the response tells the time.
     """
     now = http_date(headers.get("date", "")) or datetime.now(UTC)
     return observed_limits(headers, now), retry_after_s(headers, now)

@@ -1,14 +1,12 @@
-"""The gate before one account: every request to a provider waits here for its ticket.
+"""The gate before one account: every request to a provider waits here for its turn.
 
-Breaker, rate and token budget, permit, call, and what came of it back into the limiter. One gate
-serves all scans that name the account, each its fair share. It decides nothing itself:
-`core/limits/fair.py` says who is next, `core/limits/admission.py` when the next request may go, and
-`core/limits/feedback.py` what an answer teaches. Retrying what failed is the caller's, so that no
-permit is held asleep.
+One gate serves all scans that name the account, and gives each its fair share. It only waits and
+decides nothing itself: `core/limits/fair.py` says who is next, `core/limits/admission.py` when the
+next request may go, and `core/limits/feedback.py` what a request that came back teaches. Pauses
+before another attempt are slept by the caller, so that nobody holds a permit asleep.
 """
 
 import math
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -33,13 +31,13 @@ from capscan.model.completion import ObservedLimits
 from capscan.model.provider import ApiProtocol, Circuit, CircuitBreaker, Limits
 
 REFUSALS_MAX = 30
-"""A question that was answered 429 so often is given up."""
+"""A request that was answered 429 so often is given up."""
 DIVERTED_S_MIN = 0.5
-"""Who was sent away while another one probes comes back no sooner."""
+"""The least pause that a request is told which was sent away while another one probes."""
 OBSTACLE_S_MIN = 5.0
-"""A limit that is refilled sooner is not worth a word."""
+"""A used up limit is worth a word only if it takes at least so long until it is refilled."""
 TICK_S = 1e-4
-"""A wait shorter than that is none: no clock is as exact."""
+"""A shorter wait counts as none: no clock is as exact."""
 
 
 class GateReply(Protocol):
@@ -56,23 +54,26 @@ ReplyT = TypeVar("ReplyT", bound=GateReply)
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """On whose account one request waits, and what it is expected to cost."""
+    """One request that waits: for which scan, and what it is expected to cost."""
 
     flow: str
+    """The name of the scan: requests of one flow wait in one line."""
     weight: int = 1
+    """The share of its flow, against the weights of the others."""
     input_tokens: int = 0
-    """An estimate; what requests really used corrects it."""
+    """An estimate, which the gate corrects by what requests really used."""
     output_tokens_max: int = 0
     wait_while_open: bool = True
-    """False: with the circuit open CircuitOpen is raised, unless this one may find out whether it
-    can be closed."""
+    """False: CircuitOpen is raised while the circuit is open, unless this request may find out
+    whether the circuit can be closed."""
     broke_at_s: float = math.inf
-    """When the provider broke over the same question for the first time."""
+    """When the provider broke over the same question for the first time; infinite while it never
+    did."""
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimitSeen:
-    """A 429; `at_s` on the clock of `anyio.current_time`."""
+    """A 429 that came back; `at_s` is on the clock of `anyio.current_time`."""
 
     at_s: float
     message: str
@@ -81,28 +82,19 @@ class RateLimitSeen:
 
 @dataclass(frozen=True, slots=True)
 class GateStatistics:
-    """What status shows."""
+    """What the status of a provider shows of its gate."""
 
     circuit: Circuit
-    in_flight: int
-    waiting: int
     permits: int
     """Requests at once that the account is trusted with now."""
-    requests_per_s: float | None
-    """What is used of the account's limits at most; None where none is known."""
-    input_tokens_per_s: float | None
-    output_tokens_per_s: float | None
-    requests: int
-    """All that were ever sent."""
-    rate_limited: int
-    """Those of them that were answered 429."""
     last_rate_limit: RateLimitSeen | None
+    """The newest 429; None before the first."""
     obstacle: str = ""
-    """Why nothing is let through now, in a sentence for a person; empty where it is."""
+    """Why nothing is let through now, in a sentence for a person; empty where something is."""
 
 
 class _Waiter:
-    """One `ask`, from its call to its answer."""
+    """One call of `Gate.ask`, until it returns."""
 
     __slots__ = ("poked", "ticket")
 
@@ -116,7 +108,7 @@ class _Waiter:
 
 
 class Gate:
-    """For one event loop."""
+    """Lets requests to one account through. Belongs to one event loop."""
 
     def __init__(
         self,
@@ -132,15 +124,14 @@ class Gate:
         self._asking: dict[_Waiter, None] = {}
         self._last_error = ""
         self._last_rate_limit: RateLimitSeen | None = None
-        self._counts: Counter[str] = Counter()
 
     async def ask(self, ticket: Ticket, call: Callable[[], Awaitable[ReplyT]]) -> ReplyT:
         """Let `call` make its one request as soon as the account allows it.
 
-        Raises what `call` raises, but for errors that spend no attempt: a 429 waits until the
-        account is open again and goes first then (at most REFUSALS_MAX times), and a request that
-        merely found out that the provider is down, or still is, waits for its ticket anew. Raises
-        CircuitOpen where the ticket says so.
+        Raises what `call` raises, but for errors that spend no attempt. After a 429 the request
+        waits until the account is open again and then goes first, at most REFUSALS_MAX times. A
+        request that merely found out that the provider is down, or still is, waits for its turn
+        anew. Raises CircuitOpen where the ticket says so.
         """
         waiter = _Waiter(ticket)
         self._asking[waiter] = None
@@ -170,23 +161,28 @@ class Gate:
             del self._asking[waiter]
 
     def configure(self, limits: Limits, *, adaptive: bool, breaker: CircuitBreaker) -> None:
-        """Change what an administrator set; what was learnt stays, who waits goes on waiting."""
+        """Take over what an administrator set.
+
+        What was learnt stays, and requests that wait go on waiting.
+        """
         rules = Rules(self._state.rules.protocol, limits, adaptive, breaker)
         self._state = admission.configured(self._state, rules, anyio.current_time())
         self._poke()
 
     @property
     def is_left_open(self) -> bool:
-        """Whether the circuit is open, and nobody waits to find out that it can be closed."""
+        """Whether the circuit is open, and no request waits that could find out whether it can be
+        closed.
+        """
         return self._state.breaker.circuit is not Circuit.CLOSED and not self._asking
 
     def relieve(self) -> None:
-        """Close a circuit that was left open: the provider is there."""
+        """Close the circuit if it was left open: the provider was found to be there."""
         if self.is_left_open:
             self._state = feedback.relieved(self._state)
 
     def pace(self, flow: str, weight: int) -> Pace:
-        """How fast requests of `flow` may go, next to those of the others that ask now."""
+        """Return how fast requests of `flow` may go beside those of the others that ask now."""
         now_s, state = anyio.current_time(), self._state
         weights = {waiter.ticket.flow: waiter.ticket.weight for waiter in self._asking}
         weights[flow] = weight
@@ -202,24 +198,19 @@ class Gate:
         )
 
     def statistics(self) -> GateStatistics:
-        """As of now."""
-        state = self._state
+        """Return what is to be shown now."""
         return GateStatistics(
-            circuit=state.breaker.circuit,
-            in_flight=state.in_flight,
-            waiting=len(self._queue),
-            permits=state.permits.count,
-            requests_per_s=admission.requests_per_s(state),
-            input_tokens_per_s=state.input_tokens.rate_per_s,
-            output_tokens_per_s=state.output_tokens.rate_per_s,
-            requests=self._counts["requests"],
-            rate_limited=self._counts["rate_limited"],
+            circuit=self._state.breaker.circuit,
+            permits=self._state.permits.count,
             last_rate_limit=self._last_rate_limit,
             obstacle=self._obstacle(anyio.current_time()),
         )
 
     async def _admitted(self, waiter: _Waiter) -> Permit:
-        """Wait in the queue. Only its head watches the clock; everybody else waits to be poked."""
+        """Wait in the queue until the request may go, and take its permit.
+
+        Only the head of the queue watches the clock; every other waiter waits to be poked.
+        """
         try:
             while (at_s := self._ready_s(waiter)) > anyio.current_time() + TICK_S:
                 if not waiter.ticket.wait_while_open:
@@ -237,11 +228,11 @@ class Gate:
         self._queue.pop()
         now_s = anyio.current_time()
         self._state, permit = admission.admitted(self._state, waiter.estimate, now_s)
-        self._counts["requests"] += 1
         self._poke()
         return permit
 
     def _ready_s(self, waiter: _Waiter) -> float:
+        """Return the instant at which the request may go; infinite where only a poke can tell."""
         if self._queue.head() is not waiter:
             return math.inf
         return admission.ready_s(self._state, waiter.estimate, anyio.current_time())
@@ -249,31 +240,33 @@ class Gate:
     def _returned(
         self, permit: Permit, sample: Sample, error: InferenceError | None = None
     ) -> None:
+        """Give the permit back, and learn from how the request ended."""
         now_s = anyio.current_time()
         if error is not None and sample.signal in TROUBLES:
             self._last_error = f"{error.reason}: {error.message}"
         if isinstance(error, RateLimited):
-            self._counts["rate_limited"] += 1
             self._last_rate_limit = RateLimitSeen(now_s, error.message, error.retry_after_s)
         self._state = feedback.returned(self._state, permit, sample, now_s)
         self._poke()
 
     def _is_an_outage(self, permit: Permit, error: InferenceError) -> bool:
-        """Whether the circuit is to blame, and not the question."""
+        """Return whether the failure is the provider's, and not the question's."""
         if permit.probe:
             return isinstance(error, ProviderUnavailable | ProviderOverloaded)
         closed = self._state.breaker.circuit is Circuit.CLOSED
         return isinstance(error, ProviderUnreachable) and not closed
 
     def _divert(self) -> None:
-        """Raises CircuitOpen where it is."""
+        """Send a request away that need not wait. Raises CircuitOpen while the circuit is open."""
         if self._state.breaker.circuit is not Circuit.CLOSED:
             now_s = anyio.current_time()
             wait_s = admission.closed_until_s(self._state) - now_s
             raise CircuitOpen(self._obstacle(now_s), retry_in_s=max(wait_s, DIVERTED_S_MIN))
 
     def _poke(self) -> None:
-        """Something changed: the head of the queue looks again, and who need not wait."""
+        """Wake those for whom a change may matter: the head of the queue, and while the circuit is
+        open all requests that need not wait.
+        """
         head = self._queue.head()
         if head is not None:
             head.poked.set()
@@ -283,6 +276,7 @@ class Gate:
                     waiter.poked.set()
 
     def _obstacle(self, now_s: float) -> str:
+        """Return why nothing is let through, in a sentence; empty where something is."""
         if self._state.breaker.circuit is not Circuit.CLOSED:
             return f"The provider keeps failing; one request at a time tries. {self._last_error}"
         if self._state.closed_until_s > now_s + TICK_S:

@@ -1,12 +1,13 @@
-"""Looks after one InferenceProvider: finds out whether it can be asked, and has it told.
+"""Looks after one InferenceProvider: finds out whether it can be asked, and has that announced.
 
 What fails for everybody (a wrong key, an unknown model) makes it unusable until somebody mends it.
-That is noticed without a restart, and those who wait are told.
+That is noticed without a restart. What looks and questions show adds up to a verdict in
+`core/provider/diagnosis.py`; how a verdict is announced is in `report.py`.
 """
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 
 import anyio
@@ -25,7 +26,8 @@ from capscan.core.provider.diagnosis import Diagnosis
 from capscan.inference.accounts.account import Account
 from capscan.inference.accounts.connection import Connection
 from capscan.inference.accounts.gate import GateStatistics
-from capscan.inference.accounts.report import AccountReport, StatusSink
+from capscan.inference.accounts.report import AccountAnnouncer, ProviderStatusSink
+from capscan.inference.accounts.wakeups import Alarm, Verdicts
 from capscan.inference.flight import Flight
 from capscan.model import (
     Completion,
@@ -44,15 +46,16 @@ REPORT_S = 2.0
 class AccountKeeper:
     """Owns one InferenceProvider for as long as it exists.
 
-    `look_around` says what to know about the other providers, or raises ProviderUnusable where it
-    does not go with them.
+    `look_around` returns what a verdict says of the other providers, or raises ProviderUnusable
+    where this one cannot work beside them. `on_change` is called with the name where the provider
+    may be asked now and could not before, or the other way round.
     """
 
     def __init__(
         self,
         seen: InferenceProvider,
         account: Account,
-        sink: StatusSink,
+        sink: ProviderStatusSink,
         *,
         on_change: Callable[[str], None],
         tell: Callable[[ObjectMeta, Notice], None],
@@ -61,17 +64,13 @@ class AccountKeeper:
     ) -> None:
         self._seen = seen
         self._account = account
-        self._sink = sink
         self._on_change = on_change
-        self._told = AccountReport(sink, seen.status, tell, now)
+        self._announcer = AccountAnnouncer(sink, seen.status, tell, now)
         self._look_around = look_around
         self._diagnosis = Diagnosis()
+        self._verdicts = Verdicts()
         self._mending = anyio.Lock()
-        self._news = anyio.Event()
-        """Set, and replaced, with each verdict and with the end."""
-        self._ended = False
-        self._changed = anyio.Event()
-        self._asking = 0
+        self._alarm = Alarm()
 
     @property
     def name(self) -> str:
@@ -80,12 +79,12 @@ class AccountKeeper:
 
     @property
     def model(self) -> str:
-        """As the provider calls it."""
+        """The model, as the provider calls it."""
         return self._account.model
 
     @property
     def identity(self) -> str:
-        """Part of every plan key."""
+        """What stands for this provider in every plan key."""
         return self._account.identity
 
     @property
@@ -96,49 +95,48 @@ class AccountKeeper:
 
     def observe(self, seen: InferenceProvider) -> None:
         """Take the newest version; an edited spec is obeyed at once."""
-        if not self._sink.observe(seen):
+        if not self._announcer.observe(seen):
             return
         before, self._seen = self._seen, seen
         if before.metadata.generation != seen.metadata.generation:
             self.look_again()
 
     def look_around(self) -> None:
-        """Others came or went: what was found out of them may no longer hold."""
+        """Look again if other providers came or went, and what was found of them has changed."""
         if str(self._around()) != str(self._diagnosis.around):
             self.look_again()
 
     def look_again(self) -> None:
-        """Somebody may have mended it."""
+        """Look again at once: somebody may have mended it."""
         self._diagnosis = self._diagnosis.wanted_again()
-        self._changed.set()
+        self._alarm.ring()
 
     async def run(self) -> None:
-        """Until cancelled, or until the object is gone."""
+        """Look, and announce, until cancelled or until the object is gone."""
         try:
             if self._seen.status.observed_generation < 0:
-                await self._report()  # a new one: it may take long to answer
+                await self._announce()  # it is new, and the first look may take long
             while True:
-                self._changed = anyio.Event()
+                self._alarm.reset()
                 if self._account.is_left_open:
                     self._diagnosis = self._diagnosis.left_open(anyio.current_time())
                 if self._diagnosis.due_s <= anyio.current_time():
                     await self._look()
-                await self._report()
+                await self._announce()
                 with anyio.move_on_after(self._pause_s()):
-                    await self._changed.wait()
+                    await self._alarm.wait()
         except ObjectGone:
             logger.info("%s: deleted", self.name, extra={"provider": self.name})
         finally:
-            self._ended = True
-            self._announce()
+            self._verdicts.end()
             with anyio.CancelScope(shield=True):
                 await self._account.aclose()
 
     async def ready(self) -> None:
         """Wait for a verdict on the newest spec. Raises ProviderUnusable."""
-        while self._diagnosis.judged != self._seen.metadata.generation and not self._ended:
-            await self._news.wait()
-        if self._ended:
+        while self._diagnosis.judged != self._seen.metadata.generation and not self._verdicts.ended:
+            await self._verdicts.wait()
+        if self._verdicts.ended:
             raise ProviderUnusable(
                 "ProviderNotFound", f"The InferenceProvider {self.name} was deleted."
             )
@@ -147,17 +145,17 @@ class AccountKeeper:
     async def complete(
         self, question: Question, flight: Flight, *, wait_while_open: bool = True
     ) -> Completion:
-        """Raises InferenceError, ProviderUnusable; CircuitOpen only where told not to wait."""
+        """Answer a question, once there is a verdict, and learn from how that went.
+
+        Raises InferenceError, ProviderUnusable; CircuitOpen only where told not to wait.
+        """
         await self.ready()
-        judged, asked, sent_s = (
-            self._diagnosis.judged,
-            self._account.connection,
-            anyio.current_time(),
-        )
-        with self._in_use():
+        judged, asked = self._diagnosis.judged, self._account.connection
+        sent_s = anyio.current_time()
+        with self._alarm.in_use():
             completion = await self._answer(question, flight, wait_while_open=wait_while_open)
         if (judged, asked) != (self._diagnosis.judged, self._account.connection):
-            return completion  # of a spec or with a key that is no longer asked
+            return completion  # it says nothing of the spec and the key that are in use now
         before, self._diagnosis = self._diagnosis, self._diagnosis.answered(sent_s)
         if self._diagnosis.verdict != before.verdict:
             self._on_change(self.name)
@@ -169,17 +167,17 @@ class AccountKeeper:
         return self._account.is_priced
 
     def estimate(self, digest: Digest) -> Usage:
-        """What an answer is expected to cost."""
+        """Return what an answer is expected to cost."""
         return self._account.estimate(digest)
 
     def pace(self, flow: str, weight: int) -> Pace:
-        """How fast questions of this flow may go now."""
+        """Return how fast questions of this flow may go now."""
         if self._diagnosis.fault:
             return Pace(returns=False, obstacle=self._diagnosis.verdict.message)
         return self._account.pace(flow, weight)
 
     def statistics(self) -> GateStatistics | None:
-        """Of the gate; None before there is one."""
+        """Return the statistics of the gate; None before there is one."""
         return self._account.statistics()
 
     async def _answer(
@@ -195,11 +193,14 @@ class AccountKeeper:
                 await self._mend(fault, before, question.digest.name)
 
     async def _mend(self, fault: ProviderUnusable, before: Connection | None, name: str) -> None:
-        """A key that was rotated puts it right at once; else it is unusable from now on, unless it
-        is this one question that it turns down. Raises ProviderUnusable, RequestSingledOut.
+        """Find out what a fault that a question met comes from; return where it can be asked again.
+
+        A key that was rotated is picked up at once. Otherwise the provider is unusable from now on,
+        unless it turns down this one question alone. `before` is the connection that was asked,
+        `name` the CRD. Raises ProviderUnusable, RequestSingledOut.
         """
         async with self._mending:
-            self._raise_fault()  # another question was quicker
+            self._raise_fault()  # another question found it out before this one
             stands = False
             if self._account.connection is before:
                 with suppress(InferenceError, ProviderUnusable):
@@ -213,16 +214,12 @@ class AccountKeeper:
                     fault = ProviderUnusable(fault.reason, f"{fault} (asked about {name})")
                 self._diagnosis = self._diagnosis.doubted(fault, anyio.current_time())
                 self._on_change(self.name)
-                self._changed.set()
+                self._alarm.ring()
                 self._raise_fault()
 
     def _raise_fault(self) -> None:
         if self._diagnosis.fault:
             raise ProviderUnusable(self._diagnosis.fault.reason, self._diagnosis.verdict.message)
-
-    def _announce(self) -> None:
-        news, self._news = self._news, anyio.Event()
-        news.set()
 
     async def _look(self) -> None:
         seen = self._seen
@@ -232,10 +229,10 @@ class AccountKeeper:
             seen.metadata.generation, found, anyio.current_time()
         )
         self._on_change(self.name)
-        self._announce()
+        self._verdicts.announce()
 
     async def _found(self, spec: ProviderSpec) -> ProviderUnusable | InferenceError | None:
-        """What speaks against it, as far as that is free of charge."""
+        """Return what speaks against the provider, as far as that is found out free of charge."""
         await self._account.configure(spec)
         if isinstance(self._diagnosis.around, ProviderUnusable):
             return self._diagnosis.around
@@ -253,26 +250,14 @@ class AccountKeeper:
         except ProviderUnusable as fault:
             return fault
 
-    async def _report(self) -> None:
-        await self._told.write(self._seen.metadata, self._diagnosis, self.statistics())
+    async def _announce(self) -> None:
+        await self._announcer.announce(self._seen.metadata, self._diagnosis, self.statistics())
 
     def _pause_s(self) -> float:
-        """Until there is something to look at, or to tell."""
+        """Return the seconds until there is something to look at, or to announce."""
         pauses_s = [max(0.0, self._diagnosis.due_s - anyio.current_time())]
-        if self._asking:
+        if self._alarm.is_in_use:
             pauses_s.append(REPORT_S)
-        if (retry_s := self._told.retry_s) is not None:
+        if (retry_s := self._announcer.retry_s) is not None:
             pauses_s.append(retry_s)
         return min(pauses_s)
-
-    @contextmanager
-    def _in_use(self) -> Iterator[None]:
-        self._asking += 1
-        if self._asking == 1:
-            self._changed.set()
-        try:
-            yield
-        finally:
-            self._asking -= 1
-            if not self._asking:
-                self._changed.set()

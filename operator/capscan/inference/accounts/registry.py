@@ -1,4 +1,7 @@
-"""All InferenceProviders of the cluster, found by name."""
+"""All InferenceProviders of the cluster, found by name, with a keeper for each.
+
+What one keeper does is in `keeper.py`; how a question finds its way over several is in `route.py`.
+"""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -12,19 +15,20 @@ from capscan.core.provider.fallback import chain
 from capscan.inference.accounts.account import Account, ReadKey
 from capscan.inference.accounts.connection import Connections
 from capscan.inference.accounts.keeper import AccountKeeper
-from capscan.inference.accounts.report import StatusSink
+from capscan.inference.accounts.report import ProviderStatusSink
 from capscan.inference.accounts.route import Route
 from capscan.kube.keepers import Keepers
 from capscan.model import InferenceProvider, ObjectMeta
 
-Sink = Callable[[InferenceProvider], StatusSink]
+Sink = Callable[[InferenceProvider], ProviderStatusSink]
+"""Opens the status of one provider for writing."""
 
 
 class Accounts(Keepers[InferenceProvider, AccountKeeper]):
-    """One keeper for each; none outlives the task group.
+    """Owns one keeper for each InferenceProvider; none outlives the task group.
 
-    `on_change` is called with the name of a provider that may be asked now and could not before,
-    or the other way round.
+    `on_change` is called with the name of a provider that may be asked now and could not before, or
+    the other way round.
     """
 
     def __init__(
@@ -46,7 +50,10 @@ class Accounts(Keepers[InferenceProvider, AccountKeeper]):
         self._now = now
 
     async def find(self, name: str) -> Route:
-        """The way to that provider and to those that stand in for it. Raises ProviderUnusable."""
+        """Return the way to that provider and to its fallbacks, once there is a verdict on it.
+
+        Raises ProviderUnusable.
+        """
         first = self._chain(name)[0]
         await first.ready()
         route = Route(first, lambda: self._chain(name))
@@ -54,23 +61,26 @@ class Accounts(Keepers[InferenceProvider, AccountKeeper]):
         return route
 
     def observe(self, seen: InferenceProvider) -> None:
-        """A provider was seen: others may have waited for it, or wait for it no longer."""
+        """Take in a provider that was seen: it may be a fallback of others."""
         super().observe(seen)
         self._look_around()
 
     def ended(self, keeper: AccountKeeper) -> None:  # noqa: ARG002
-        """A provider was deleted: others may have named it."""
+        """Take note that a provider was deleted: it may have been a fallback of others."""
         self._look_around()
 
     def _look_around(self) -> None:
-        """Who there is, and who stands in for whom, may have changed."""
+        """Let keepers and routes see which providers there are now, and who stands in for whom."""
         for keeper in self:
             keeper.look_around()
         for route in list(self._routes):
             route.look_again()
 
     def _chain(self, name: str) -> list[AccountKeeper]:
-        """The provider and those that stand in for it, as they are now. Raises ProviderUnusable."""
+        """Return the keepers of the provider and of its fallbacks, as they are now.
+
+        Raises ProviderUnusable.
+        """
         by_name = {keeper.name: keeper for keeper in self}
         names = chain(name, {one.name: one.fallback for one in by_name.values()})
         if not names:
@@ -82,7 +92,10 @@ class Accounts(Keepers[InferenceProvider, AccountKeeper]):
         return [by_name[one] for one in names]
 
     def _fallbacks_of(self, name: str) -> str:
-        """What to know of them. Raises ProviderUnusable where they go in a circle."""
+        """Return what a verdict says of its fallbacks, or nothing.
+
+        Raises ProviderUnusable where they go in a circle.
+        """
         fallbacks = {keeper.name: keeper.fallback for keeper in self}
         names = chain(name, fallbacks)
         last = fallbacks[names[-1]] if names else ""

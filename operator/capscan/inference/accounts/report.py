@@ -1,7 +1,7 @@
-"""Tells how one InferenceProvider is: in its status, in the log, and as Events.
+"""Announces the state of one InferenceProvider: in its status, in the log, and as Events.
 
-How that reads is `core/provider/status.py`'s; what there is to tell, and when, is
-`keeper.py`'s.
+How a status reads is decided in `core/provider/status.py`; what the state is, and when it is
+announced, in `keeper.py`.
 """
 
 import logging
@@ -17,9 +17,9 @@ from capscan.core.provider.diagnosis import RECHECK_S, Diagnosis
 from capscan.core.provider.status import (
     AccountState,
     Verdict,
+    last_shown,
     render,
     shown_verdict,
-    told_by,
 )
 from capscan.core.retry import stepped_s
 from capscan.core.text import shorten
@@ -35,48 +35,60 @@ from capscan.model import (
 logger = logging.getLogger(__name__)
 
 
-class StatusSink(Protocol):
+class ProviderStatusSink(Protocol):
     """Where the status of one provider is written."""
 
     def observe(self, seen: InferenceProvider, /) -> bool:
-        """Take note of a version that was seen; False if a newer one is known already."""
+        """Take note of a version that was seen; return False if a newer one is known already."""
         ...
 
     async def update(self, render: Callable[[ProviderStatus], ProviderStatus], /) -> bool:
-        """Make the status what `render` says. Raises ScanError."""
+        """Make the status what `render` returns for the one before it; return whether it changed.
+
+        Raises ScanError.
+        """
         ...
 
 
-class AccountReport:
-    """Of one InferenceProvider; `left` is the status that an earlier process left."""
+class AccountAnnouncer:
+    """Writes the status of one InferenceProvider, and announces each turn of it.
+
+    `left` is the status that an earlier process left: what it says was announced then.
+    """
 
     def __init__(
         self,
-        sink: StatusSink,
+        sink: ProviderStatusSink,
         left: ProviderStatus,
         tell: Callable[[ObjectMeta, Notice], None],
         now: Callable[[], datetime],
     ) -> None:
         self._sink = sink
-        self._told = told_by(left)
+        self._announced = last_shown(left)
         self._tell = tell
         self._now = now
         self._refusals = 0
         """How often in a row the status was refused."""
         self._rate_limit: tuple[RateLimitSeen, LastRateLimit] | None = None
+        """The newest 429 and how the status shows it; None before the first."""
+
+    def observe(self, seen: InferenceProvider) -> bool:
+        """Take note of a version that was seen; return False if a newer one is known already."""
+        return self._sink.observe(seen)
 
     @property
     def retry_s(self) -> float | None:
-        """Seconds until a status that was refused is worth another try; None where none was."""
+        """Seconds until a status that was refused is worth another try; None if it was written."""
         return stepped_s(RECHECK_S, self._refusals - 1) if self._refusals else None
 
-    async def write(
-        self, about: ObjectMeta, at: Diagnosis, statistics: GateStatistics | None
+    async def announce(
+        self, about: ObjectMeta, diagnosis: Diagnosis, statistics: GateStatistics | None
     ) -> None:
-        """Bring the status up to date, and tell a turn. `statistics` are the gate's, if there is
-        one. Raises ObjectGone.
+        """Bring the status up to date, and announce a turn in the log and as an Event.
+
+        `statistics` are those of the gate; None before there is one. Raises ObjectGone.
         """
-        state = self._state(about, at, statistics)
+        state = self._state(about, diagnosis, statistics)
         try:
             await self._sink.update(lambda previous: render(state, previous, self._now()))
         except (MissingPermission, StatusRejected) as error:
@@ -87,8 +99,8 @@ class AccountReport:
             self._notify(about, shown_verdict(state))
 
     def _notify(self, about: ObjectMeta, verdict: Verdict) -> None:
-        """A line in the log and an Event where it can no longer be asked, or can be again."""
-        was, self._told = self._told, verdict
+        """Say in the log and as an Event that it can no longer be asked, or can be again."""
+        was, self._announced = self._announced, verdict
         # An open circuit has a new message with every error.
         same = verdict == was or verdict.reason == was.reason == "CircuitOpen"
         if same or "False" not in (verdict.status, was.status):
@@ -102,11 +114,12 @@ class AccountReport:
         self._tell(about, Notice(verdict.reason, verdict.message, warning=fails))
 
     def _state(
-        self, about: ObjectMeta, at: Diagnosis, statistics: GateStatistics | None
+        self, about: ObjectMeta, diagnosis: Diagnosis, statistics: GateStatistics | None
     ) -> AccountState:
+        judged = diagnosis.judged
         return AccountState(
-            generation=about.generation if at.judged is None else at.judged,
-            verdict=at.verdict,
+            generation=about.generation if judged is None else judged,
+            verdict=diagnosis.verdict,
             circuit=statistics.circuit if statistics else Circuit.CLOSED,
             in_flight_limit=statistics.permits if statistics else None,
             last_rate_limit=self._last_rate_limit(statistics),
@@ -114,6 +127,7 @@ class AccountReport:
         )
 
     def _last_rate_limit(self, statistics: GateStatistics | None) -> LastRateLimit | None:
+        """Return the newest 429; its time is worked out once, or it would drift with the clock."""
         seen = statistics.last_rate_limit if statistics else None
         if seen is None:
             return None

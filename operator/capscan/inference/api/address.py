@@ -1,7 +1,7 @@
-"""Where a provider may be: what an InferenceProvider's addresses must be like.
+"""Where a provider may be: checks of the addresses that somebody wrote into an InferenceProvider.
 
-Pure checks of what somebody wrote. An address that only its name resolves to is checked at the
-moment of connecting, in `transport.py`.
+The checks do no I/O. The address that a name resolves to is checked when a connection is made, in
+`transport.py`.
 """
 
 import ipaddress
@@ -12,6 +12,7 @@ import httpx2
 from capscan.core.errors import ProviderUnusable
 
 INVALID = "InvalidProvider"
+"""The reason of a provider whose spec cannot be right."""
 
 _METADATA_NAMES = frozenset(
     {"metadata", "metadata.google.internal", "metadata.goog", "instance-data.ec2.internal"}
@@ -20,13 +21,16 @@ _METADATA_ADDRESSES = frozenset(
     ipaddress.ip_address(text)
     for text in ("fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192")
 )
-"""AWS over IPv6, Alibaba Cloud, Azure, Oracle Cloud: all others are link-local."""
+"""AWS over IPv6, Alibaba Cloud, Azure, Oracle Cloud. Those of other clouds are link-local."""
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _LOCAL_SUFFIXES = (".svc", ".cluster.local", ".local", ".internal", ".localhost")
 
 
 def checked_base_url(url: str) -> str:
-    """Without its last slash. Raises ProviderUnusable for what cannot be, or must not be asked."""
+    """Return the URL without its last slash.
+
+    Raises ProviderUnusable where it cannot be one, or must not be asked.
+    """
     parts = _split(url, "spec.baseURL")
     if parts.query or parts.fragment:
         raise ProviderUnusable(
@@ -38,7 +42,7 @@ def checked_base_url(url: str) -> str:
 
 
 def checked_proxy_url(url: str) -> str | None:
-    """None where none is set. Raises ProviderUnusable."""
+    """Return the URL of the proxy; None where none is set. Raises ProviderUnusable."""
     if not url:
         return None
     _split(url, "spec.proxyURL")
@@ -46,8 +50,9 @@ def checked_proxy_url(url: str) -> str | None:
 
 
 def is_forbidden(address: str) -> bool:
-    """Link-local addresses and the metadata services of clouds: whoever reaches those from a pod
-    gets the node's credentials. False for what is no address.
+    """Return whether this is a link-local address or that of a cloud's metadata service.
+
+    Whoever reaches those from a pod gets the node's credentials. False for what is no address.
     """
     try:
         found = ipaddress.ip_address(address)
@@ -64,7 +69,7 @@ def is_forbidden(address: str) -> bool:
 
 
 def forbidden(host: str) -> ProviderUnusable:
-    """The error that says so."""
+    """Return the error that says that this host is forbidden."""
     return ProviderUnusable(
         INVALID,
         f"the InferenceProvider leads to {host}, a link-local address or a cloud's metadata "
@@ -73,7 +78,7 @@ def forbidden(host: str) -> ProviderUnusable:
 
 
 def is_in_the_clear(url: str) -> bool:
-    """Plain HTTP to a host that is neither private nor named as one inside a cluster."""
+    """Return whether plain HTTP leads to a host that is neither private nor inside a cluster."""
     parts = urlsplit(url)
     host = (parts.hostname or "").rstrip(".")
     if parts.scheme != "http":

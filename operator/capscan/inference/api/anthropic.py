@@ -1,10 +1,11 @@
 """Anthropic's Messages API: the input of a forced tool call is the answer.
 
-Models that always think cannot be forced: they get the choice, and the prompt asks for JSON anyway.
-The API's `input_tokens` leave out what was read from and written to the cache; capscan's count it.
+Models that always think cannot be forced to call a tool: they get the choice, and the prompt asks
+for JSON anyway. The API's `input_tokens` leave out what was read from and written to the cache;
+capscan's count it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -12,10 +13,11 @@ import httpx2
 from pydantic import SecretStr
 
 from capscan.core.answer.prompt import Prompt, answer_schema
-from capscan.core.errors import AnswerRefused, ProviderUnusable, RequestRejected
+from capscan.core.errors import AnswerRefused, ProviderUnusable
+from capscan.inference.api.dialect import Dialect, Negotiation, Step, free_choice
 from capscan.inference.api.endpoint import Endpoint, key_in, open_endpoint
 from capscan.inference.api.http import Json
-from capscan.inference.api.protocol import ReadLimits, Renegotiated, Reply
+from capscan.inference.api.protocol import ReadLimits, Reply
 from capscan.inference.api.refusal import tokens
 from capscan.model import Usage
 from capscan.model.provider import ProviderSpec
@@ -23,12 +25,14 @@ from capscan.model.provider import ProviderSpec
 BASE_URL = "https://api.anthropic.com"
 VERSION = "2023-06-01"
 TOOL = "record_analysis"
+STEPS: Sequence[Step] = (free_choice,)
+"""What is tried, in this order, after a server refused a part of a request."""
 
 
-def request_body(
-    model: str, prompt: Prompt, max_output_tokens: int, *, forces_tool: bool = True
-) -> Json:
-    """Tools and system prompt are the same for every CRD: the cache holds them together."""
+def request_body(model: str, prompt: Prompt, max_output_tokens: int, dialect: Dialect) -> Json:
+    """Return the request. Tools and system prompt are the same for every CRD, so that the cache
+    holds them together.
+    """
     system = {"type": "text", "text": prompt.system, "cache_control": {"type": "ephemeral"}}
     tool = {
         "name": TOOL,
@@ -39,14 +43,14 @@ def request_body(
         "model": model,
         "max_tokens": max_output_tokens,
         "tools": [tool],
-        "tool_choice": {"type": "tool", "name": TOOL} if forces_tool else {"type": "auto"},
+        "tool_choice": {"type": "tool", "name": TOOL} if dialect.forces_tool else {"type": "auto"},
         "system": [system],
         "messages": [{"role": m.role.value, "content": m.text} for m in prompt.messages],
     }
 
 
 def usage_of(counts: object) -> Usage:
-    """Of one request, from the response's `usage`."""
+    """Return what one request took, from the response's `usage`."""
     cached = tokens(counts, "cache_read_input_tokens")
     written = tokens(counts, "cache_creation_input_tokens")
     return Usage(
@@ -58,7 +62,10 @@ def usage_of(counts: object) -> Usage:
 
 
 def read_message(message: Mapping[str, Any]) -> Reply:
-    """The tool's input; text where the model wrote some instead. Raises AnswerRefused."""
+    """Return the tool's input, or the text where the model wrote some instead.
+
+    Raises AnswerRefused.
+    """
     usage, stop = usage_of(message.get("usage")), message.get("stop_reason")
     if stop == "refusal":
         raise AnswerRefused("the model declined to answer", usage=usage)
@@ -71,18 +78,19 @@ def read_message(message: Mapping[str, Any]) -> Reply:
 
 
 def _answer(called: object) -> str | Mapping[str, Any]:
-    """Gateways hand on what a model made of the schema: a list of it, or JSON in a string."""
+    """Return the answer in a tool's input. Gateways hand on what a model made of the schema: a list
+    of it, or JSON in a string.
+    """
     if isinstance(called, list):
         called = called[0] if called else ""
     return called if isinstance(called, str | Mapping) else ""
 
 
 class AnthropicApi:
-    """One account; a ModelApi that remembers whether its model can be made to use a tool."""
+    """Implements ModelApi for one account."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        self._forces_tool = True
 
     @classmethod
     def open(
@@ -92,30 +100,27 @@ class AnthropicApi:
         read_limits: ReadLimits,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> "AnthropicApi":
-        """Nothing is sent yet. Raises ProviderUnusable."""
+        """Return a client; nothing is sent yet. Raises ProviderUnusable."""
         key = key_in(api_key)
         headers = {"anthropic-version": VERSION} | ({"x-api-key": key} if key else {})
-        return cls(open_endpoint(spec, BASE_URL, headers, key, read_limits, transport))
+        negotiation = Negotiation(Dialect(), STEPS)
+        return cls(open_endpoint(spec, BASE_URL, headers, key, read_limits, negotiation, transport))
 
     async def send(self, prompt: Prompt, *, max_output_tokens: int) -> Reply:
-        """One request; raises Renegotiated where the next one will be another."""
-        forces = self._forces_tool
-        body = request_body(self._endpoint.model, prompt, max_output_tokens, forces_tool=forces)
-        try:
-            return await self._endpoint.ask(f"{self._version}/messages", body, read_message)
-        except RequestRejected as error:
-            if not (forces and "tool_choice" in error.message):
-                raise
-            self._forces_tool = False
-            raise Renegotiated.after(error) from error
+        """Send one request. Raises Renegotiated where the next one will be another."""
+
+        def body(dialect: Dialect) -> Json:
+            return request_body(self._endpoint.model, prompt, max_output_tokens, dialect)
+
+        return await self._endpoint.ask(f"{self._version}/messages", body, read_message)
 
     @property
     def address(self) -> str:
-        """Where it is, however that was written."""
+        """The provider's address, the same for all ways to write it."""
         return self._endpoint.address
 
     async def check(self) -> None:
-        """Asks for the model's card."""
+        """Ask for the model's card."""
         name = quote(self._endpoint.model, safe="")
         reply = await self._endpoint.look(f"{self._version}/models/{name}")
         error = self._endpoint.refusals.of(reply)
@@ -128,5 +133,7 @@ class AnthropicApi:
 
     @property
     def _version(self) -> str:
-        """People give the address with it, as for the other protocol, and without."""
+        """The part of the path that spec.baseURL may end with already: people write it with the
+        version, as for the other protocol, and without.
+        """
         return "" if self._endpoint.http.base_url.endswith("/v1") else "/v1"

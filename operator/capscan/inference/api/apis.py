@@ -1,4 +1,4 @@
-"""Which API an InferenceProvider's protocol stands for."""
+"""Opens the API that an InferenceProvider's protocol stands for."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -35,5 +35,8 @@ def open_api(
     read_limits: ReadLimits,
     transport: httpx2.AsyncBaseTransport | None = None,
 ) -> ModelApi:
-    """Nothing is sent yet. `transport` replaces the network. Raises ProviderUnusable."""
+    """Return a client of the protocol; nothing is sent yet. `transport` replaces the network.
+
+    Raises ProviderUnusable.
+    """
     return _APIS[spec.protocol](spec, api_key, read_limits, transport)

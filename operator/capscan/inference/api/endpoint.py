@@ -1,6 +1,7 @@
 """One endpoint of a provider: its connections, its model, and how its responses are taken.
 
-What the APIs have in common; what they have not is in `anthropic.py` and `openai.py`.
+It holds what the APIs have in common. What is particular to one protocol is in `anthropic.py` and
+`openai.py`; what servers of one protocol differ in is in `dialect.py`.
 """
 
 import logging
@@ -11,10 +12,16 @@ from typing import Any
 import httpx2
 from pydantic import SecretStr
 
-from capscan.core.errors import InferenceError, InvalidAnswer, ProviderUnusable
+from capscan.core.errors import (
+    InferenceError,
+    InvalidAnswer,
+    ProviderUnusable,
+    RequestRejected,
+)
 from capscan.inference.api.address import is_in_the_clear
+from capscan.inference.api.dialect import Dialect, Negotiation
 from capscan.inference.api.http import HttpClient, HttpReply, Json, open_http
-from capscan.inference.api.protocol import ReadLimits, Reply
+from capscan.inference.api.protocol import ReadLimits, Renegotiated, Reply
 from capscan.inference.api.refusal import Refusals, said_in
 from capscan.model import Usage
 from capscan.model.provider import ProviderSpec
@@ -30,18 +37,26 @@ class Endpoint:
     http: HttpClient
     refusals: Refusals
     read_limits: ReadLimits
+    negotiation: Negotiation
 
     @property
     def address(self) -> str:
-        """The same for all ways to write it."""
+        """The provider's address, the same for all ways to write it."""
         return str(httpx2.URL(self.http.base_url)).rstrip("/").removesuffix("/v1")
 
-    async def ask(self, path: str, body: Json, read: Callable[[Mapping[str, Any]], Reply]) -> Reply:
-        """One request; errors of `read` among those that carry what the response said of limits.
+    async def ask(
+        self,
+        path: str,
+        body: Callable[[Dialect], Json],
+        read: Callable[[Mapping[str, Any]], Reply],
+    ) -> Reply:
+        """Send one request, in the dialect that the server is known to take.
 
-        Raises InferenceError, ProviderUnusable.
+        Errors carry what the response said of limits, those that `read` raises too. Raises
+        InferenceError, ProviderUnusable; Renegotiated where the next request will be another.
         """
-        response = await self.http.post(path, body)
+        spoken = self.negotiation.dialect
+        response = await self.http.post(path, body(spoken))
         observed, retry_after_s = self.read_limits(response.headers)
         try:
             if error := self.refusals.of(response):
@@ -49,11 +64,16 @@ class Endpoint:
             return replace(read(_object_in(response)), observed=observed)
         except InferenceError as error:
             error.observed, error.retry_after_s = observed, retry_after_s
+            refused = isinstance(error, RequestRejected)
+            if refused and self.negotiation.moves_on(spoken, error.message):
+                raise Renegotiated.after(error) from error
             raise
 
     async def look(self, path: str) -> HttpReply:
-        """A request that costs nothing. Raises what is sure: a refused key, an address that leads
-        astray, a provider that is away. A key may be good for answers and not for this.
+        """Send a request that costs nothing.
+
+        Raises what is sure: a refused key, an address that leads astray, a provider that is away.
+        A key that may not do this may still be good for answers.
         """
         response = await self.http.get(path)
         error = self.refusals.of(response)
@@ -71,7 +91,7 @@ class Endpoint:
 
 
 def key_in(api_key: SecretStr | None) -> str:
-    """The key as it goes into a header, empty where there is none.
+    """Return the key as it goes into a header, empty where there is none.
 
     Raises ProviderUnusable, which does not show it.
     """
@@ -94,13 +114,18 @@ def open_endpoint(
     headers: Mapping[str, str],
     key: str,
     read_limits: ReadLimits,
+    negotiation: Negotiation,
     transport: httpx2.AsyncBaseTransport | None,
 ) -> Endpoint:
-    """Nothing is sent yet. `transport` replaces the network. Raises ProviderUnusable."""
+    """Return the endpoint of `spec`; nothing is sent yet. `transport` replaces the network.
+
+    Raises ProviderUnusable.
+    """
     http = open_http(spec, default_base_url, headers, transport)
     if key and is_in_the_clear(http.base_url):
         logger.warning("The API key goes to %s unencrypted; use https://.", http.base_url)
-    return Endpoint(spec.model, http, Refusals(http.base_url, spec.model, key), read_limits)
+    refusals = Refusals(http.base_url, spec.model, key)
+    return Endpoint(spec.model, http, refusals, read_limits, negotiation)
 
 
 def _object_in(response: HttpReply) -> Mapping[str, Any]:

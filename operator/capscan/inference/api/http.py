@@ -1,7 +1,7 @@
-"""One request over HTTP to a provider, one reply: bounded, and every failure on the way translated.
+"""Sends one request over HTTP to a provider, and returns one reply of bounded size.
 
-What a status or a body means is for `refusal.py` and the APIs; the total time of a request is the
-caller's, who cancels it.
+Every failure on the way is translated in `network_errors.py`. What a status or a body means is for
+`refusal.py` and the APIs. The total time of a request is bounded by the caller, who cancels it.
 """
 
 import json
@@ -31,11 +31,11 @@ class HttpReply:
 
     status: int
     headers: Mapping[str, str]
-    """Names in any case."""
+    """A name is found in any case."""
     body: bytes
 
     def json(self) -> object:
-        """The body's value; None where it is no JSON."""
+        """Return the value in the body; None where it is no JSON."""
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
@@ -43,7 +43,7 @@ class HttpReply:
 
     @property
     def is_web_page(self) -> bool:
-        """What a wrong address answers with."""
+        """Whether it is HTML, which is what a wrong address often answers with."""
         start = self.body[:64].lstrip().lower()
         labelled = "text/html" in self.headers.get("content-type", "")
         return start.startswith((b"<!doctype", b"<html")) or (
@@ -52,7 +52,7 @@ class HttpReply:
 
 
 class HttpClient:
-    """One account's connections. Close it with `aclose()`."""
+    """Holds one account's connections. Close it with `aclose()`."""
 
     def __init__(
         self,
@@ -77,11 +77,11 @@ class HttpClient:
         )
 
     async def get(self, path: str) -> HttpReply:
-        """Raises InferenceError, ProviderUnusable."""
+        """Send a GET. Raises InferenceError, ProviderUnusable."""
         return await self._send("GET", path, None)
 
     async def post(self, path: str, body: Json) -> HttpReply:
-        """Raises InferenceError, ProviderUnusable."""
+        """Send a POST. Raises InferenceError, ProviderUnusable."""
         return await self._send("POST", path, body)
 
     async def aclose(self) -> None:
@@ -102,7 +102,10 @@ def open_http(
     headers: Mapping[str, str],
     transport: httpx2.AsyncBaseTransport | None = None,
 ) -> HttpClient:
-    """As the spec says. `transport` replaces the network. Raises ProviderUnusable."""
+    """Return a client as the spec asks for it. `transport` replaces the network.
+
+    Raises ProviderUnusable.
+    """
     base_url = checked_base_url(spec.base_url or default_base_url)
     proxy_url = checked_proxy_url(spec.proxy_url)
     context = trust(spec.ca_bundle, base_url, proxy_url)

@@ -1,4 +1,4 @@
-"""What httpx2 raises, in capscan's words: the only place that knows both."""
+"""Translates what httpx2 raises into capscan's own errors: the only place that knows both."""
 
 import socket
 import ssl
@@ -19,12 +19,12 @@ from capscan.inference.api.address import INVALID
 E = TypeVar("E", bound=BaseException)
 
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
-"""What OpenSSL makes of plain text where it expects a handshake."""
+"""The reasons that OpenSSL gives for plain text where it expects a handshake."""
 
 
 def translated(error: Exception, base_url: str) -> CapscanError:
-    """An InferenceError, or ProviderUnusable where nobody but an administrator can mend it."""
-    # Not parsed: what could not be may be the very error.
+    """Return an InferenceError, or ProviderUnusable where only an administrator can mend it."""
+    # The address is not parsed: that it could not be may be the very error.
     host = base_url.partition("://")[2].partition("/")[0]
     if _caused_by(error, socket.gaierror):
         return ProviderUnreachable(f"the name {host.partition(':')[0]} cannot be resolved")
@@ -65,7 +65,7 @@ def _said(error: Exception) -> str:
 
 
 def _caused_by(error: BaseException, kind: type[E]) -> E | None:
-    """The first of this kind on the way down; httpcore2 keeps some causes as contexts alone."""
+    """Return the first error of this kind among the causes; httpcore2 keeps some as contexts."""
     below: BaseException | None = error
     while below is not None and not isinstance(below, kind):
         if isinstance(below, ExceptionGroup):

@@ -1,14 +1,11 @@
 """OpenAI's chat completions, as OpenAI and the many servers after it speak them.
 
-They differ in two parts of a request: how the answer's form is asked for, and what the limit of its
-tokens is called. A server that refuses a part is not asked for it again. Azure is reached through
-its v1 API (https://NAME.openai.azure.com/openai/v1), which takes the key as others do.
+The servers differ in two parts of a request: how the answer's form is asked for, and what the
+limit of its tokens is called. `dialect.py` says what is tried after a refusal. Azure is reached
+through its v1 API (https://NAME.openai.azure.com/openai/v1), which takes the key as others do.
 """
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -16,50 +13,31 @@ import httpx2
 from pydantic import SecretStr
 
 from capscan.core.answer.prompt import Prompt, answer_schema
-from capscan.core.errors import AnswerRefused, InvalidAnswer, ProviderUnusable, RequestRejected
+from capscan.core.errors import AnswerRefused, InvalidAnswer, ProviderUnusable
+from capscan.inference.api.address import checked_base_url
+from capscan.inference.api.dialect import (
+    Dialect,
+    Form,
+    Negotiation,
+    Step,
+    next_form,
+    other_limit,
+)
 from capscan.inference.api.endpoint import Endpoint, key_in, open_endpoint
 from capscan.inference.api.http import HttpReply, Json
-from capscan.inference.api.protocol import ReadLimits, Renegotiated, Reply
+from capscan.inference.api.protocol import ReadLimits, Reply
 from capscan.inference.api.refusal import tokens
 from capscan.model import Usage
 from capscan.model.provider import ProviderSpec
 
 BASE_URL = "https://api.openai.com/v1"
 
-_FORM_REFUSED = re.compile(
-    r"response[ _]?format|json[ _]schema|json_object|structured output", re.IGNORECASE
-)
-_LIMIT_REFUSED = re.compile(r"max_(?:completion_)?tokens")
-
-
-class Form(StrEnum):
-    """How an answer in JSON is asked for, best first; the prompt asks for it in any case."""
-
-    SCHEMA = "json_schema"
-    OBJECT = "json_object"
-    TEXT = "text"
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """What a server takes."""
-
-    form: Form = Form.SCHEMA
-    limit: str = "max_tokens"
-    """The older name, which OpenAI's own newer models refuse and others know."""
-
-    def after(self, refusal: str) -> "Dialect | None":
-        """What to try after this complaint; None if it is about something else."""
-        if _FORM_REFUSED.search(refusal) and self.form is not Form.TEXT:
-            return replace(self, form=Form.OBJECT if self.form is Form.SCHEMA else Form.TEXT)
-        if _LIMIT_REFUSED.search(refusal) and self.limit in refusal:
-            other = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
-            return replace(self, limit=other[self.limit])
-        return None
+STEPS: Sequence[Step] = (next_form, other_limit)
+"""What is tried, in this order, after a server refused a part of a request."""
 
 
 def request_body(model: str, prompt: Prompt, max_output_tokens: int, dialect: Dialect) -> Json:
-    """The fixed part first, where caches look for it."""
+    """Return the request; its fixed part comes first, where caches look for it."""
     turns = [{"role": "system", "content": prompt.system}]
     turns += [{"role": m.role.value, "content": m.text} for m in prompt.messages]
     body: Json = {"model": model, "messages": turns, dialect.limit: max_output_tokens}
@@ -72,7 +50,7 @@ def request_body(model: str, prompt: Prompt, max_output_tokens: int, dialect: Di
 
 
 def usage_of(counts: object) -> Usage:
-    """Of one request, from the response's `usage`."""
+    """Return what one request took, from the response's `usage`."""
     return Usage(
         requests=1,
         input_tokens=tokens(counts, "prompt_tokens"),
@@ -82,7 +60,7 @@ def usage_of(counts: object) -> Usage:
 
 
 def read_completion(completion: Mapping[str, Any]) -> Reply:
-    """The first choice. Raises AnswerRefused, InvalidAnswer."""
+    """Return the first choice. Raises AnswerRefused, InvalidAnswer."""
     usage = usage_of(completion.get("usage"))
     choices = completion.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
@@ -98,7 +76,7 @@ def read_completion(completion: Mapping[str, Any]) -> Reply:
 
 
 def _text(content: object) -> str:
-    """A text, or a list of parts with text."""
+    """Return the text of a message: the content is a text, or a list of parts with text."""
     if isinstance(content, list):
         parts = [part.get("text") for part in content if isinstance(part, Mapping)]
         return "".join(part for part in parts if isinstance(part, str))
@@ -106,13 +84,10 @@ def _text(content: object) -> str:
 
 
 class OpenAIApi:
-    """One account; a ModelApi that remembers what its server takes."""
+    """Implements ModelApi for one account."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        # OpenAI's own models all take the newer name; elsewhere the older one is safer.
-        own = endpoint.http.base_url == BASE_URL
-        self.dialect = Dialect(limit="max_completion_tokens") if own else Dialect()
 
     @classmethod
     def open(
@@ -122,32 +97,30 @@ class OpenAIApi:
         read_limits: ReadLimits,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> "OpenAIApi":
-        """Nothing is sent yet. Raises ProviderUnusable."""
+        """Return a client; nothing is sent yet. Raises ProviderUnusable."""
         key = key_in(api_key)
         headers = {"authorization": f"Bearer {key}"} if key else {}
-        return cls(open_endpoint(spec, BASE_URL, headers, key, read_limits, transport))
+        # OpenAI's own models all take the newer name; elsewhere the older one is safer.
+        own = checked_base_url(spec.base_url or BASE_URL) == BASE_URL
+        dialect = Dialect(limit="max_completion_tokens" if own else "max_tokens")
+        negotiation = Negotiation(dialect, STEPS)
+        return cls(open_endpoint(spec, BASE_URL, headers, key, read_limits, negotiation, transport))
 
     async def send(self, prompt: Prompt, *, max_output_tokens: int) -> Reply:
-        """One request; raises Renegotiated where the next one will be another."""
-        spoken = self.dialect
-        body = request_body(self._endpoint.model, prompt, max_output_tokens, spoken)
-        try:
-            return await self._endpoint.ask("/chat/completions", body, read_completion)
-        except RequestRejected as error:
-            understood = spoken.after(error.message)
-            if understood is None:
-                raise
-            if self.dialect == spoken:  # requests in flight together are refused together
-                self.dialect = understood
-            raise Renegotiated(error.message, usage=error.usage, observed=error.observed) from error
+        """Send one request. Raises Renegotiated where the next one will be another."""
+
+        def body(dialect: Dialect) -> Json:
+            return request_body(self._endpoint.model, prompt, max_output_tokens, dialect)
+
+        return await self._endpoint.ask("/chat/completions", body, read_completion)
 
     @property
     def address(self) -> str:
-        """Where it is, however that was written."""
+        """The provider's address, the same for all ways to write it."""
         return self._endpoint.address
 
     async def check(self) -> None:
-        """Asks for the model's card, and where there is none for the list of models."""
+        """Ask for the model's card, and where there is none for the list of models."""
         card = await self._endpoint.look(f"/models/{quote(self._endpoint.model, safe='')}")
         if card.status != 404:
             return
@@ -166,7 +139,7 @@ class OpenAIApi:
 
 
 def _names(reply: HttpReply) -> set[str]:
-    """Of the models in a listing; none where it is not readable."""
+    """Return the names of the models in a listing; none where it cannot be read."""
     value = reply.json()
     data = value.get("data") if reply.status == 200 and isinstance(value, Mapping) else None
     listed = [m for m in data if isinstance(m, Mapping)] if isinstance(data, list) else []

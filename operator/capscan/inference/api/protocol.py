@@ -1,6 +1,6 @@
-"""What an API must offer: one prompt, one reply, no retry. And a check that costs nothing.
+"""What an API of a model must offer: one prompt in, one reply out, no retry; and a free check.
 
-`anthropic.py` and `openai.py` offer it; `asking.py` makes an analysis out of it.
+`anthropic.py` and `openai.py` implement it; `asking.py` makes an analysis out of the replies.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,8 +29,9 @@ class Reply:
 
 
 class Renegotiated(InferenceError):
-    """The server does not know a part of the request that it can do without. Nothing was answered;
-    the next request goes without it, at once.
+    """The server does not know a part of the request, and another request can do without it.
+
+    Nothing was answered. The next request goes at once, and without that part.
     """
 
     reason = "RequestRejected"
@@ -38,7 +39,7 @@ class Renegotiated(InferenceError):
 
     @classmethod
     def after(cls, error: InferenceError) -> "Renegotiated":
-        """With all that the refusal said."""
+        """Return the error with all that the refusal said."""
         return cls(error.message, usage=error.usage, observed=error.observed)
 
 
@@ -47,11 +48,11 @@ class ModelApi(Protocol):
 
     @property
     def address(self) -> str:
-        """Where it is, however that was written."""
+        """The provider's address, the same for all ways to write it."""
         ...
 
     async def send(self, prompt: Prompt, *, max_output_tokens: int) -> Reply:
-        """Exactly one request. Raises InferenceError, ProviderUnusable."""
+        """Send exactly one request. Raises InferenceError, ProviderUnusable."""
         ...
 
     async def check(self) -> None:

@@ -1,7 +1,7 @@
-"""From a response that is no answer to the error it stands for, the same for all APIs.
+"""Turns a response that is no answer into the error it stands for, the same way for all APIs.
 
-Statuses say most of it; the words are looked at where providers use one status for unlike things.
-Their texts are quoted short and safe to print, and never with the key in them.
+The status says most of it; the words are searched where providers use one status for several
+things. Their texts are quoted short and safe to print, and never with the key in them.
 """
 
 import json
@@ -34,7 +34,7 @@ from capscan.model import Usage
 _QUOTE_CHARS_MAX = 240
 _SEARCHED_CHARS_MAX = 4_000
 _SECRET_CHARS_MIN = 8
-"""Shorter keys are placeholders for local servers, and words like any other."""
+"""Shorter keys are placeholders for local servers: words like any other, and no secrets."""
 
 _QUOTA = re.compile(
     r"insufficient_quota|credit balance is too low|billing_hard_limit|insufficient balance"
@@ -69,19 +69,23 @@ _STATUSES: Mapping[int, type[InferenceError]] = {
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What the body of an error says, in whatever of the usual shapes."""
+    """What the body of an error says."""
 
     message: str = ""
     codes: str = ""
 
     @property
     def words(self) -> str:
-        """What is searched: some say it in a code, some in the message."""
+        """The words to search: some providers say it in a code, some in the message."""
         return f"{self.codes} {self.message}"[:_SEARCHED_CHARS_MAX]
 
 
 def said_in(value: object) -> Said | None:
-    """OpenAI's `{"error": {...}}`, a bare text there, `{"message"}`, `{"detail"}`, or a list."""
+    """Return what the body of an error says; None where it has no shape that is known.
+
+    Known are OpenAI's `{"error": {...}}`, a bare text there, `{"message"}`, `{"detail"}`, and lists
+    of these.
+    """
     if isinstance(value, list):
         value = value[0] if value else None
     if not isinstance(value, Mapping):
@@ -98,7 +102,7 @@ def said_in(value: object) -> Said | None:
 
 
 def _text(value: object) -> str:
-    """Some servers send objects where others have a text."""
+    """Return a value as text: some servers send objects where others send a text."""
     try:
         return value if isinstance(value, str) else json.dumps(value)
     except RecursionError:  # who nests that deep says nothing else
@@ -107,21 +111,21 @@ def _text(value: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Refusals:
-    """Translates for one account: its model is named, its key is not."""
+    """Translates the refusals that one account gets. They name its model, and never its key."""
 
     base_url: str
     model: str
     secret: str = field(default="", repr=False)
 
     def of(self, reply: HttpReply) -> CapscanError | None:
-        """None for a reply that may be an answer."""
+        """Return the error that a reply stands for; None for a reply that may be an answer."""
         if reply.status < 300 and not reply.is_web_page:
             return self._in_body(reply)
         said = said_in(reply.json()) or Said(reply.body.decode(errors="replace"))
         return self._error(reply, said)
 
     def _in_body(self, reply: HttpReply) -> CapscanError | None:
-        """Of an error that came as a 200: gateways do that when the provider behind them fails."""
+        """Return the error in a 200: gateways send such when the provider behind them fails."""
         value = reply.json()
         if not isinstance(value, Mapping) or not value.get("error"):
             return None
@@ -138,7 +142,7 @@ class Refusals:
         return found
 
     def quoted(self, text: str) -> str:
-        """Short, on one line, without the key."""
+        """Return the text short, on one line and without the key."""
         if len(self.secret) >= _SECRET_CHARS_MIN:
             text = text.replace(self.secret, "***")
         return shorten(clean(text[:_SEARCHED_CHARS_MAX]), _QUOTE_CHARS_MAX)
@@ -180,7 +184,7 @@ class Refusals:
         return f"{self.base_url} {did}; is spec.baseURL right{ending}?"
 
     def _target(self, reply: HttpReply) -> str:
-        """Scheme and host alone: the rest may hold a token."""
+        """Return where a redirect leads: scheme and host alone, since the rest may hold a token."""
         try:
             target = urlsplit(reply.headers.get("location", ""))
         except ValueError:
@@ -191,7 +195,7 @@ class Refusals:
     def _passing(self, status: int, said: Said, quote: str) -> InferenceError:
         text = f"the provider answered {status}" + (f": {quote}" if quote else "")
         if status == 429 and "request too large" in said.words.lower():
-            return ContextTooLong(text)  # for the limit of a whole minute: waiting will not help
+            return ContextTooLong(text)  # a whole minute's limit is less: waiting will not help
         if kind := _STATUSES.get(status):
             return kind(text)
         if status >= 500:
@@ -204,7 +208,7 @@ class Refusals:
 
 
 def tokens(counts: object, *path: str) -> int:
-    """A count at this path in a response's usage; 0 where it is missing or no count."""
+    """Return the count at this path in a response's usage; 0 where there is none."""
     for key in path:
         counts = counts.get(key) if isinstance(counts, Mapping) else None
     return counts if isinstance(counts, int) and not isinstance(counts, bool) and counts > 0 else 0

@@ -1,6 +1,6 @@
-"""Connections to one provider: to whom they may lead, and what to do about one that went stale.
+"""Connections to one provider: where they may lead, and what is done about one that went stale.
 
-Stands between httpx2's client and its transports, both of which it uses as they are.
+This stands between httpx2's client and its transports, and uses both as they are.
 """
 
 import ssl
@@ -13,21 +13,22 @@ import httpx2
 from capscan.inference.api.address import forbidden, is_forbidden
 
 STALE_S_MAX = 0.5
-"""A connection that was closed before the request came breaks within a round trip."""
+"""The time in which a connection breaks that was closed before the request came: a round trip."""
 KEEPALIVE_S = 30.0
-"""Shorter than the idle timeouts of the load balancers in front of model providers."""
+"""How long an idle connection is kept: shorter than load balancers in front of providers do."""
 
 
 @dataclass(slots=True)
 class RequestTrace:
     """Learns from httpx2's trace extension what happened on the way of one request.
 
-    The peer's address is looked at after the connection stands and before a byte is sent on it:
-    an answer of DNS cannot change any more.
+    The peer's address is checked after the connection stands and before a byte is sent on it: an
+    answer of DNS cannot change any more.
     """
 
     host: str
     fresh: bool = False
+    """Whether the request went out on a connection that was made for it."""
 
     async def trace(self, event: str, info: dict[str, Any]) -> None:
         if event == "connection.connect_tcp.complete":
@@ -43,8 +44,8 @@ class ProviderTransport(httpx2.AsyncBaseTransport):
     """A pool of connections, and a way past it.
 
     A server may close an idle connection at the moment a request goes out on it. It has not looked
-    at it then, and says so at once: it is asked again, once, on a connection that was not in the
-    pool. What breaks later may have been worked on.
+    at the request then, and the connection breaks at once. So the request is sent again, once, on
+    a connection that was not in the pool. A request that breaks later may have been worked on.
     """
 
     def __init__(self, context: ssl.SSLContext, proxy_url: str | None) -> None:

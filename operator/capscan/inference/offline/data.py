@@ -7,7 +7,7 @@ import yaml
 
 
 def read_data(name: str) -> Any:  # noqa: ANN401 - a table of any shape
-    """One table, parsed anew: callers keep what they make of it."""
+    """Return one table. It is parsed with each call, so callers keep what they make of it."""
     text = resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
     # The tables are part of the program; the C loader is ten times as fast where there is one.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

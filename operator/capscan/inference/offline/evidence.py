@@ -1,7 +1,7 @@
-"""What a digest is evidence of: topics with a score, vendors, and what it is part of.
+"""Weighs what a digest is evidence of: topics with a score, vendors, and what it is part of.
 
-A kind's name says most, its group less, the description and the fields least. No sentence is
-written here; `prose.py` and `heuristic.py` do that.
+A kind's name says most, its group less, the description and the fields least. Sentences are written
+in `prose.py` and `heuristic.py`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,16 +12,16 @@ from capscan.inference.offline.knowledge import Service, Stems, Topic, Vendor, k
 from capscan.inference.offline.words import group_words, split_name, stem
 
 _HEAD_SCORE = 10.0
-"""The last word of a kind says what it is: a MachineHealthCheck is a health check."""
+"""For the last word of a kind, which says what it is: a MachineHealthCheck is a health check."""
 _KIND_SCORE = 8.0
 _ASIDE_SCORE = 5.0
-"""One word of several, not the last: NetworkChaos is not a network."""
+"""For one word of several that is not the last: NetworkChaos is not a network."""
 _GROUP_SCORE = 4.0
 _WORD_BONUS = 3.0
-"""For each further word of a trigger: `push secret` knows more than `secret`."""
+"""For each further word of a trigger: `push secret` says more than `secret`."""
 _VENDOR_SCORE = 5.0
 _VENDOR_BONUS = 1.0
-"""For a topic that the name has told already."""
+"""For a topic of the vendor that the name says already."""
 _TEXT_SCORE = 3.0
 _FIELD_SCORE = 2.0
 _CROSSPLANE = "Crossplane"
@@ -30,30 +30,34 @@ _CLOUDS_BY_FIELD_MIN = 2
 _CLOUD_FIELD_DEPTH_MAX = 3
 _MENTIONS_MIN = 3
 _MENTIONS_SHARE = 5
-"""One described field in so many has to name the vendor."""
+"""At least one described field in so many has to name the vendor."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A topic that fits. `named`: the kind or group says so, not a field or a sentence."""
+    """A topic that fits."""
 
     topic: Topic
     score: float
     named: bool
+    """Whether the kind or the group says so, and not only a field or a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """`home` is the project that owns the group; `service` the cloud service it stands for."""
+    """What is known of one CRD."""
 
     topics: tuple[Ranked, ...]
+    """Best first."""
     clouds: tuple[Vendor, ...]
     home: Vendor | None
+    """The project that owns the group."""
     service: Service | None
+    """The cloud service that the group stands for."""
 
     @property
     def through_crossplane(self) -> bool:
-        """Whether Crossplane only stands between: the thing itself is somebody else's."""
+        """Whether Crossplane manages it, and it is itself a thing of another vendor."""
         is_crossplane = self.home is not None and self.home.name == _CROSSPLANE
         return is_crossplane and any(v.name != _CROSSPLANE for v in self.clouds)
 
@@ -66,13 +70,13 @@ class Evidence:
 
     @property
     def providers(self) -> list[str]:
-        """Names to show, clouds first."""
+        """The names of vendors to show, clouds first."""
         homes = [self.home] if self.home and self.home.provider else []
         return list(dict.fromkeys(v.name for v in [*self.clouds, *homes]))
 
 
 def weigh(digest: Digest) -> Evidence:
-    """Pure and deterministic: ties are broken by the order of the tables."""
+    """Return what a digest is evidence of. Ties are broken by the order of the tables."""
     home, clouds = _home(digest.group), _clouds(digest)
     service = _service(digest.group, clouds)
     given = [*(home.topics if home else ()), *(service.topics if service else ())]
@@ -116,7 +120,7 @@ def _named(digest: Digest) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """Stems of the names, by how much they say."""
+    """The stems of a CRD's names, sorted by how much they say."""
 
     kind: frozenset[str]
     head: str
@@ -129,7 +133,7 @@ class _Words:
         return cls(frozenset(kind), kind[-1] if kind else "", frozenset([*kind, *group]))
 
     def fit(self, trigger: frozenset[str]) -> float:
-        """0 unless all words of the trigger are there."""
+        """Return the score of a trigger; 0 unless all of its words are there."""
         if not trigger <= self.all:
             return 0.0
         if self.head in trigger:
@@ -147,7 +151,9 @@ def _told(description: str) -> Iterator[str]:
 
 
 def _shown(digest: Digest) -> Iterator[tuple[str, float]]:
-    """Topics that a field is named for; each once, at the place nearest to the top."""
+    """Yield the topics that fields are named after, each once, with the score of the field nearest
+    to the top.
+    """
     seen: set[str] = set()
     for field in digest.fields:
         if field.depth > _FIELD_DEPTH_MAX:
@@ -159,7 +165,7 @@ def _shown(digest: Digest) -> Iterator[tuple[str, float]]:
 
 
 def _field_stems(path: str) -> Stems:
-    """Of the last segment: `spec.strategy.blueGreen` -> blue, green."""
+    """Return the stems of the last segment: `spec.strategy.blueGreen` -> blue, green."""
     last = path.rpartition(".")[2]
     return tuple(stem(word) for word in split_name(last))
 
@@ -168,7 +174,7 @@ def _field_stems(path: str) -> Stems:
 
 
 def _home(group: str) -> Vendor | None:
-    """The vendor of the longest matching end of the group, else of a word in it."""
+    """Return the vendor of the longest matching end of the group, else of a word in it."""
     best: tuple[int, Vendor] | None = None
     for vendor in knowledge().vendors:
         for end in vendor.groups:
@@ -182,7 +188,7 @@ def _home(group: str) -> Vendor | None:
 
 
 def _clouds(digest: Digest) -> tuple[Vendor, ...]:
-    """Those that the names give, and clouds that the fields offer a choice of."""
+    """Return the vendors that the names give, and the clouds that fields offer a choice of."""
     named = [v for v in knowledge().vendors if _is_named(v, digest)]
     found = {v.name: v for v in [*named, *_offered(digest)] if v.provider}
     if not any(v.fields for v in named):  # Azure has Vaults of its own
@@ -191,8 +197,10 @@ def _clouds(digest: Digest) -> tuple[Vendor, ...]:
 
 
 def _is_named(vendor: Vendor, digest: Digest) -> bool:
-    """By the group; by any word of the kind for a cloud; by its first one for others, unless the
-    group has an owner: an ElasticIP is none of Elastic's.
+    """Return whether the names give this vendor.
+
+    The group may name any vendor. The kind names a cloud with any word, and another vendor with its
+    first one, unless the group has an owner: an ElasticIP is none of Elastic's.
     """
     kind = [word.lower() for word in split_name(digest.kind)]
     if vendor.words & set(group_words(digest.group)):
@@ -203,7 +211,7 @@ def _is_named(vendor: Vendor, digest: Digest) -> bool:
 
 
 def _offered(digest: Digest) -> list[Vendor]:
-    """One cloud's name in a field is a detail; several side by side are a choice of clouds."""
+    """Return the clouds that fields name side by side; one cloud alone is a detail."""
     opening = {
         words[0].lower()
         for field in digest.fields
@@ -215,7 +223,7 @@ def _offered(digest: Digest) -> list[Vendor]:
 
 
 def _mentioned(digest: Digest, vendor: Vendor) -> bool:
-    """Whether so many fields speak of it that one cannot use the CRD without it."""
+    """Return whether so many fields speak of a vendor that the CRD is of no use without it."""
     if not vendor.mentions:
         return False
     described = [f.description for f in digest.fields if f.description]

@@ -1,8 +1,8 @@
 """The built-in offline analysis: rules over a digest and tables of words, no network, no model.
 
-It knows little and says so in `confidence`. `evidence.py` finds out, `prose.py` writes sentences,
-the tables (*.yaml) hold what is known; this module puts an Analysis together within its bounds.
-Better answers come from the tables first.
+It knows little and says so in `confidence`. `evidence.py` finds topics and vendors, `prose.py`
+writes sentences, the tables (*.yaml) hold what is known; this module puts an Analysis together
+within its bounds. For better answers, add to the tables first.
 """
 
 import re
@@ -22,7 +22,7 @@ from capscan.model import Analysis, Completion, Complexity, Usage
 from capscan.model.completion import NO_USAGE
 
 RULES = "rules/1"
-"""Raise it when the same digest would get another answer: stored ones are then asked again."""
+"""Raise it when the same digest would get another answer: stored CRDs are then analysed again."""
 
 CAPABILITIES_MAX = 10
 _ABSTRACTIONS_MAX = 8
@@ -46,11 +46,11 @@ _UNKNOWN_FIELDS_MAX = 1
 _CONFIDENCE_MAX = 0.6
 
 _REFERRED = re.compile(r" (?:ID|arn|name)$")
-"""A reference by `roleArnRef` is one to a role."""
+"""What is left out of a reference's name: `roleArnRef` refers to a role."""
 
 
 class OfflineAnalysis:
-    """A provider that answers from rules alone. Deterministic, a few milliseconds a CRD."""
+    """A provider that answers from rules alone: always the same, in a few milliseconds per CRD."""
 
     name = "offline"
     model = RULES
@@ -60,26 +60,26 @@ class OfflineAnalysis:
         knowledge()  # so that a broken table ends the start, and the first answer is not slow
 
     async def complete(self, question: Question, flight: Flight) -> Completion:
-        """Never raises on a digest."""
+        """Return the analysis by the rules. It never fails on a digest."""
         async with flight.request():
             return Completion(analyze(question.digest), self.name, self.model, self.identity)
 
     @property
     def is_priced(self) -> bool:
-        """Nothing costs nothing."""
+        """True: it is known that an answer costs nothing."""
         return True
 
     def estimate(self, digest: Digest) -> Usage:  # noqa: ARG002
-        """Nothing is sent."""
+        """Return no usage: nothing is sent."""
         return NO_USAGE
 
     def pace(self, flow: str, weight: int) -> Pace:  # noqa: ARG002
-        """As fast as it goes."""
+        """Return a pace without limits."""
         return Pace()
 
 
 def analyze(digest: Digest) -> Analysis:
-    """The rules as a function."""
+    """Return what the rules make of a digest."""
     evidence = weigh(digest)
     return Analysis(
         capabilities=_bounded(
@@ -97,8 +97,9 @@ def analyze(digest: Digest) -> Analysis:
 
 
 def complexity(digest: Digest) -> Complexity:
-    """By what there is to fill in: fields, and once more those that must be. Without a schema
-    nobody can say, and the middle is the smallest mistake.
+    """Return the complexity by the number of fields, where required ones count twice.
+
+    Without a schema nobody can say, and the middle is the smallest mistake.
     """
     stats = digest.stats
     if stats.field_count <= _UNKNOWN_FIELDS_MAX:
@@ -110,7 +111,9 @@ def complexity(digest: Digest) -> Complexity:
 
 
 def confidence(digest: Digest, evidence: Evidence) -> float:
-    """Low without a schema or without descriptions; never more than rules deserve."""
+    """Return the confidence: low without a schema or descriptions, and never above what rules
+    deserve.
+    """
     described = [f for f in digest.fields if f.description]
     total = 0.1
     total += 0.1 if digest.stats.field_count > _UNKNOWN_FIELDS_MAX else 0.0
@@ -122,7 +125,9 @@ def confidence(digest: Digest, evidence: Evidence) -> float:
 
 
 def _capabilities(digest: Digest, evidence: Evidence) -> Iterator[str]:
-    """Topics share the places, so that the second one is heard before the first has said all."""
+    """Yield capabilities, best first. Topics take turns: the second has its say before the first
+    has said all.
+    """
     strong = [r.topic for r in evidence.topics if r.score >= _TOPIC_SCORE_MIN]
     weak = [r.topic for r in evidence.topics if r.score < _TOPIC_SCORE_MIN][:_FIELD_TOPICS_MAX]
     named = any(r.named for r in evidence.topics)
@@ -142,7 +147,7 @@ def _capabilities(digest: Digest, evidence: Evidence) -> Iterator[str]:
 
 
 def _configured(fields: Iterable[DigestField]) -> Iterator[str]:
-    """What the first levels of the spec let one configure, in the schema's own words."""
+    """Yield what the first levels of the spec let one configure, in the schema's own words."""
     given = 0
     for field in fields:
         words = phrase(field.path.rpartition(".")[2])
@@ -174,7 +179,7 @@ def _abstractions(digest: Digest, evidence: Evidence) -> Iterator[str]:
 
 
 def _bounded(phrases: Iterable[str], count_max: int, chars_max: int) -> list[str]:
-    """Distinct in any case, none empty, none cut where it can be helped."""
+    """Return the first distinct phrases, whatever their case; long ones are shortened."""
     kept: dict[str, str] = {}
     for words in phrases:
         short = shorten(words, chars_max).strip()

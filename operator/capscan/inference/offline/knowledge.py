@@ -1,7 +1,7 @@
 """What is known beforehand, as values: topics, vendors, cloud services.
 
-The tables are lexicon.yaml, vendors.yaml and services.yaml; a wrong one fails here, at the first
-use, and in the tests. Raising an answer's quality is mostly a matter of these tables.
+The tables are lexicon.yaml, vendors.yaml and services.yaml. A table with an error fails here, at
+the first use, and in the tests. How good answers are depends mostly on these tables.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from capscan.inference.offline.data import read_data
 from capscan.inference.offline.words import stems
 
 CAPABILITY_CHARS_MAX = 40
-"""Of a table's phrases: what fits a column."""
+"""The longest phrase that a table may have: what fits a column."""
 
 Stems = tuple[str, ...]
 
@@ -35,7 +35,7 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class Vendor:
-    """Who stands behind a group (see the head of vendors.yaml)."""
+    """Who stands behind an API group (see the head of vendors.yaml)."""
 
     name: str
     groups: tuple[str, ...]
@@ -59,20 +59,21 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """All tables. `services` is keyed by vendor, then by the group's first label."""
+    """All tables."""
 
     topics: Mapping[str, Topic]
     vendors: tuple[Vendor, ...]
     services: Mapping[str, Mapping[str, Service]]
+    """Services by vendor, then by the first label of the API group."""
     by_word: Mapping[str, tuple[Topic, ...]] = field(repr=False)
-    """Topics by each word of their `names`: only these can be meant by a name with that word."""
+    """Topics by each word of their `names`: a name with that word can mean only these."""
     by_field: Mapping[Stems, tuple[Topic, ...]] = field(repr=False)
     """Topics by each entry of their `fields`."""
 
 
 @cache
 def knowledge() -> Knowledge:
-    """Read once per process."""
+    """Return all tables; they are read once per process."""
     topics = [_topic(row) for row in read_data("lexicon.yaml")]
     by_word: dict[str, list[Topic]] = {}
     by_field: dict[Stems, list[Topic]] = {}
@@ -101,7 +102,10 @@ _SERVICE_KEYS = frozenset(["name", "about", "topics"])
 
 
 def _checked(row: Mapping[str, Any], keys: frozenset[str]) -> Mapping[str, Any]:
-    """An unquoted comma in a one-line row makes a key of half a sentence: say so."""
+    """Return a row without unknown keys: an unquoted comma makes a key of half a sentence.
+
+    Raises ValueError.
+    """
     if unknown := sorted(str(key) for key in row.keys() - keys):
         raise ValueError(f"unknown keys {unknown} in the row {dict(row)}")
     return row

@@ -1,4 +1,4 @@
-"""Sentences for people: the CRD's own where it has any, composed ones where not.
+"""Writes sentences for people: the CRD's own where it has any, composed ones where it has none.
 
 Templates are few and say only what is known; words come from the tables. What the CRD says of
 itself is read in `self_description.py`.
@@ -15,7 +15,7 @@ _USE_SCORE_MIN = 4.0
 
 
 def description(digest: Digest, evidence: Evidence, chars_max: int) -> str:
-    """One or two sentences, and where it belongs."""
+    """Return one or two sentences on what the kind is, and one on what it is part of."""
     own: list[str] = []
     length = 0
     for sentence in own_sentences(digest):
@@ -28,7 +28,7 @@ def description(digest: Digest, evidence: Evidence, chars_max: int) -> str:
 
 
 def use_case(digest: Digest, evidence: Evidence, chars_max: int) -> str:
-    """When to reach for it: one sentence, or two where two topics are named."""
+    """Return when to reach for it: one sentence, or two where two topics are named."""
     uses: list[str] = []
     said: set[str] = set()  # `backup` after `database-backup` would say the same again
     for ranked in evidence.topics:
@@ -44,7 +44,7 @@ def use_case(digest: Digest, evidence: Evidence, chars_max: int) -> str:
 
 
 def _declares(digest: Digest, evidence: Evidence) -> str:
-    """For a CRD that says nothing of itself."""
+    """Return the description of a CRD that says nothing of itself."""
     through = " Managed through Crossplane." if evidence.through_crossplane else ""
     place, service = evidence.place, evidence.service
     if service:
@@ -70,14 +70,14 @@ def _belongs(evidence: Evidence) -> str:
 
 
 def _named(title: str, about: str) -> str:
-    """An apposition; one with a comma of its own is set in brackets."""
+    """Return a title with what it is behind it; in brackets where that has a comma of its own."""
     if not about:
         return title
     return f"{title} ({about})" if "," in about else f"{title}, {about}"
 
 
 def _one(kind: str) -> str:
-    """`a backup`, `an HTTP route`; a proper name has instances: `an instance of Kibana`."""
+    """Return one object of a kind in words: `a backup`, `an instance of Kibana`."""
     words = phrase(kind)
     if not words:
         return "an object"
@@ -93,7 +93,7 @@ def _manage(digest: Digest, evidence: Evidence) -> str:
 
 
 def _fitting(parts: list[str], chars_max: int) -> str:
-    """Whole sentences while they fit; a first one that does not is cut at a word."""
+    """Return the sentences that fit; where none does, the first one is cut at a word."""
     text = ""
     for part in parts:
         longer = f"{text} {part}".strip()

@@ -1,7 +1,7 @@
-"""What a CRD says of itself, in clean sentences.
+"""Reads what a CRD says of itself, in clean sentences.
 
-Generators leave boilerplate in nearly every description ("X is the Schema for the xs API"); what
-is left of it after that is worth keeping, without markup, links, lists and notes to developers.
+Generators leave boilerplate in nearly every description ("X is the Schema for the xs API"). The
+rest is worth keeping, without markup, links, lists and notes to developers.
 """
 
 import re
@@ -52,7 +52,7 @@ _LIST_TAIL = re.compile(r"\s(?:[-*•]|\d\.)\s.*$")
 
 
 def own_sentences(digest: Digest) -> Iterator[str]:
-    """What the CRD says of itself, cleaned, without what says nothing."""
+    """Yield what the CRD says of itself, cleaned; sentences that say nothing are left out."""
     spec = next((f.description for f in digest.fields if f.path == "spec"), "")
     seen: set[str] = set()
     for paragraph in [*digest.description.split("\n"), spec]:
@@ -74,7 +74,7 @@ def _plain(paragraph: str) -> str:
 def _cleaned(raw: str, digest: Digest) -> str:
     text = _without_schema_for(raw, digest).strip(" -–:;,")
     if raw.rstrip().endswith(":"):
-        text = text.rpartition(", ")[0]  # what leads up to a list, without the list
+        text = text.rpartition(", ")[0]  # it leads up to a list, which is left out
         text = text if len(text.split()) >= _LEAD_WORDS_MIN else ""
     text = _LIST_TAIL.sub("", text)
     text = text.rstrip(" .!…-–:;,")
@@ -92,7 +92,7 @@ def _cleaned(raw: str, digest: Digest) -> str:
 
 
 def _without_schema_for(raw: str, digest: Digest) -> str:
-    """Keeps what an author added to the generated sentence."""
+    """Return what an author added to the generated sentence."""
     match = _SCHEMA_FOR.match(raw)
     if not match:
         return raw
@@ -103,7 +103,7 @@ def _without_schema_for(raw: str, digest: Digest) -> str:
 
 
 def _clause(text: str) -> str:
-    """The part of a long sentence that stands by itself: up to a comma, or nothing."""
+    """Return the part of a long sentence that stands by itself: up to a comma, or nothing."""
     head = text[:_SENTENCE_CHARS_MAX]
     for mark in ("; ", ", which ", ", where ", ", so ", " (", ", "):
         kept, found, _ = head.rpartition(mark)

@@ -1,7 +1,7 @@
-"""Names as schemas write them, turned into words as people write them.
+"""Turns names as schemas write them into words as people write them.
 
-How a word is spelled is data (words.yaml). The same `stems` are taken of what is looked for and
-of what is found, so a wrong stem costs nothing as long as it is wrong on both sides.
+How a word is spelled is data (words.yaml). The same `stems` are taken of what is looked for and of
+what is found, so that a wrong stem does no harm as long as it is wrong on both sides.
 """
 
 import re
@@ -49,18 +49,18 @@ def _spelling() -> _Spelling:
 
 
 def not_telling() -> frozenset[str]:
-    """Words of field names that say nothing of a CRD's purpose."""
+    """Return the words of field names that say nothing of a CRD's purpose."""
     return _spelling().not_telling
 
 
 @lru_cache(maxsize=4096)
 def split_name(name: str) -> tuple[str, ...]:
-    """`HTTPRoute` -> HTTP, Route; `EC2NodeClass` -> EC2, Node, Class."""
+    """Split a name into words: `HTTPRoute` -> HTTP, Route; `EC2NodeClass` -> EC2, Node, Class."""
     return tuple(_spelling().pieces.findall(name))
 
 
 def group_words(group: str) -> tuple[str, ...]:
-    """The labels of an API group that say something, hyphenated ones also in parts."""
+    """Return the labels of an API group that say something, hyphenated ones also in parts."""
     found: list[str] = []
     own = group.lower().removesuffix(".github.io").removesuffix(".gitlab.io")
     for label in own.split("."):
@@ -71,7 +71,7 @@ def group_words(group: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=8192)
 def stem(word: str) -> str:
-    """Lower case and singular: enough to compare by."""
+    """Return the word in lower case and singular, which is enough to compare by."""
     word = word.lower()
     if len(word) <= 3 or word in _spelling().unchanging or word.endswith(("ss", "us", "is")):
         return word
@@ -83,12 +83,12 @@ def stem(word: str) -> str:
 
 
 def stems(text: str) -> tuple[str, ...]:
-    """Stems of a phrase or of a name in any case."""
+    """Return the stems of a phrase, or of a name in any case."""
     return tuple(stem(word) for piece in text.split() for word in split_name(piece))
 
 
 def phrase(name: str) -> str:
-    """`DNSEndpoint` -> `DNS endpoint`, `MariaDBBackup` -> `MariaDB backup`."""
+    """Return a name in words: `DNSEndpoint` -> `DNS endpoint`."""
     return " ".join(_written(word) for word in split_name(name))
 
 
@@ -98,12 +98,12 @@ def _written(word: str) -> str:
         return known
     if word.endswith("s") and (single := _spelling().written.get(word[:-1].lower())):
         return single + "s"
-    # Capitals that nobody knows are an abbreviation all the same.
+    # A word in capitals that the tables do not have is taken for an abbreviation.
     return word if len(word) > 1 and word.isupper() else word.lower()
 
 
 def plural(words: str) -> str:
-    """Plural of the last word: `policy` -> `policies`, `node class` -> `node classes`."""
+    """Return the plural: `policy` -> `policies`, `node class` -> `node classes`."""
     head, _, last = words.rpartition(" ")
     if not last:
         return words
@@ -122,7 +122,7 @@ def _plural(word: str) -> str:
 
 
 def has_no_article(words: str) -> bool:
-    """Whether it is many already, or uncountable: `chaos`, `endpoints`."""
+    """Return whether the words are a plural already, or uncountable: `endpoints`, `chaos`."""
     last = words.rpartition(" ")[2].lower()
     countable = last in {"address", "process", "class", "ingress", "bus", "alias", "status"}
     return not countable and (
@@ -131,12 +131,12 @@ def has_no_article(words: str) -> bool:
 
 
 def with_article(words: str) -> str:
-    """`an HTTP route`, `a user`, `chaos`."""
+    """Return the words with an article if they take one: `an HTTP route`, `a user`, `chaos`."""
     return words if has_no_article(words) else f"{article(words)} {words}"
 
 
 def article(words: str) -> str:
-    """`a` or `an`, by how the first word is said."""
+    """Return `a` or `an`, by how the first word is spoken."""
     first = words.split(" ", 1)[0]
     spelling, low = _spelling(), first.lower().rstrip(".,;:")
     if low in spelling.vowel_yes:
@@ -152,7 +152,7 @@ _ARTICLE = re.compile(r"\b([Aa])n? (?=([A-Za-z0-9.\-]+))")
 
 
 def fix_articles(sentence: str) -> str:
-    """`a Azure account` -> `an Azure account`. Leaves `an` alone: it is rarely wrong."""
+    """Correct `a` where it has to be `an`: `a Azure account`. A wrong `an` is rare, and stays."""
 
     def fixed(match: re.Match[str]) -> str:
         if match.group(0).lower().strip() == "a" and article(match.group(2)) == "an":
