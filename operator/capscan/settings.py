@@ -139,7 +139,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def _quoted(cls, name: str, value: object) -> str:
-        """Return the wrong value, unless it is a secret, or more than a word: that may be anything."""
+        """Return the wrong value, unless it is a secret or longer than a word can be."""
         text = str(value).lower() if isinstance(value, bool) else str(value)
         if value is None or not text:
             return "empty"

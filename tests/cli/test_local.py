@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-import capscan.cli
-from capscan.cli import COMMANDS
 from capscan.cli.program import program
 from capscan.localplane.plane import Plane, PlaneInfo
 
@@ -31,22 +29,6 @@ def info(plane: Plane) -> PlaneInfo:
 @pytest.fixture
 def folder(info: PlaneInfo) -> str:
     return str(info.kubeconfig.parent)
-
-
-def test_help_names_every_command_without_importing_it() -> None:
-    """The table is the help."""
-    shown = run("--help").stdout
-
-    table = dict(
-        line.split(maxsplit=1) for line in shown.partition("Commands:")[2].splitlines()[1:]
-    )
-    assert table == {name: entry.help for name, entry in COMMANDS.items()}
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_of_the_table_is_there(name: str) -> None:
-    """A typing error in the table would show only when the command is used."""
-    assert capscan.cli.main.get_command(None, name).name == name  # type: ignore[union-attr, arg-type]
 
 
 def test_env_loads_neither_the_operator_nor_the_kubernetes_client() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import anyio
 import click
 
+from capscan import exits
 from capscan.app import Application
 from capscan.core.errors import NoCluster, WrongSettings
 from capscan.handlers import watch_with_kopf
@@ -17,10 +18,6 @@ from capscan.scan.ports import Provider
 from capscan.settings import Settings, flag, unknown_variables, variable
 
 logger = logging.getLogger("capscan")
-
-EXIT_FAILED = 1
-EXIT_WRONG_USE = 2
-EXIT_UNREACHABLE = 3
 
 
 def flags_of(model: type[Settings]) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -55,21 +52,23 @@ def operator(*, verbose: bool, **flags: str | None) -> None:
 
 
 def run_operator(settings: Settings, offline: Provider) -> int:
-    """Run until SIGTERM or SIGINT; the exit code. Tests and benchmarks bring their own analysis."""
+    """Run until SIGTERM or SIGINT; return the exit code. Tests and benchmarks bring their own
+    analysis.
+    """
     configure_logging(settings.log_level, settings.log_format)
     _say_what_is_set(settings)
     try:
         anyio.run(_until_signalled, Application(settings, offline=offline, watch=watch_with_kopf))
     except NoCluster as error:
         logger.error("%s", error)
-        return EXIT_UNREACHABLE
+        return exits.CANNOT
     except ExceptionGroup as group:
         if (wrong := group.subgroup(WrongSettings)) is None:
-            logger.exception("ended by what nobody foresaw")
-            return EXIT_FAILED
+            logger.exception("the operator ended by a bug")
+            return exits.WITH_FAILURES
         logger.error("%s", wrong.exceptions[0])
-        return EXIT_WRONG_USE
-    return 0
+        return exits.WRONG_USE
+    return exits.DONE
 
 
 def _say_what_is_set(settings: Settings) -> None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from capscan import exits
 from capscan.localplane.archive import PROGRAMS, find_archive, shown, target
 from capscan.localplane.cache import cache_folder
 from capscan.localplane.console import Console
@@ -39,7 +40,6 @@ GB = 10**9
 ROOM_GB = {"build": 6.0, "download": 0.5, "": 0.1}
 SET_UP_MIN, BUILD_MIN = 1, 10
 BUILD = f"all together about {BUILD_MIN} minutes on two cores, once"
-EXIT_MISSING = 3
 
 
 @dataclass(frozen=True)
@@ -139,8 +139,8 @@ def report(findings: Sequence[Finding], machine: Machine) -> str:
 
 
 def exit_code(findings: Iterable[Finding]) -> int:
-    """0 if a demo would work."""
-    return EXIT_MISSING if any(one.state == MISSING for one in findings) else 0
+    """Return DONE if a demo would work, otherwise CANNOT."""
+    return exits.CANNOT if any(one.state == MISSING for one in findings) else exits.DONE
 
 
 def _needed(machine: Machine) -> Iterator[tuple[str, str]]:
