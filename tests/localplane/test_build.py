@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ from capscan.localplane.errors import NoPrograms
 from capscan.localplane.golang import find_go
 from capscan.localplane.programs import API_SERVER, ETCD, KUBECTL, find_programs, programs_folder
 from tests.localplane.conftest import Script
+from tests.localplane.waiting import eventually
 
 NAMES = [ETCD, API_SERVER, KUBECTL]
 FIND = """
@@ -32,7 +31,6 @@ until [ -e "$GATE" ]; do sleep 0.05; done
 while [ "$1" != -o ]; do shift; done
 echo program >"$2"
 """
-PATIENCE_S = 20
 
 
 @pytest.fixture
@@ -41,13 +39,6 @@ def go(tmp_path: Path, script: Script, environ: dict[str, str]) -> Path:
     script(tmp_path / "tools" / "go", FAKE_GO)
     environ |= {"CALLS": str(tmp_path / "calls"), "GATE": str(tmp_path / "gate")}
     return tmp_path / "calls"
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_two_processes_share_one_build(tmp_path: Path, go: Path, environ: dict[str, str]) -> None:

@@ -19,6 +19,7 @@ from capscan.localplane.folder import PlaneFolder
 from capscan.localplane.plane import Plane, PlaneInfo
 from capscan.localplane.programs import API_SERVER, CONTROLLER_MANAGER, ETCD
 from tests.kubectl import Kubectl, KubectlError
+from tests.localplane.waiting import eventually
 
 OWNED = """
 apiVersion: v1
@@ -40,8 +41,7 @@ def states(plane: Plane) -> dict[str, str]:
 def kill_all(plane: Plane) -> None:
     for server in plane.status():
         os.kill(server.pid, signal.SIGKILL)
-    while set(states(plane).values()) != {"Stopped"}:
-        pass
+    eventually(lambda: set(states(plane).values()) == {"Stopped"})
 
 
 def test_a_service_account_gets_a_token_and_only_its_rights(kubectl: Kubectl) -> None:

@@ -88,12 +88,14 @@ def _gone_within(process: Process, patience_s: float) -> bool:
 
 
 def _look(pid: int) -> tuple[str, bool]:
-    """When the process `pid` began, and whether it has ended but still has its entry."""
-    return _look_in_proc(pid) if PROC.joinpath("self").exists() else _ask_ps(pid)
+    """Return when the process `pid` began, and whether it has ended, though it has its entry."""
+    return _look_in_proc(pid) if PROC.joinpath("self").exists() else ask_ps(pid)
 
 
 def _look_in_proc(pid: int) -> tuple[str, bool]:
-    """proc_pid_stat(5): field 3 is the state, 20 the threads, 22 the start in ticks since boot."""
+    """Return the same from /proc. proc_pid_stat(5): field 3 is the state, 20 the threads, 22 the
+    start in ticks since boot.
+    """
     try:
         stat = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
         boot = (PROC / "sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
@@ -104,8 +106,8 @@ def _look_in_proc(pid: int) -> tuple[str, bool]:
     return f"{boot}/{fields[19]}", fields[0] in {"Z", "X"} and int(fields[17]) <= 1
 
 
-def _ask_ps(pid: int) -> tuple[str, bool]:
-    """The same where there is no /proc, to the second."""
+def ask_ps(pid: int) -> tuple[str, bool]:
+    """Return the same where there is no /proc; births are known to the second."""
     answer = subprocess.run(
         ["ps", "-o", "state=,lstart=", "-p", str(pid)],
         env=os.environ | {"LC_ALL": "C", "TZ": "UTC"},

@@ -90,10 +90,14 @@ def cached_folders(
 
 
 def programs_folder(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where built programs are kept: one folder for each set of pins and kind of machine."""
+    """Return where built programs are kept: one folder for each set of pins and kind of machine."""
     pins = b"".join((GO_FILES / name).read_bytes() for name in ("go.mod", "go.sum"))
-    key = f"{kubernetes_version()}-{target()}-{hashlib.sha256(pins).hexdigest()[:12]}"
-    return cache_folder(environ) / "programs" / key
+    return cache_folder(environ) / "programs" / folder_name(pins)
+
+
+def folder_name(pins: bytes) -> str:
+    """Return the name of the folder for what these pins build on this kind of machine."""
+    return f"{kubernetes_version()}-{target()}-{hashlib.sha256(pins).hexdigest()[:12]}"
 
 
 def _from_assets(
