@@ -1,10 +1,10 @@
 """kopf <-> application, and nothing else: the only file that imports kopf.
 
 kopf runs in a thread and an event loop of its own. Its handlers parse nothing and decide nothing:
-they post what was seen. So neither an exit of kopf nor the cancellations that come with it reach a
-run; the application starts a new one. `on.event` is the only kind of handler used: the others put
-finalizers or annotations on objects, which then hang on deletion while no operator runs, and show
-as drift to GitOps tools.
+they tell `watching.py` what was seen. So neither an exit of kopf nor the cancellations that come
+with it reach a run; the application starts kopf again. `on.event` is the only kind of handler used.
+The others put finalizers or annotations on objects: these hang on deletion while no operator runs,
+and show as drift to GitOps tools.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ async def watch_with_kopf(watcher: Watcher) -> None:
 
 
 class _KopfThread(threading.Thread):
-    """kopf with an event loop to itself; `ended` belongs to the loop that made the thread."""
+    """Runs kopf in an event loop of its own; `ended` belongs to the loop that made the thread."""
 
     def __init__(self, watcher: Watcher) -> None:
         super().__init__(name="kopf", daemon=True)
@@ -63,7 +63,7 @@ class _KopfThread(threading.Thread):
                 self._home.call_soon_threadsafe(self.ended.set)
 
     def stop(self) -> None:
-        """Ask kopf to end; nothing happens where it has."""
+        """Ask kopf to end; nothing happens where it has ended."""
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._stop.set)
 
@@ -133,8 +133,8 @@ def _settings(watcher: Watcher) -> kopf.OperatorSettings:
 
 
 class _Backoffs:
-    """An iterable that can be walked again and again, and never ends: kopf walks it once for each
-    request, as long as that fails. It tells no error apart, so who may know why is asked.
+    """Pauses without end, for an iterable that kopf walks once for each request, as long as that
+    request fails. kopf tells no error apart; so `refused` is called, which finds out the reason.
     """
 
     def __init__(self, refused: Callable[[], None]) -> None:

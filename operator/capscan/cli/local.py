@@ -95,7 +95,7 @@ def env(folder: Path) -> None:
 
 
 def _dir(folder: Path) -> str:
-    """The option as the user must repeat it, if at all."""
+    """Return the option as the user must repeat it; empty where it need not be repeated."""
     if folder == DEFAULT_FOLDER or os.environ.get("CAPSCAN_PLANE_DIR") == str(folder):
         return ""
     return f" --dir {shlex.quote(str(folder))}"
