@@ -59,14 +59,14 @@ class CountingProxy:
         self._thread.join(10)
 
     def write_kubeconfig(self, path: Path) -> Path:
-        """The same user, by way of this proxy."""
+        """Write a kubeconfig for the same user, by way of this proxy."""
         config = yaml.safe_load(self.kubeconfig.read_text())
         config["clusters"][0]["cluster"] = {"server": f"http://127.0.0.1:{self.port}"}
         path.write_text(yaml.safe_dump(config))
         return path
 
     def reset(self) -> None:
-        """Count from nothing."""
+        """Count from nothing again."""
         self.counts.clear()
 
     def _run(self) -> None:
@@ -123,13 +123,13 @@ class CountingProxy:
 
 
 def _template(path: str) -> str:
-    """`capabilities/{name}`: the part after group and version."""
+    """Return the part after group and version, as `capabilities/{name}`."""
     rest = re.sub(r"^/apis/[^/]+/[^/]+/", "", path)
     rest = re.sub(r"^namespaces/[^/]+/", "", rest)
     return re.sub(r"^([^/]+)/[^/]+", r"\1/{name}", rest)
 
 
 def trusting(cluster: dict[str, Any]) -> ssl.SSLContext:
-    """The CA that a kubeconfig carries for its cluster."""
+    """Return a context that trusts the CA of a kubeconfig's cluster."""
     data = base64.b64decode(cluster["certificate-authority-data"]).decode()
     return ssl.create_default_context(cadata=data)

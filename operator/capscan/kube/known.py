@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Generic, Protocol
 
-from capscan.kube.keepers import O, O_contra, version_of
+from capscan.kube.keepers import O, O_contra
 
 logger = logging.getLogger(__name__)
 
@@ -45,8 +45,9 @@ class Known(Generic[O]):
 
     def observe(self, seen: O) -> None:
         """Keep this version, unless a newer one is known."""
-        uid = seen.metadata.uid
-        self._by_uid[uid] = max(self._by_uid.get(uid, seen), seen, key=version_of)
+        known = self._by_uid.get(seen.metadata.uid)
+        if known is None or known.metadata.version <= seen.metadata.version:
+            self._by_uid[seen.metadata.uid] = seen
         if self._worker:
             self._worker.observe(seen)
 
@@ -62,7 +63,7 @@ class Known(Generic[O]):
         """
         listed = set(uids)
         for uid in self._by_uid.keys() - listed:
-            if not version or version_of(self._by_uid[uid]) <= int(version):
+            if not version or self._by_uid[uid].metadata.version <= int(version):
                 del self._by_uid[uid]
         if self._worker:
             self._worker.retain(listed, version)
