@@ -38,10 +38,12 @@ class CountingProxy:
     kubeconfig: Path
     counts: Counter[Request] = field(default_factory=Counter)
     losing: dict[Request, int] = field(default_factory=dict)
-    """Of requests of this kind, the answer of every so many-th never arrives: it was done."""
+    """For each kind of request a number n: the API server does every n-th one, but its answer never
+    arrives.
+    """
     lost: int = 0
     port: int = 0
-    """A free one, unless it is said."""
+    """The port to listen on; 0 takes a free one."""
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     _ready: threading.Event = field(default_factory=threading.Event)
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
@@ -94,7 +96,8 @@ class CountingProxy:
             self._ready.set()
             await self._stop.wait()
             await runner.cleanup()
-        # TLS says goodbye behind the session's back: watches that were cut off have connections.
+        # aiohttp closes TLS connections of watches that were cut off after the session has ended,
+        # and offers nothing to wait for: https://docs.aiohttp.org/en/stable/client_advanced.html
         await asyncio.sleep(GOODBYE_S)
 
     async def _pass_on(

@@ -38,7 +38,7 @@ def refused(flags: dict[str, str | None]) -> str:
 
 
 def test_with_nothing_set_the_defaults_hold() -> None:
-    """No probes, no file, lines for people."""
+    """There are no probes and no file, and lines are for people."""
     assert Settings.load({}).shown() == {
         "drainSeconds": 8.0,
         "logFormat": "text",
@@ -68,7 +68,7 @@ def test_the_environment_may_name_the_file(file: Path, monkeypatch: pytest.Monke
 
 
 def test_an_empty_variable_sets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a manifest has it whose value was left out."""
+    """A manifest has one where the value was left out."""
     monkeypatch.setenv("CAPSCAN_PROBE_PORT", "")
 
     assert Settings.load({}).probe_port is None
@@ -82,7 +82,7 @@ def test_a_file_may_set_nothing(file: Path, text: str) -> None:
 
 
 def test_unknown_keys_in_the_file_are_refused_with_the_nearest(file: Path) -> None:
-    """All of them at once; how the flags spell it counts as near."""
+    """All of them are told at once; the spelling of the flags counts as near."""
     file.write_text("probeport: 8080\ndrain_seconds: 3\nzzz: 1\n")
 
     said = refused({"config": str(file)})
@@ -101,7 +101,7 @@ def test_unknown_keys_in_the_file_are_refused_with_the_nearest(file: Path) -> No
 def test_wrong_values_are_named_as_the_user_spelt_them(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With what to write instead, whichever source they stand in, all at once."""
+    """All are told at once, from whichever source, each with what to write instead."""
     file.write_text("drainSeconds: soon\nnamespace: My Team\nkubeconfig: {token: hush}\n")
     monkeypatch.setenv("CAPSCAN_PROBE_PORT", "66000")
 
@@ -125,7 +125,7 @@ def test_what_is_almost_a_port_is_refused(file: Path, value: str) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    """Missing, a folder, or not text."""
+    """It is missing, a folder, or not text."""
     binary = tmp_path / "binary"
     binary.write_bytes(b"\xff\xfe\x00")
 
@@ -136,7 +136,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     assert refused({"config": str(binary)}).endswith("cannot be read: it is not UTF-8")
 
 
-def test_what_is_no_mapping_is_no_file_of_settings(file: Path) -> None:
+def test_a_file_that_is_no_mapping_is_refused(file: Path) -> None:
     """The line is named; what stands in it is not repeated."""
     file.write_text("probePort: 8080\nlogLevel: [hush\n")
     broken = refused({"config": str(file)})
@@ -151,7 +151,7 @@ def test_what_is_no_mapping_is_no_file_of_settings(file: Path) -> None:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 @given(st.text())
 def test_any_text_is_a_file_or_is_refused(file: Path, text: str) -> None:
-    """Never another exception than ours."""
+    """No other exception than ours is raised."""
     file.write_text(text, encoding="utf-8", errors="replace")
 
     try:
@@ -189,7 +189,7 @@ def test_settings_do_not_change_after_the_start() -> None:
 
 
 def test_every_setting_is_described_and_bounded() -> None:
-    """A sentence for people; two bounds on every number."""
+    """Each has a sentence for people, and each number has two bounds."""
     for name, field in Settings.model_fields.items():
         wanted = Settings.wanted(name)
         assert (field.description or "").endswith("."), name
@@ -202,7 +202,7 @@ BEGIN, END = "<!-- settings: begin -->\n", "<!-- settings: end -->\n"
 
 
 def table() -> str:
-    """Of the model, in Markdown."""
+    """Return the table of the model, in Markdown."""
     rows = ["| In the file | Flag | Variable | May be | Default | What it does |", "|" + "---|" * 6]
     for name, field in Settings.model_fields.items():
         key = "" if name == "config" else f"`{to_camel(name)}`"

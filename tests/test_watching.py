@@ -33,7 +33,7 @@ def test_a_watch_that_was_healthy_is_started_again_at_once() -> None:
     assert restart_pause_s(0) == min(WATCH_RESTART_S)
 
 
-def test_one_that_fails_again_and_again_is_given_more_and_more_time() -> None:
+def test_a_watch_that_fails_again_and_again_pauses_longer_each_time() -> None:
     pauses = [restart_pause_s(failures) for failures in range(9)]
 
     assert pauses == sorted(pauses)

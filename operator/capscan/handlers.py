@@ -56,9 +56,9 @@ class _KopfThread(threading.Thread):
             with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
                 runner.run(self._operate())
         except Exception as error:
-            logger.warning("kopf gave up: %s: %s", type(error).__name__, error)
+            logger.warning("kopf ended by an error: %s: %s", type(error).__name__, error)
         finally:
-            # The application may be gone by then.
+            # The application's loop may be closed by then.
             with contextlib.suppress(RuntimeError):
                 self._home.call_soon_threadsafe(self.ended.set)
 
@@ -113,7 +113,7 @@ def _watch_kind(registry: kopf.OperatorRegistry, watcher: Watcher, plural: str) 
         if event["type"] == "DELETED":
             watcher.deleted(plural, dict(event["object"]))
             return
-        if event["type"] is None:  # of a listing, as kopf has it
+        if event["type"] is None:  # that is how kopf marks an object of a listing
             watcher.listed()
         watcher.seen(plural, dict(event["object"]))
 
@@ -127,14 +127,15 @@ def _settings(watcher: Watcher) -> kopf.OperatorSettings:
     settings.watching.server_timeout = 600
     settings.watching.connect_timeout = 10
     settings.networking.request_timeout = 30
-    # Endless: an API server that is away for an hour ends nothing.
+    # Without end: an API server may be away for an hour, and kopf has to go on then.
     settings.networking.error_backoffs = _Backoffs(watcher.refused)
     return settings
 
 
 class _Backoffs:
-    """Pauses without end, for an iterable that kopf walks once for each request, as long as that
-    request fails. kopf tells no error apart; so `refused` is called, which finds out the reason.
+    """Gives kopf the pause before each new attempt at a request, without end. kopf walks through it
+    anew for each request. kopf treats all errors alike, so `refused` is called at each of them:
+    `watching.py` finds out whether a right is missing.
     """
 
     def __init__(self, refused: Callable[[], None]) -> None:

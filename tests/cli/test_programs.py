@@ -22,7 +22,7 @@ def run(program: str, *args: str) -> subprocess.CompletedProcess[str]:
 
 
 def listed(program: str) -> dict[str, str]:
-    """The commands that its help shows, each with its line."""
+    """Return the commands that the program's help shows, each with its line."""
     shown = run(program, "--help").stdout
     lines = shown.partition("Commands:")[2].splitlines()[1:]
     return dict(line.split(maxsplit=1) for line in lines)
@@ -45,7 +45,7 @@ def test_every_command_of_the_table_can_be_imported(name: str) -> None:
 
 @pytest.mark.parametrize("name", NOT_IN_PLUGIN)
 def test_a_command_that_the_plugin_has_not_is_wrong_use(name: str) -> None:
-    """Exit code 2, under the name that the user of kubectl types."""
+    """The exit code is 2; the usage has the name that the user of kubectl types."""
     done = run("kubectl-capscan", name)
 
     assert done.returncode == 2

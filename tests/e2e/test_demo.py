@@ -54,7 +54,7 @@ class Demo:
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """A demo that was told to stay."""
+    """Return a demo that was told to stay."""
     folder = tmp_path_factory.mktemp("demo") / "a folder with spaces"
     try:
         yield Demo(folder, run("demo", "--dir", str(folder), KEEP="1"))
@@ -64,12 +64,12 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 @pytest.fixture(scope="module")
 def second(kept: Demo) -> Demo:
-    """Another demo in the folder of the one that was kept."""
+    """Return another demo in the folder of the one that was kept."""
     return Demo(kept.folder, run("demo", "--dir", str(kept.folder)))
 
 
 def assert_all_is_shown(demo: Demo) -> None:
-    """In plain text, where there is no terminal."""
+    """Check that all is shown, in plain text where there is no terminal."""
     assert demo.done.returncode == 0, demo.said + demo.done.stderr
     for line in (
         "/everything.yaml",
@@ -109,7 +109,7 @@ def test_a_kept_demo_can_be_used_as_its_environment_says(kept: Demo) -> None:
 def test_the_operator_of_a_kept_demo_is_stopped_and_started_by_the_lines_that_were_printed(
     kept: Demo,
 ) -> None:
-    """In a shell that knows nothing else."""
+    """The shell knows nothing but these lines."""
     *_, kill, again = re.findall(
         r"^   \$ (kill \d+|.* operator --kubeconfig [^>]+)$", kept.said, re.MULTILINE
     )
@@ -127,7 +127,7 @@ def test_the_operator_of_a_kept_demo_is_stopped_and_started_by_the_lines_that_we
 
 
 def test_the_next_demo_says_that_it_clears_the_one_that_was_kept(second: Demo) -> None:
-    """Before it begins, and with what would spare it."""
+    """It says so before it begins, and names what would spare the other one."""
     told = second.said.index(f"stopping what an earlier demo left running in {second.folder} (")
 
     assert told < second.said.index("1. A control plane")
@@ -147,7 +147,7 @@ def test_a_demo_that_is_not_kept_leaves_nothing_behind(second: Demo) -> None:
     "stage", ["1. A control plane", "3. The CRDs", "--watch", "The end"], ids=str.split
 )
 def test_ctrl_c_at_any_stage_stops_everything(stage: str, tmp_path: Path) -> None:
-    """On a terminal, where the whole process group gets it; also while all is being stopped."""
+    """The whole process group gets it from a terminal; it may come while all is being stopped."""
     folder = tmp_path / "interrupted"
     before = processes(folder)
     child, terminal = pty.fork()

@@ -68,7 +68,7 @@ def test_a_showing_leaves_nothing_behind(showing: Showing) -> None:
 
 
 def test_ctrl_c_stops_the_model_server_too(tmp_path: Path) -> None:
-    """On a terminal, in the middle of the scan."""
+    """It comes on a terminal, in the middle of the scan."""
     folder = tmp_path / "interrupted"
     child, terminal = pty.fork()
     if child == 0:

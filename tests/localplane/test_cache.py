@@ -63,7 +63,7 @@ except PlaneError as error:
 
 @contextmanager
 def open_to_all() -> Iterator[Path]:
-    """A folder that every user may look into: pytest's own are closed to others."""
+    """Make a folder that every user may look into: pytest's own are closed to others."""
     folder = Path(tempfile.mkdtemp())
     try:
         folder.chmod(0o755)
@@ -75,14 +75,14 @@ def open_to_all() -> Iterator[Path]:
 
 @pytest.fixture
 def shared() -> Iterator[Path]:
-    """A folder that every user may look into."""
+    """Return a folder that every user may look into."""
     with open_to_all() as folder:
         yield folder
 
 
 @pytest.fixture(scope="module")
 def readable() -> Iterator[Path]:
-    """A copy of the package that every user can read: the clone may lie in a closed folder."""
+    """Return a copy of the package that all users can read: the clone may be in a closed folder."""
     with open_to_all() as folder:
         shutil.copytree(PACKAGE, folder / "capscan", ignore=shutil.ignore_patterns("__pycache__"))
         yield folder
@@ -90,8 +90,8 @@ def readable() -> Iterator[Path]:
 
 @pytest.fixture
 def attempt(readable: Path, environ: dict[str, str]) -> Attempt:
-    """Says what comes of an expression, or which error, in a process that is bound by the modes of
-    folders: root becomes nobody in it.
+    """Return a function that says what comes of an expression, or which error. It runs in a process
+    that is bound by the modes of folders: root becomes nobody in it.
     """
 
     def attempted(expression: str) -> str:
@@ -110,7 +110,7 @@ def attempt(readable: Path, environ: dict[str, str]) -> Attempt:
 
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of one megabyte, where this may be mounted."""
+    """Return a file system of one megabyte, where it may be mounted."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
@@ -125,7 +125,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_read_only_cache_is_said_with_what_to_set(
     shared: Path, attempt: Attempt, environ: dict[str, str]
 ) -> None:
-    """Programs and CRDs alike."""
+    """The same is said for programs and for CRDs."""
     environ["CAPSCAN_CACHE"] = str(shared / "cache")
     shared.chmod(0o555)
 
@@ -142,7 +142,7 @@ def test_a_read_only_cache_is_said_with_what_to_set(
 def test_a_cache_that_has_everything_may_be_read_only(
     shared: Path, script: Script, attempt: Attempt, environ: dict[str, str]
 ) -> None:
-    """An image may carry it."""
+    """An image may carry the cache."""
     environ["CAPSCAN_CACHE"] = str(shared)
     program = script(programs_folder(environ) / ETCD, "exit")
     shared.chmod(0o555)
@@ -167,7 +167,7 @@ def test_folders_on_path_that_may_not_be_looked_into_are_passed_over(
 def test_a_file_in_place_of_the_cache_is_said(
     tmp_path: Path, console: Console, environ: dict[str, str]
 ) -> None:
-    """A typing error in CAPSCAN_CACHE."""
+    """CAPSCAN_CACHE may have a typing error."""
     (tmp_path / "file").touch()
     environ["CAPSCAN_CACHE"] = str(tmp_path / "file")
 
@@ -178,7 +178,7 @@ def test_a_file_in_place_of_the_cache_is_said(
 def test_a_full_disk_during_a_download_is_said(
     tiny_disk: Path, console: Console, environ: dict[str, str]
 ) -> None:
-    """The folder, and what to set; nothing half-made stays and takes the last room."""
+    """The message says the folder and what to set; nothing half-made takes the last room."""
     environ["CAPSCAN_CACHE"] = str(tiny_disk / "cache")
     with serving(Mirror(os.urandom(2**21), every_path=True)) as mirror:
         environ["CAPSCAN_ARCHIVE_URL"] = mirror.url
@@ -194,7 +194,7 @@ def test_a_full_disk_during_a_download_is_said(
 
 
 def test_a_limit_on_files_is_said_like_a_full_disk(environ: dict[str, str]) -> None:
-    """`ulimit -f`, and a message instead of a traceback."""
+    """`ulimit -f` leads to a message instead of a traceback."""
     with serving(Mirror(os.urandom(2**20), every_path=True)) as mirror:
         environ["CAPSCAN_ARCHIVE_URL"] = mirror.url
         bare = {k: v for k, v in environ.items() if not k.startswith("COVERAGE")}
@@ -218,7 +218,7 @@ def test_a_full_disk_during_a_build_is_said(
 
 
 def test_a_data_folder_that_cannot_be_made_is_said(shared: Path, attempt: Attempt) -> None:
-    """A checkout that belongs to somebody else."""
+    """The checkout may belong to somebody else."""
     shared.chmod(0o555)
 
     said = attempt(f'PlaneFolder(Path("{shared}/plane")).claim()')
@@ -227,7 +227,7 @@ def test_a_data_folder_that_cannot_be_made_is_said(shared: Path, attempt: Attemp
 
 
 def test_every_user_has_a_cache_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Below their home folder; nothing that two of them could fight for."""
+    """It lies below their home folder: two users have nothing to fight for."""
     monkeypatch.setenv("HOME", "/home-of/one")
     one = cache_folder({})
     monkeypatch.setenv("HOME", "/home-of/another")

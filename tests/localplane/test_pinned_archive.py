@@ -19,7 +19,7 @@ from capscan.localplane.build import kubernetes_version
 def test_the_archive_is_the_one_for_this_kind_of_machine(
     system: str, machine: str, expected: str
 ) -> None:
-    """In Go's words, whatever the system calls itself; of the version that is built otherwise."""
+    """Its name has Go's words for the machine, and the version that a build would have."""
     archive = find_archive(target(system, machine), {})
 
     assert archive
@@ -34,12 +34,12 @@ def test_the_archive_is_the_one_for_this_kind_of_machine(
     [("Darwin", "x86_64"), ("Linux", "riscv64"), ("Linux", "armv7l"), ("FreeBSD", "amd64")],
 )
 def test_other_machines_have_no_archive(system: str, machine: str) -> None:
-    """They build."""
+    """They build the programs."""
     assert find_archive(target(system, machine), {}) is None
 
 
 def test_a_mirror_replaces_the_address_and_not_the_sum() -> None:
-    """CAPSCAN_ARCHIVE_URL, with or without a slash; empty, no archive is wanted."""
+    """CAPSCAN_ARCHIVE_URL may end with a slash or not; if it is empty, no archive is wanted."""
     official = find_archive("linux-amd64", {})
     mirrored = find_archive("linux-amd64", {"CAPSCAN_ARCHIVE_URL": "http://mirror/k8s/"})
 

@@ -23,8 +23,8 @@ def test_a_process_of_its_own_session_is_started_and_stopped(tmp_path: Path) -> 
     assert not is_running(process)
 
 
-def test_one_that_does_not_listen_is_killed(tmp_path: Path) -> None:
-    """An API server whose etcd is gone is like that."""
+def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    """An API server whose etcd is gone does not end when it is asked."""
     deaf = spawn(
         ["/bin/sh", "-c", "trap '' TERM; echo ready; while :; do :; done"], tmp_path / "log"
     )
@@ -36,7 +36,7 @@ def test_one_that_does_not_listen_is_killed(tmp_path: Path) -> None:
 
 
 def test_a_recycled_pid_is_left_alone() -> None:
-    """Same number, other birth: somebody else's process."""
+    """The number is the same and the birth is not: it is somebody else's process."""
     with subprocess.Popen(["/bin/sleep", "60"]) as stranger:
         remembered = Process(stranger.pid, "the birth of a process that is long gone")
         assert not is_running(remembered)

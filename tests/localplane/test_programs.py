@@ -35,7 +35,7 @@ RIGHT = {
 
 
 def folder_of(path: Path, script: Script, **versions: str) -> Path:
-    """A folder with the three programs in the right version, but for those named here."""
+    """Make a folder with the three programs in the right version, but for those named here."""
     for name, body in (RIGHT | versions).items():
         script(path / name, body)
     return path
@@ -87,7 +87,7 @@ def test_each_program_is_looked_for_on_its_own(
     assert {ETCD: cached / ETCD, API_SERVER: assets / API_SERVER} == found
 
 
-def test_what_is_passed_over_in_the_assets_is_said(
+def test_a_program_of_the_assets_that_does_not_fit_is_told(
     tmp_path: Path, script: Script, said: io.StringIO, environ: dict[str, str]
 ) -> None:
     """Whoever set KUBEBUILDER_ASSETS must not wonder why it had no effect."""
@@ -108,12 +108,12 @@ def test_what_is_passed_over_in_the_assets_is_said(
 def test_a_program_that_does_not_tell_its_version_does_not_fit(
     body: str, tmp_path: Path, script: Script
 ) -> None:
-    """Better to look on than to start something unknown."""
+    """It is better to look on than to start something unknown."""
     assert not programs.fits(API_SERVER, script(tmp_path / API_SERVER, body))
 
 
 def test_a_file_that_cannot_run_does_not_fit(tmp_path: Path) -> None:
-    """An interrupted download, or another machine's binary."""
+    """It may be an interrupted download, or another machine's binary."""
     (tmp_path / ETCD).write_bytes(b"\x7fELF")
     (tmp_path / ETCD).chmod(0o755)
 
@@ -121,7 +121,7 @@ def test_a_file_that_cannot_run_does_not_fit(tmp_path: Path) -> None:
 
 
 def test_without_any_source_the_build_says_what_is_missing(environ: dict[str, str]) -> None:
-    """No programs, no Go, no pip: the message names what to install."""
+    """There are no programs, no Go and no pip: the message names what to install."""
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_PIP],
         env=environ,
@@ -136,7 +136,7 @@ def test_without_any_source_the_build_says_what_is_missing(environ: dict[str, st
 
 
 def test_the_cache_lies_where_the_environment_says(tmp_path: Path) -> None:
-    """CAPSCAN_CACHE, then XDG_CACHE_HOME, then the home folder; the key names version and pins."""
+    """CAPSCAN_CACHE comes first, then XDG_CACHE_HOME, then the home folder."""
     own = programs_folder({"CAPSCAN_CACHE": str(tmp_path / "own"), "XDG_CACHE_HOME": "/ignored"})
     xdg = programs_folder({"XDG_CACHE_HOME": str(tmp_path)})
     home = programs_folder({})
