@@ -10,7 +10,7 @@ NAMES = sorted(p.stem.removeprefix("bench_") for p in Path(__file__).parent.glob
 
 
 def main(names: list[str]) -> int:
-    """Run them in order; the exit code says whether there are such benchmarks, not whether the
+    """Run them in order. The exit code says whether there are such benchmarks, not whether the
     targets were met.
     """
     if unknown := set(names) - set(NAMES):

@@ -62,7 +62,7 @@ class Measured:
 
 
 def measure() -> Iterator[Figure]:
-    """All of it, on one control plane that grows."""
+    """Measure everything on one control plane that grows."""
     os.environ.update(MEMORY)
     with tempfile.TemporaryDirectory() as name, cluster_in(Path(name)) as cluster:
         folder = Path(name)
@@ -72,7 +72,7 @@ def measure() -> Iterator[Figure]:
 
 
 def _against_the_loop(cluster: Cluster, folder: Path) -> Generator[Figure, None, float]:
-    """What 125 CRDs take, both ways; the operator's MiB at the end of a run."""
+    """Measure 125 CRDs both ways; return the operator's MiB at the end of a run."""
     loop_s, _, loop_mib = _loop(cluster, folder, latency=LATENCY_S)
     yield Figure("loop, one at a time", loop_s, "s")
     runs: dict[int, Measured] = {}
@@ -99,7 +99,7 @@ def _against_the_loop(cluster: Cluster, folder: Path) -> Generator[Figure, None,
 
 
 def _growth(cluster: Cluster, folder: Path, rss_125: float) -> Iterator[Figure]:
-    """What more CRDs cost, and a rescan of them all."""
+    """Measure what more CRDs cost, and a rescan of all of them."""
     have = ITEMS
     runs: dict[int, Measured] = {}
     for size in SIZES:
@@ -122,7 +122,7 @@ def _growth(cluster: Cluster, folder: Path, rss_125: float) -> Iterator[Figure]:
 
 @contextmanager
 def cluster_in(folder: Path) -> Iterator[Cluster]:
-    """A control plane with capscan's kinds, for as long as the block lasts."""
+    """Start a control plane with capscan's kinds, for as long as the block lasts."""
     with (
         own_plane(folder, Console(io.StringIO())) as (_, kubectl),
         Cluster(kubectl, "bench.example.com") as cluster,
@@ -131,7 +131,7 @@ def cluster_in(folder: Path) -> Iterator[Cluster]:
 
 
 def create_crds(cluster: Cluster, numbers: range) -> None:
-    """Many CRDs by four kubectl at a time, then wait until the API server has digested them."""
+    """Create many CRDs by four kubectl at a time, and wait until the API server serves them."""
     chunks = [numbers[at : at + 100] for at in range(0, len(numbers), 100)]
 
     def create(chunk: range) -> None:
@@ -157,7 +157,9 @@ def _run(
     refresh: str = "Always",
     **provider: float | str,
 ) -> Measured:
-    """One run by a fresh operator, held until it is ready, so that its start is not compared."""
+    """Measure one run by a fresh operator. It is held until the operator is ready, so that the
+    start of the process is not compared.
+    """
     kubeconfig = cluster.kubectl.kubeconfig
     with CountingProxy(account_kubeconfig(cluster.kubectl, folder)) as proxy:
         operator = Operator(proxy.write_kubeconfig(folder / "proxy.kubeconfig"), folder)
@@ -195,7 +197,7 @@ def _run(
 
 
 def _loop(cluster: Cluster, folder: Path, **provider: float | str) -> tuple[float, int, float]:
-    """(seconds, failed items, MiB) of the loop, in a process of its own."""
+    """Return (seconds, failed items, MiB) of the loop, in a process of its own."""
     kubeconfig = account_kubeconfig(cluster.kubectl, folder)
     done = subprocess.run(
         [

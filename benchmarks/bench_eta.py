@@ -16,7 +16,7 @@ JUDGED = ("rate-bound, 1,000", "concurrency-bound, 1,000", "ramp from 16, 1,000"
 
 
 def measure() -> Iterator[Figure]:
-    """Every setting both ways, then the three that are judged."""
+    """Measure every setting both ways, then the three that are judged."""
     errors: dict[str, float] = {}
     for name, setting in SETTINGS.items():
         of = score(setting, SEEDS)

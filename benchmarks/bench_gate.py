@@ -35,7 +35,7 @@ PEERS_AT_ONCE = 2
 
 
 def measure() -> Iterator[Figure]:
-    """Column by column: the peers, then capscan; at the end the table."""
+    """Measure column by column, the peers and then capscan; at the end comes the table."""
     wanted = peers.prepared()
     cells: Cells = {}
     for column in COLUMNS:
@@ -52,7 +52,7 @@ def measure() -> Iterator[Figure]:
 
 
 def _figures(column: Column, cell: Cell) -> Iterator[Figure]:
-    """What capscan is held to in one column."""
+    """Return what capscan is held to in one column."""
     name = column.name
     if column in RATIOS_MAX:
         yield Figure(f"{name}: makespan / bound", cell.ratio, "x", RATIOS_MAX[column])
@@ -68,7 +68,7 @@ def _figures(column: Column, cell: Cell) -> Iterator[Figure]:
 
 
 def _figures_across(cells: dict[Column, Cell]) -> Iterator[Figure]:
-    """What is told by one column next to another, and by the large ones alone."""
+    """Return what one column tells beside another one, and what the large ones tell alone."""
     slower = cells[columns.BESIDE].done.makespan_s / cells[columns.ALONE].done.makespan_s
     yield Figure("20 items beside 600 / alone", slower, "x", 3)
     yield Figure("CPU per item, 100 in flight", cells[columns.HUNDRED].cpu_ms, "ms", 5)
@@ -79,7 +79,7 @@ def _figures_across(cells: dict[Column, Cell]) -> Iterator[Figure]:
 
 
 def _peers_figures(row: Row, column: Column, cell: Cell) -> Iterator[Figure]:
-    """Without targets: what others do is for comparison."""
+    """Return the peers' figures, which have no targets: they are there for comparison."""
     name = f"{row.name}, {column.name}"
     yield Figure(f"{name}: ratio", cell.ratio, "x")
     yield Figure(f"{name}: 429s", cell.limited, "calls")

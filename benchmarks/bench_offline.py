@@ -1,5 +1,6 @@
-"""What the event loop is kept from while one CRD is digested, and answered without a model: a very
-large CRD beside one of a tenth of its size, processor time, the median of many.
+"""How long the event loop is held while one CRD is digested, and answered without a model.
+
+A very large CRD is measured beside one of a tenth of its size: processor time, the median of many.
 """
 
 import time
@@ -19,7 +20,7 @@ TIMES = 50
 
 
 def measure() -> Iterator[Figure]:
-    """Digest, then answer."""
+    """Measure the digest, then the answer."""
     large, tenth = (parse_crd(crd(schema=wide(size))) for size in (BYTES, BYTES // 10))
     yield from _beside("digest", lambda: digest_crd(large), lambda: digest_crd(tenth), 150)
     of_large, of_tenth = digest_crd(large), digest_crd(tenth)

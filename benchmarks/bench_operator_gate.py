@@ -32,7 +32,9 @@ RUN_TIMEOUT_S = 600
 
 
 def measure() -> Iterator[Figure]:
-    """One run, held until operator and provider are ready, so that their start is not compared."""
+    """Measure one run. It is held until operator and provider are ready, so that their start is not
+    compared.
+    """
     os.environ.update(MEMORY)
     behaviour = Behaviour(latency=Latency(mean_s=LATENCY_S), limits=Limits(requests=RATE))
     with (

@@ -60,7 +60,7 @@ class Measured:
 
 
 def measure() -> Iterator[Figure]:
-    """All of it, on one control plane."""
+    """Measure everything on one control plane."""
     with tempfile.TemporaryDirectory() as name, cluster_in(Path(name)) as cluster:
         folder = Path(name)
         cluster.create_crds(ITEMS)
@@ -94,7 +94,7 @@ def _storms(cluster: Cluster, folder: Path) -> Iterator[Figure]:
 
 
 def _run(cluster: Cluster, folder: Path, writers: int = 0, per_s: float = 1.0) -> Measured:
-    """One run by a fresh operator, begun by an edit and timed to the version that shows its end."""
+    """Measure one run by a fresh operator, from an edit to the version that shows its end."""
     kubeconfig = cluster.kubectl.kubeconfig
     operator = Operator(account_kubeconfig(cluster.kubectl, folder), folder)
     ends = folder / "ends"
@@ -145,7 +145,9 @@ def _run(cluster: Cluster, folder: Path, writers: int = 0, per_s: float = 1.0) -
 
 
 def _size(cluster: Cluster) -> Iterator[Figure]:
-    """The largest status there is, of the longest names and messages; the API server takes it."""
+    """Return the size of the largest status there is, with the longest names and messages; the API
+    server takes it.
+    """
     failure = failed_item(NAME).model_copy(update={"message": "m" * 512})
     tally = Tally(
         total=LARGE,
@@ -167,8 +169,8 @@ def _size(cluster: Cluster) -> Iterator[Figure]:
 
 
 def _waits(cluster: Cluster, folder: Path) -> Iterator[Figure]:
-    """Every version is held against what `kubectl wait --for=condition=Complete` goes by; after
-    every so many-th edit kubectl itself waits.
+    """Check every version against what `kubectl wait --for=condition=Complete` goes by; after every
+    so many edits kubectl itself waits.
     """
     kubeconfig = cluster.kubectl.kubeconfig
     operator = Operator(account_kubeconfig(cluster.kubectl, folder), folder)
@@ -201,7 +203,7 @@ def _waits(cluster: Cluster, folder: Path) -> Iterator[Figure]:
 
 
 def _satisfies_wait(body: Json) -> bool:
-    """kubectl takes a condition that speaks of the newest generation."""
+    """Return whether kubectl takes it: the condition speaks of the newest generation."""
     return any(
         c["type"] == "Complete"
         and c["status"] == "True"

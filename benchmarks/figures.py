@@ -23,7 +23,7 @@ class Figure:
 
     @property
     def met(self) -> bool | None:
-        """Whether the target was reached; None where there is none."""
+        """Return whether the target was reached; None where there is none."""
         if self.target is None:
             return None
         return self.value >= self.target if self.at_least else self.value <= self.target

@@ -28,7 +28,7 @@ from capscan.store.capabilities import CapabilityStore
 
 
 async def loop(flags: argparse.Namespace) -> None:
-    """Print seconds, failures and MiB."""
+    """Scan one CRD after the other; print seconds, failures and MiB."""
     client = KubeClient(ClusterSettings(kubeconfig=flags.kubeconfig))
     await client.connect()
     asked = provider(flags)

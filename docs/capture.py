@@ -1,8 +1,9 @@
 """`make capture`: runs the demo in a pseudo-terminal and records it.
 
-docs/demo.cast is the whole of it, for asciinema (its format: https://docs.asciinema.org/manual/asciicast/v2/);
-docs/demo.svg is the two sections that one shows to others, as the terminal had them in the end.
-Nothing is edited, except that a recording which names this machine or its user is refused.
+docs/demo.cast is the whole recording, for asciinema (its format:
+https://docs.asciinema.org/manual/asciicast/v2/). docs/demo.svg is the two sections that one shows
+to others, as the terminal had them in the end. Nothing is edited; a recording that names this
+machine or its user is refused.
 """
 
 import codecs
@@ -34,7 +35,9 @@ TOKEN = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\r\n]|[^\x1b\r\n]+")
 
 
 def record(command: list[str]) -> tuple[list[tuple[float, str]], int]:
-    """What the command writes to a terminal, with the seconds since its start; its exit code."""
+    """Return what the command writes to a terminal, with the seconds since its start, and its exit
+    code.
+    """
     child, terminal = pty.fork()
     if child == 0:
         os.environ.update(TERM="xterm-256color", COLUMNS=str(COLUMNS), LINES=str(ROWS))
@@ -59,9 +62,9 @@ def record(command: list[str]) -> tuple[list[tuple[float, str]], int]:
 
 
 def screen(text: str) -> list[str]:
-    """The lines that a terminal without end has in the end; colours stay in them as they came.
+    """Return the lines that a terminal without end has in the end; colours stay in them.
 
-    Knows what rich and the control plane's console write: line feeds, going up, wiping a line.
+    It knows what rich and the control plane's console write: line feeds, going up, wiping a line.
     """
     lines, row = [""], 0
     fresh = False
@@ -83,7 +86,7 @@ def screen(text: str) -> list[str]:
 
 
 def sections(lines: Iterable[str]) -> list[str]:
-    """The sections of `SHOWN`; where something is left out between them, an ellipsis."""
+    """Return the sections of `SHOWN`, with an ellipsis where something is left out between them."""
     found: list[str] = []
     shown = False
     for line in lines:
@@ -99,7 +102,7 @@ def sections(lines: Iterable[str]) -> list[str]:
 
 
 def picture(lines: Iterable[str]) -> str:
-    """An SVG that asks no other site for its font."""
+    """Return an SVG that asks no other site for its font."""
     console = Console(record=True, width=COLUMNS, file=StringIO(), force_terminal=True)
     for line in lines:
         console.print(Text.from_ansi(line), no_wrap=True, overflow="crop")
@@ -111,14 +114,14 @@ def picture(lines: Iterable[str]) -> str:
 
 
 def cast(events: Iterable[tuple[float, str]]) -> str:
-    """asciicast v2: a header, then one line an event."""
+    """Return asciicast v2: a header, then one line for each event."""
     header = {"version": 2, "width": COLUMNS, "height": ROWS, "title": TITLE}
     rows = [[time_s, "o", text] for time_s, text in events]
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in (header, *rows))
 
 
 def leaks(text: str) -> list[str]:
-    """What names this machine or its user: their folders, `user@`, `@host`, `host/`."""
+    """Return what names this machine or its user: their folders, `user@`, `@host`, `host/`."""
     host, user = re.escape(socket.gethostname()), re.escape(Path.home().name or "root")
     folders = [re.escape(str(path)) for path in (Path.home(), Path.cwd()) if path.name]
     names = [rf"\b{user}@", rf"@{host}\b", rf"(?<![\w.-]){host}/"]
@@ -126,7 +129,7 @@ def leaks(text: str) -> list[str]:
 
 
 def main() -> None:
-    """Record, check, write."""
+    """Record the demo, check the recording, write both files."""
     events, code = record([sys.executable, "-m", "capscan", "demo"])
     text = "".join(said for _, said in events)
     if code:

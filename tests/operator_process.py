@@ -10,7 +10,7 @@ from tests.providers import LedgerProvider
 
 
 def provider_flags() -> argparse.ArgumentParser:
-    """Which cluster, and what its provider is like."""
+    """Return flags that say which cluster is used and what the provider is like."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--kubeconfig", required=True)
     parser.add_argument("--ledger", type=Path, required=True)
@@ -24,7 +24,7 @@ def provider_flags() -> argparse.ArgumentParser:
 
 
 def provider(flags: argparse.Namespace) -> LedgerProvider:
-    """As the flags say."""
+    """Return the provider that the flags describe."""
     return LedgerProvider(
         ledger=flags.ledger,
         ends=flags.ends,
@@ -37,7 +37,7 @@ def provider(flags: argparse.Namespace) -> LedgerProvider:
 
 
 def main() -> int:
-    """Parse the flags, run until signalled."""
+    """Parse the flags and run until signalled; return the exit code."""
     parser = argparse.ArgumentParser(parents=[provider_flags()])
     parser.add_argument("--probe-port", type=int)
     flags = parser.parse_args()

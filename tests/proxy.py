@@ -38,10 +38,12 @@ class CountingProxy:
     kubeconfig: Path
     counts: Counter[Request] = field(default_factory=Counter)
     losing: dict[Request, int] = field(default_factory=dict)
-    """Of requests of this kind, the answer of every so many-th never arrives: it was done."""
+    """For each kind of request a number n: the API server does every n-th one, but its answer never
+    arrives.
+    """
     lost: int = 0
     port: int = 0
-    """A free one, unless it is said."""
+    """The port to listen on; 0 takes a free one."""
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     _ready: threading.Event = field(default_factory=threading.Event)
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
@@ -59,14 +61,14 @@ class CountingProxy:
         self._thread.join(10)
 
     def write_kubeconfig(self, path: Path) -> Path:
-        """The same user, by way of this proxy."""
+        """Write a kubeconfig for the same user, by way of this proxy."""
         config = yaml.safe_load(self.kubeconfig.read_text())
         config["clusters"][0]["cluster"] = {"server": f"http://127.0.0.1:{self.port}"}
         path.write_text(yaml.safe_dump(config))
         return path
 
     def reset(self) -> None:
-        """Count from nothing."""
+        """Count from nothing again."""
         self.counts.clear()
 
     def _run(self) -> None:
@@ -94,7 +96,8 @@ class CountingProxy:
             self._ready.set()
             await self._stop.wait()
             await runner.cleanup()
-        # TLS says goodbye behind the session's back: watches that were cut off have connections.
+        # aiohttp closes TLS connections of watches that were cut off after the session has ended,
+        # and offers nothing to wait for: https://docs.aiohttp.org/en/stable/client_advanced.html
         await asyncio.sleep(GOODBYE_S)
 
     async def _pass_on(
@@ -123,13 +126,13 @@ class CountingProxy:
 
 
 def _template(path: str) -> str:
-    """`capabilities/{name}`: the part after group and version."""
+    """Return the part after group and version, as `capabilities/{name}`."""
     rest = re.sub(r"^/apis/[^/]+/[^/]+/", "", path)
     rest = re.sub(r"^namespaces/[^/]+/", "", rest)
     return re.sub(r"^([^/]+)/[^/]+", r"\1/{name}", rest)
 
 
 def trusting(cluster: dict[str, Any]) -> ssl.SSLContext:
-    """The CA that a kubeconfig carries for its cluster."""
+    """Return a context that trusts the CA of a kubeconfig's cluster."""
     data = base64.b64decode(cluster["certificate-authority-data"]).decode()
     return ssl.create_default_context(cadata=data)

@@ -19,7 +19,7 @@ def recorded() -> list[tuple[float, str]]:
 
 
 def drawn() -> str:
-    """The words of the picture, one line a row of the terminal."""
+    """Return the words of the picture, one line for each row of the terminal."""
     root = ElementTree.parse(DOCS / "demo.svg").getroot()
     rows: dict[float, str] = {}
     for text in root.iter("{http://www.w3.org/2000/svg}text"):
@@ -39,7 +39,7 @@ def test_the_recording_is_that_of_a_demo_from_beginning_to_end() -> None:
 
 
 def test_the_picture_shows_the_bar_beside_what_kubectl_prints() -> None:
-    """And what was found; made of the recording, and of nothing else."""
+    """It shows also what was found, and is made of nothing but the recording."""
     lines = drawn().splitlines()
     said = "".join(said for _, said in recorded())
 
@@ -50,8 +50,8 @@ def test_the_picture_shows_the_bar_beside_what_kubectl_prints() -> None:
     assert drawn_anew == (DOCS / "demo.svg").read_text(encoding="utf-8")
 
 
-def test_neither_names_the_machine() -> None:
-    """No absolute path of any machine, no address but the loopback's, no place to fetch from."""
+def test_neither_recording_nor_picture_names_the_machine() -> None:
+    """They have no absolute path, no address but the loopback's, and no place to fetch from."""
     svg = (DOCS / "demo.svg").read_text(encoding="utf-8")
     for text in ("".join(said for _, said in recorded()), svg):
         paths = re.findall(r"(?<![\w.~/<:-])/[a-zA-Z_][\w.-]*/[\w./-]*", text)
@@ -60,7 +60,7 @@ def test_neither_names_the_machine() -> None:
 
 
 def test_the_readme_quotes_the_recording() -> None:
-    """Shortened, and short enough to be read."""
+    """The quote is shortened, and short enough to be read."""
     readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
     (quoted,) = re.findall(r"```\n(\$ kubectl get capability .*?)```", readme, re.DOTALL)
     lines = [line for line in quoted.splitlines() if line.strip() != "…"]
@@ -72,14 +72,14 @@ def test_the_readme_quotes_the_recording() -> None:
 
 
 def test_a_line_that_was_drawn_again_is_seen_once() -> None:
-    """As a terminal would have it in the end."""
+    """This is what a terminal would show in the end."""
     assert capture.screen("waiting: 1s\r\x1b[Kwaiting: 2s\r\x1b[Kdone\r\n") == ["done", ""]
     assert capture.screen("a\r\nb\r\x1b[2K\x1b[1A\x1b[2Kc\r\nd\r\n") == ["c", "d", ""]
     assert capture.screen("old text\r\x1b[1mnew\x1b[0m") == ["\x1b[1mnew\x1b[0m"]
 
 
 def test_what_a_terminal_is_told_is_recorded_with_its_time() -> None:
-    """And the command believes that it has one, of the size that the recording names."""
+    """The command believes that it has a terminal, of the size that the recording names."""
     code = "import os, sys; print(os.get_terminal_size().columns, sys.stdout.isatty()); sys.exit(3)"
 
     events, exit_code = capture.record([sys.executable, "-c", code])

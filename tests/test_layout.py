@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def tracked() -> list[Path]:
-    """The files of the repository; skips where this is no clone, as in an unpacked archive."""
+    """Return the files of the repository; skip where this is no clone, as in an archive."""
     listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
     if listing.returncode:
         pytest.skip("not a git clone")
@@ -47,7 +47,7 @@ def test_requirements_name_no_address(file: Path) -> None:
 
 @pytest.mark.parametrize("name", ["runtime", "build", "dev", "peers"])
 def test_every_requirement_is_pinned_with_a_hash(name: str) -> None:
-    """What pip demands under --require-hashes, told at once instead of in the middle of a build."""
+    """pip demands it under --require-hashes; here it is told before a build."""
     logical = (ROOT / "requirements" / f"{name}.txt").read_text().replace("\\\n", " ")
     lines = [line for line in logical.splitlines() if line and not line.startswith("#")]
 
@@ -63,14 +63,14 @@ def test_no_stolen_release_of_litellm_is_pinned() -> None:
 
 
 def test_the_peers_are_no_dependency_of_ours() -> None:
-    """They have an environment of their own."""
+    """The peers have an environment of their own."""
     ours = "".join((ROOT / f"requirements/{name}.txt").read_text() for name in ("runtime", "dev"))
 
     assert re.findall(r"(?m)^(litellm|langchain\S*|openai|bespokelabs\S*)==", ours) == []
 
 
 def test_no_file_names_a_path_of_the_machine_it_was_written_on() -> None:
-    """Home folders, and the folder this clone happens to lie in."""
+    """No home folder is named, nor the folder that this clone lies in."""
     here = re.escape(str(ROOT))
     path = re.compile(rf"{here}\b|(?<![\w.])/(?:home|Users)/[a-z]\w*/|(?<![\w.])/root/")
     found = [
@@ -84,7 +84,7 @@ def test_no_file_names_a_path_of_the_machine_it_was_written_on() -> None:
 
 
 def test_a_second_make_installs_nothing(tmp_path: Path) -> None:
-    """Only what changed is brought up to date; also in a folder with a space in its name."""
+    """Only what changed is brought up to date; the folder's name may have a space in it."""
     clone = tmp_path / "a clone"
     for name in ("Makefile", "pyproject.toml", "requirements/dev.txt"):
         (clone / name).parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,7 @@ def test_a_second_make_installs_nothing(tmp_path: Path) -> None:
 
 
 def would_run(clone: Path) -> str:
-    """What `make demo` would do; on its own, even if a make runs this test."""
+    """Return what `make demo` would do, on its own even if a make runs this test."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     return subprocess.run(
         ["make", "-n", "demo"], cwd=clone, env=environ, capture_output=True, text=True, check=True
@@ -109,7 +109,7 @@ def would_run(clone: Path) -> str:
 
 
 def test_an_interrupted_set_up_is_begun_anew(tmp_path: Path) -> None:
-    """A Python was there, but Ctrl-C came before pip; a finished one is only brought up to date."""
+    """Ctrl-C came after Python and before pip. A finished set-up is only brought up to date."""
     for name in ("Makefile", "pyproject.toml", "requirements/dev.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, tmp_path / name)
@@ -126,7 +126,7 @@ def test_an_interrupted_set_up_is_begun_anew(tmp_path: Path) -> None:
 
 
 def set_up(clone: Path) -> str:
-    """What `make` says, with a Python that can do everything but make an environment."""
+    """Return what `make` says, with a Python that can do everything but make an environment."""
     python = clone / ".venv" / "bin" / "python"
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     command = ["make", f"PYTHON={python}", ".venv/.installed"]

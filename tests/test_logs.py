@@ -20,7 +20,7 @@ Written = tuple[logging.Logger, io.StringIO]
 
 
 def written(formatter: logging.Formatter) -> Written:
-    """A logger that pytest does not listen to: its workers cannot report half a surrogate."""
+    """Return a logger without pytest's handlers: its workers cannot report half a surrogate."""
     logger = logging.Logger("capscan.scan")  # noqa: LOG001
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
@@ -46,7 +46,7 @@ def only(stream: io.StringIO) -> dict[str, Any]:
 
 
 def test_a_line_of_json_says_when_who_and_what(as_json: Written) -> None:
-    """In the order in which one reads it."""
+    """The fields come in the order in which one reads them."""
     logger, stream = as_json
 
     logger.warning("%s failed", "a", extra={"scan": "s", "reason": "Timeout", "attempts": 4})
@@ -66,8 +66,8 @@ def test_a_line_of_json_says_when_who_and_what(as_json: Written) -> None:
     assert datetime.fromisoformat(entry["time"]).tzinfo is not None
 
 
-def test_what_other_packages_attach_stays_out(as_json: Written) -> None:
-    """It may be anything, a token too."""
+def test_fields_that_other_packages_attach_stay_out(as_json: Written) -> None:
+    """What they attach may be anything, a token too."""
     logger, stream = as_json
 
     logger.info("hello", extra={"token": "hush"})
@@ -76,7 +76,7 @@ def test_what_other_packages_attach_stays_out(as_json: Written) -> None:
 
 
 def test_nothing_ends_a_line_of_json_early(as_json: Written) -> None:
-    """Line ends of every alphabet, half a surrogate, a traceback."""
+    """The message has line ends of every alphabet, half a surrogate, and a traceback."""
     logger, stream = as_json
 
     try:
@@ -103,8 +103,8 @@ def test_no_message_forges_a_line_of_text(as_text: Written) -> None:
 
 
 def attached() -> set[str]:
-    """The keys of every `extra=`, of what the `_fields` methods make of their own and are given,
-    and of what is handed on to them as `**more`, in the source.
+    """Return the keys of every `extra=` in the source, with those that the `_fields` methods make
+    and are given, and those that are handed on to them as `**more`.
     """
     names: set[str] = set()
     for file in (ROOT / "operator").rglob("*.py"):
@@ -122,7 +122,7 @@ def attached() -> set[str]:
 
 
 def _passing_on(tree: ast.AST) -> set[str]:
-    """The methods whose `**more` goes into an `extra=`."""
+    """Return the methods whose `**more` goes into an `extra=`."""
     return {
         method.name
         for method in ast.walk(tree)
@@ -147,7 +147,7 @@ def _named(call: ast.Call) -> set[str]:
 
 
 def test_every_field_that_is_attached_is_one_that_is_shown() -> None:
-    """A misspelt one would be lost without a word."""
+    """A misspelt field would be lost without a word."""
     assert attached() <= set(FIELDS)
     assert set(FIELDS) <= attached()
 

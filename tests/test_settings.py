@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import Field
 from pydantic.alias_generators import to_camel
 
 from capscan.core.errors import WrongSettings
 from capscan.kube.config import ClusterSettings
-from capscan.settings import FOR_TESTS, Settings, flag, load, unknown_variables, variable, wanted
+from capscan.settings import FOR_TESTS, Settings, flag, unknown_variables, variable
 
 ROOT = Path(__file__).parents[1]
 
@@ -32,13 +33,17 @@ def file(tmp_path: Path) -> Path:
 
 def refused(flags: dict[str, str | None]) -> str:
     with pytest.raises(WrongSettings) as error:
-        load(flags)
+        Settings.load(flags)
     return str(error.value)
 
 
 def test_with_nothing_set_the_defaults_hold() -> None:
-    """No probes, no file, lines for people."""
-    assert load({}).shown() == {"drainSeconds": 8.0, "logFormat": "text", "logLevel": "info"}
+    """There are no probes and no file, and lines are for people."""
+    assert Settings.load({}).shown() == {
+        "drainSeconds": 8.0,
+        "logFormat": "text",
+        "logLevel": "info",
+    }
 
 
 def test_a_flag_wins_over_the_environment_and_that_over_the_file(
@@ -49,7 +54,7 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_file(
     monkeypatch.setenv("CAPSCAN_CONTEXT", "environment")
     monkeypatch.setenv("CAPSCAN_LOG_LEVEL", "warning")
 
-    found = load({"config": str(file), "context": "flag", "probe_port": None})
+    found = Settings.load({"config": str(file), "context": "flag", "probe_port": None})
 
     assert (found.context, found.log_level, found.drain_seconds) == ("flag", "warning", 3.0)
     assert found.cluster == ClusterSettings(kubeconfig=None, context="flag")
@@ -59,25 +64,25 @@ def test_the_environment_may_name_the_file(file: Path, monkeypatch: pytest.Monke
     file.write_text("probePort: 8080\n")
     monkeypatch.setenv("CAPSCAN_CONFIG", str(file))
 
-    assert load({}).probe_port == 8080
+    assert Settings.load({}).probe_port == 8080
 
 
 def test_an_empty_variable_sets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a manifest has it whose value was left out."""
+    """A manifest has one where the value was left out."""
     monkeypatch.setenv("CAPSCAN_PROBE_PORT", "")
 
-    assert load({}).probe_port is None
+    assert Settings.load({}).probe_port is None
 
 
 @pytest.mark.parametrize("text", ["", "# nothing yet\n", "---\n"])
 def test_a_file_may_set_nothing(file: Path, text: str) -> None:
     file.write_text(text)
 
-    assert load({"config": str(file)}).probe_port is None
+    assert Settings.load({"config": str(file)}).probe_port is None
 
 
 def test_unknown_keys_in_the_file_are_refused_with_the_nearest(file: Path) -> None:
-    """All of them at once; how the flags spell it counts as near."""
+    """All of them are told at once; the spelling of the flags counts as near."""
     file.write_text("probeport: 8080\ndrain_seconds: 3\nzzz: 1\n")
 
     said = refused({"config": str(file)})
@@ -96,7 +101,7 @@ def test_unknown_keys_in_the_file_are_refused_with_the_nearest(file: Path) -> No
 def test_wrong_values_are_named_as_the_user_spelt_them(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With what to write instead, whichever source they stand in, all at once."""
+    """All are told at once, from whichever source, each with what to write instead."""
     file.write_text("drainSeconds: soon\nnamespace: My Team\nkubeconfig: {token: hush}\n")
     monkeypatch.setenv("CAPSCAN_PROBE_PORT", "66000")
 
@@ -120,7 +125,7 @@ def test_what_is_almost_a_port_is_refused(file: Path, value: str) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    """Missing, a folder, or not text."""
+    """It is missing, a folder, or not text."""
     binary = tmp_path / "binary"
     binary.write_bytes(b"\xff\xfe\x00")
 
@@ -131,7 +136,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     assert refused({"config": str(binary)}).endswith("cannot be read: it is not UTF-8")
 
 
-def test_what_is_no_mapping_is_no_file_of_settings(file: Path) -> None:
+def test_a_file_that_is_no_mapping_is_refused(file: Path) -> None:
     """The line is named; what stands in it is not repeated."""
     file.write_text("probePort: 8080\nlogLevel: [hush\n")
     broken = refused({"config": str(file)})
@@ -146,11 +151,11 @@ def test_what_is_no_mapping_is_no_file_of_settings(file: Path) -> None:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 @given(st.text())
 def test_any_text_is_a_file_or_is_refused(file: Path, text: str) -> None:
-    """Never another exception than ours."""
+    """No other exception than ours is raised."""
     file.write_text(text, encoding="utf-8", errors="replace")
 
     try:
-        load({"config": str(file)})
+        Settings.load({"config": str(file)})
     except WrongSettings as error:
         assert str(error)  # noqa: PT017
 
@@ -180,14 +185,16 @@ def test_every_variable_of_the_source_is_known() -> None:
 
 def test_settings_do_not_change_after_the_start() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        load({}).probe_port = 1  # type: ignore[misc]
+        Settings.load({}).probe_port = 1  # type: ignore[misc]
 
 
 def test_every_setting_is_described_and_bounded() -> None:
-    """A sentence for people; a bound on every number."""
+    """Each has a sentence for people, and each number has two bounds."""
     for name, field in Settings.model_fields.items():
+        wanted = Settings.wanted(name)
         assert (field.description or "").endswith("."), name
-        assert wanted(name), name
+        assert wanted, name
+        assert "number" not in wanted or re.search(r"number from \S+ to \S+$", wanted), name
 
 
 DOCS = ROOT / "docs" / "install.md"
@@ -195,13 +202,13 @@ BEGIN, END = "<!-- settings: begin -->\n", "<!-- settings: end -->\n"
 
 
 def table() -> str:
-    """Of the model, in Markdown."""
+    """Return the table of the model, in Markdown."""
     rows = ["| In the file | Flag | Variable | May be | Default | What it does |", "|" + "---|" * 6]
     for name, field in Settings.model_fields.items():
         key = "" if name == "config" else f"`{to_camel(name)}`"
         default = "" if field.default is None else f"`{field.default}`"
         rows.append(
-            f"| {key} | `{flag(name)}` | `{variable(name)}` | {wanted(name)} | {default} "
+            f"| {key} | `{flag(name)}` | `{variable(name)}` | {Settings.wanted(name)} | {default} "
             f"| {field.description} |"
         )
     return "\n".join(rows) + "\n"
@@ -216,3 +223,22 @@ def test_the_table_in_the_docs_is_that_of_the_model() -> None:
         return
 
     assert table() == written
+
+
+class Numbers(Settings):
+    """Settings with bounds of every kind."""
+
+    at_least: int = Field(default=1, ge=1, description="A number with a lower bound.")
+    at_most: float = Field(default=1.0, le=9, description="A number with an upper bound.")
+    any_number: float = Field(default=1.0, description="A number without a bound.")
+
+
+def test_a_number_with_one_bound_or_none_is_described() -> None:
+    with pytest.raises(WrongSettings) as caught:
+        Numbers.load({"at_least": "0", "at_most": "10", "any_number": "many"})
+
+    assert str(caught.value).splitlines() == [
+        "--at-least is 0: write a whole number from 1",
+        "--at-most is 10: write a number up to 9",
+        "--any-number is many: write a number",
+    ]

@@ -1,6 +1,6 @@
-"""`python -m benchmarks.gate ROW COLUMN`: one cell, with all that is known of it.
+"""`python -m benchmarks.gate ROW COLUMN`: measure one cell and print all that is known of it.
 
-Both are told by a part of their name.
+A part of their names is enough to say which row and column are meant.
 """
 
 import json

@@ -1,5 +1,6 @@
-"""The product's row: its engine, its attempts, its account with gate and HTTP client; in the place
-of a cluster, CRDs made on the spot, and nothing is stored.
+"""The product's row: its engine, its attempts, its account with gate and HTTP client.
+
+In the place of a cluster there are CRDs made on the spot, and nothing is stored.
 """
 
 import random
@@ -33,11 +34,11 @@ from capscan.scan.attempts import Attempts
 from capscan.scan.engine import Engine, Slot
 
 HEAD_START_S = 5.0
-"""Of a large scan before the small one beside it."""
+"""How long the large scan runs before the small one beside it begins."""
 
 
 class Scan:
-    """One scan's items through an account."""
+    """Sends the items of one scan through an account."""
 
     def __init__(self, name: str, account: Account, spec: ScanSpec) -> None:
         self.errors: Counter[str] = Counter()
@@ -47,7 +48,7 @@ class Scan:
         self._spec = spec
 
     async def run(self, items: int) -> None:
-        """Until every item is settled."""
+        """Run until every item is settled."""
         began_s = anyio.current_time()
         await Engine(self._settle, self._on_event, self._spec.parallelism).run(_planned(items))
         self.took_s = anyio.current_time() - began_s
@@ -67,7 +68,7 @@ class Scan:
 
 
 def _planned(items: int) -> Iterator[PlannedItem]:
-    """The generation of a CRD is its number."""
+    """Return a planned CRD; its generation is its number."""
     for number in range(items):
         yield PlannedItem(CrdRef(f"kind{number:05}.example.com", f"uid-{number}", number), "")
 
@@ -103,7 +104,7 @@ async def _no_key(ref: SecretKeyRef) -> str:
 
 
 async def ask_all(job: Job) -> Scan:
-    """The items of the job; a large scan beside them goes on after them."""
+    """Ask about the items of the job; a large scan beside them goes on after them."""
     account = _account(job)
     spec = ScanSpec(parallelism=job.in_flight, max_attempts=job.attempts)
     scan = Scan("small", account, spec)
@@ -119,7 +120,7 @@ async def ask_all(job: Job) -> Scan:
 
 
 def main() -> None:
-    """See `job.py`."""
+    """Do the work of a client, as `job.py` describes it."""
     job = Job.from_json(sys.argv[1])
     print("ready", flush=True)
     sys.stdin.readline()

@@ -47,7 +47,7 @@ class Cell:
 
 
 def measure(row: Row, column: Column) -> Cell:
-    """Both processes are there before the clock starts."""
+    """Measure one cell; both processes are there before the clock starts."""
     with running() as server:
         command = [*row.command, _job(column, server.url).to_json()]
         pipe = subprocess.PIPE
@@ -105,7 +105,8 @@ def _cell(column: Column, done: Done, calls: list[dict[str, Any]]) -> Cell:
 
 
 def _wasted(outage: Outage, at_s: float) -> bool:
-    """The outage counts from when the server was told, the call from the first one, a moment later:
-    rather a refusal by chance among them than one of these too few.
+    """Return the calls that the outage wasted. The outage counts from when the server was told, a
+    call from the first one, which is a moment later: rather one refusal by chance too many than
+    one of these too few.
     """
     return outage.at_s - START_S_MAX <= at_s < outage.at_s + outage.for_s

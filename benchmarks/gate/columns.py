@@ -47,7 +47,7 @@ class Column:
 
     @property
     def bound_s(self) -> float:
-        """For these very latencies: the fake draws them from its seed."""
+        """Return the lower bound for these very latencies, which the fake draws from its seed."""
         behaviour, limits = self.behaviour, self.behaviour.limits
         draws = Random(behaviour.seed + 1)
         latencies = [behaviour.latency.draw(draws, 0) for _ in range(self.items)]

@@ -40,12 +40,12 @@ class Job:
     question: str = QUESTION
 
     def to_json(self) -> str:
-        """For the command line."""
+        """Return the job as text for the command line."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> "Job":
-        """What `to_json` wrote."""
+        """Return the job that `to_json` wrote."""
         told: dict[str, Any] = json.loads(text)
         for name in ("requests", "tokens"):
             told[name] = told[name] and Bucket(**told[name])

@@ -1,4 +1,4 @@
-"""The peers' own environment: their dependencies are none of ours. PEERS=1 makes it, once."""
+"""The peers' own environment: their dependencies are not ours. PEERS=1 makes it, once."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ LOCK = ROOT / "requirements" / "peers.txt"
 
 
 def prepared() -> bool:
-    """Whether peers are wanted; then they are installed as well, as the lock file has it."""
+    """Return whether peers are wanted. Then they are installed first, as their lock file says."""
     if not os.environ.get("PEERS"):
         return False
     folder = PEERS_PYTHON.parents[1]

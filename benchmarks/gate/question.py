@@ -13,7 +13,7 @@ _TEMPLATE_NUMBER = 0
 
 
 def digest(number: int) -> Digest:
-    """Of one of the CRDs. All their prompts are of the same length."""
+    """Return the digest of one CRD. The prompts of all CRDs have the same length."""
     kind = f"Kind{number:05}"
     return digest_crd(
         Crd(

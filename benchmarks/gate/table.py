@@ -12,8 +12,8 @@ NOT_INSTALLED = "not installed: PEERS=1 installs it"
 
 
 def table(peers: Sequence[str], product: str, cells: Cells) -> str:
-    """In Markdown, a row for each client under that of the bound; aligned for terminals. Processor
-    time and memory are those of the first column.
+    """Return the table in Markdown, aligned for terminals. The first row is the bound, then comes a
+    row for each client. Processor time and memory are those of the first column.
     """
     shown = [column for column in COLUMNS if column.bound_s > MOMENT_S]
     heads = ["", *(column.name for column in shown), "CPU/item", "RSS"]
@@ -40,7 +40,7 @@ def table(peers: Sequence[str], product: str, cells: Cells) -> str:
 
 
 def _told(cell: Cell) -> str:
-    """Who gives items up is soon done: that is no time to be compared."""
+    """Return what a cell says. A client that gives items up is done soon: no time is told of it."""
     parts = [f"{cell.done.lost} lost" if cell.done.lost else f"{cell.ratio:.2f}"]
     parts += [f"{cell.limited}x 429"] if cell.limited else []
     parts += [f"{cell.crowded} rejected"] if cell.crowded else []

@@ -6,7 +6,7 @@ from naive import asking
 
 
 def limiter(limit: dict | None) -> AsyncLimiter | None:
-    """None where no limit is told."""
+    """Return a limiter; None where no limit is told."""
     if not limit:
         return None
     return AsyncLimiter(limit["burst"], 60 * limit["burst"] / limit["per_minute"])
@@ -17,7 +17,7 @@ requests, tokens = limiter(job.requests), limiter(job.tokens)
 
 
 async def turn() -> None:
-    """Of one attempt."""
+    """Wait for the turn of one attempt."""
     if requests:
         await requests.acquire()
     if tokens:

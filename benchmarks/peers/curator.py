@@ -40,7 +40,7 @@ model = curator.LLM(
 
 
 def run() -> Counter:
-    """A data set of questions in, one of answers out."""
+    """Put a data set of questions in and take one of answers out."""
     questions = [job.messages(number) for number in range(job.items)]
     with tempfile.TemporaryDirectory() as folder:
         answers = model(questions, working_dir=folder).dataset

@@ -1,6 +1,6 @@
 """A peer's side of `gate/job.py`: read the job, say `ready`, ask everything, tell what came of it.
 
-Imports nothing but the standard library, and nothing of ours: it runs in the peers' environment.
+It imports nothing but the standard library, and nothing of ours: it runs in the peers' environment.
 """
 
 import asyncio
@@ -35,15 +35,15 @@ class Job:
 
     @property
     def charge(self) -> int:
-        """Tokens of one request, as OpenAI charges them."""
+        """Return the tokens of one request, as OpenAI charges them."""
         return -(-len((self.system + self.asked(0)).encode()) // 4) + self.max_tokens
 
     def asked(self, number: int) -> str:
-        """The question about one CRD."""
+        """Return the question about one CRD."""
         return self.question.replace("{number}", f"{number:05}")
 
     def messages(self, number: int) -> list[dict]:
-        """As chat completions want them."""
+        """Return the question as chat completions want it."""
         return [
             {"role": "system", "content": self.system},
             {"role": "user", "content": self.asked(number)},
@@ -51,12 +51,12 @@ class Job:
 
 
 def read_job() -> Job:
-    """From the command line."""
+    """Read the job from the command line."""
     return Job(**json.loads(sys.argv[1]))
 
 
 def clocked(run: Callable[[], Counter]) -> None:
-    """`run` asks everything; its errors are the items that are lost."""
+    """Time `run`, which asks everything; its errors are the items that are lost."""
     print("ready", flush=True)
     sys.stdin.readline()
     began_s, cpu_s = time.monotonic(), time.process_time()
@@ -75,7 +75,7 @@ def clocked(run: Callable[[], Counter]) -> None:
 
 
 def at_most_in_flight(job: Job, ask: Callable[[int], Awaitable[object]]) -> None:
-    """All items at once, behind a semaphore; `ask` raises where it gives up."""
+    """Ask about all items at once, behind a semaphore; `ask` raises where it gives up."""
 
     async def run() -> Counter:
         errors, semaphore = Counter(), asyncio.Semaphore(job.in_flight)

@@ -24,7 +24,7 @@ model = ChatOpenAI(
 
 
 async def ask(number: int) -> None:
-    """One question."""
+    """Ask one question."""
     await model.ainvoke([("system", job.system), ("user", job.asked(number))])
 
 

@@ -25,7 +25,7 @@ router = Router(
 
 
 async def ask(number: int) -> None:
-    """One question."""
+    """Ask one question."""
     await router.acompletion(
         model="bench", messages=job.messages(number), max_tokens=job.max_tokens
     )

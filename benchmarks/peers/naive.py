@@ -8,12 +8,12 @@ from harness import Job, at_most_in_flight, read_job
 
 
 async def at_once() -> None:
-    """Nobody waits for a turn."""
+    """Return at once: nobody waits for a turn."""
 
 
 def asking(job: Job, turn: Callable[[], Awaitable[None]] = at_once):
-    """A function that asks about one CRD, and tries again with growing, random pauses; before each
-    attempt it waits for its turn.
+    """Return a function that asks about one CRD, and tries again with growing, random pauses.
+    Before each attempt it waits for its turn.
     """
     limits = httpx2.Limits(max_connections=None)
     client = httpx2.AsyncClient(base_url=job.base_url, limits=limits, timeout=60)

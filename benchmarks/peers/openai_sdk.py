@@ -10,7 +10,7 @@ client = AsyncOpenAI(
 
 
 async def ask(number: int) -> None:
-    """One question."""
+    """Ask one question."""
     await client.chat.completions.create(
         model=job.model, messages=job.messages(number), max_tokens=job.max_tokens
     )

@@ -17,7 +17,7 @@ WINDOW_S = 10.0
 
 @dataclass(slots=True)
 class Books:
-    """Requests about CRDs; the server's other calls are not counted."""
+    """Counts requests about CRDs; the server's other calls are not counted."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     """How often each status went out."""
@@ -31,7 +31,7 @@ class Books:
     _last_at_s: float = 0.0
 
     def take(self, call: Call, seen_at_s: float) -> None:
-        """One that is over; `seen_at_s` on the reader's clock."""
+        """Count a request that is over; `seen_at_s` is on the reader's clock."""
         if not call.name:
             return
         self._first_at_s = min(self._first_at_s, call.at_s)
@@ -44,7 +44,7 @@ class Books:
             self._last_at_s = max(self._last_at_s, call.at_s + call.latency_s)
 
     def per_minute(self, now_s: float) -> float:
-        """Answers a minute, over the last `WINDOW_S`."""
+        """Return answers a minute, over the last `WINDOW_S`."""
         while self._recent and self._recent[0] <= now_s - WINDOW_S:
             self._recent.popleft()
         window_s = min(WINDOW_S, max(1.0, now_s - self.began_at_s))
@@ -52,22 +52,22 @@ class Books:
 
     @property
     def requests(self) -> int:
-        """All that came."""
+        """Return how many requests came."""
         return self.statuses.total()
 
     @property
     def answered(self) -> int:
-        """CRDs that have their answer."""
+        """Return how many CRDs have their answer."""
         return len(self._answered)
 
     @property
     def twice(self) -> int:
-        """Those of them that were answered more than once."""
+        """Return how many CRDs were answered more than once."""
         return sum(times > 1 for times in self._answered.values())
 
     @property
     def makespan_s(self) -> float:
-        """From the first request to the last answer."""
+        """Return the seconds from the first request to the last answer."""
         return max(0.0, self._last_at_s - self._first_at_s)
 
 
@@ -79,7 +79,7 @@ class Ledger:
         self._offset = 0
 
     def news(self) -> Iterator[Call]:
-        """What was added since; a line that is not whole yet comes next time."""
+        """Yield what was added since; a line that is not whole yet comes next time."""
         with self._path.open("rb") as file:
             file.seek(self._offset)
             for line in file:

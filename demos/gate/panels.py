@@ -1,6 +1,6 @@
 """What is drawn of scan, provider and model server: values in, renderables out.
 
-A column each, and below them the lines that kubectl printed.
+Each has a column; below them are the lines that kubectl printed.
 """
 
 import math
@@ -37,7 +37,7 @@ class Seen:
         """Whether the circuit was ever seen open."""
 
     def take_provider(self, status: ProviderStatus) -> None:
-        """Its newest status."""
+        """Take the provider's newest status."""
         self.provider = status
         self.circuit_opened |= status.circuit not in (Circuit.CLOSED, None)
         limit = status.in_flight_limit
@@ -46,13 +46,13 @@ class Seen:
 
     @property
     def waiting(self) -> str:
-        """What the scan says while it waits for the provider; empty while it does not."""
+        """Return what the scan says while it waits for the provider; empty while it does not."""
         waits = any(one.reason == "WaitingForProvider" for one in self.scan.conditions or ())
         return self.scan.message or "" if waits and self.scan.phase is Phase.SCANNING else ""
 
 
 def draw(seen: Seen, printed: Sequence[Sequence[str]], width: int, height: int) -> RenderableType:
-    """As much as the terminal has room for; of kubectl's lines each head, and the newest."""
+    """Draw as much as the terminal has room for: of kubectl's lines each head, and the newest."""
     columns = Table.grid(expand=True)
     for _ in range(3):
         columns.add_column(ratio=1)
@@ -70,7 +70,7 @@ def draw(seen: Seen, printed: Sequence[Sequence[str]], width: int, height: int) 
 
 
 def scan_rows(status: ScanStatus) -> list[tuple[str, str]]:
-    """What `bar` leaves out."""
+    """Return what `bar` leaves out."""
     usage = status.usage or RunUsage()
     return [
         ("p50", status.latency.p50 if status.latency else "–"),
@@ -82,21 +82,21 @@ def scan_rows(status: ScanStatus) -> list[tuple[str, str]]:
 
 
 def sparkline(values: Sequence[int]) -> str:
-    """The newest values, each a block between nothing and the largest."""
+    """Return the newest values, each as a block between nothing and the largest."""
     shown = values[-HISTORY_MAX:]
     top = max(shown, default=1)
     return "".join(BLOCKS[round(value / top * (len(BLOCKS) - 1))] for value in shown)
 
 
 def books_line(books: Books) -> str:
-    """The server's side in one line."""
+    """Return what the server counted, in one line."""
     refused = ", ".join(f"{books.statuses[status]} x {status}" for status in (429, 529, 503))
     rate = books.per_minute(time.monotonic())
     return f"{books.answered} answered, {rate:.0f} a minute of late; refused: {refused}"
 
 
 def books_rows(books: Books) -> list[tuple[str, str]]:
-    """The server's side: what it answered, and what it had to refuse."""
+    """Return what the server answered, and what it had to refuse."""
     rate = books.per_minute(time.monotonic())
     return [
         ("answered", str(books.answered)),

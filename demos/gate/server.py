@@ -19,7 +19,7 @@ POLL_S = 0.05
 
 @dataclass(slots=True)
 class Server:
-    """One that runs."""
+    """A fake model server that runs."""
 
     url: str
     ledger: Ledger
@@ -28,25 +28,25 @@ class Server:
     _told_at_s: float = 0.0
 
     def plan(self, outage: Outage) -> None:
-        """Be away then; counted from now."""
+        """Tell the server when to be away, counted from now."""
         body = change(outage).encode()
         self._outage, self._told_at_s = outage, time.monotonic()
         with urllib.request.urlopen(f"{self.url}/_control", body, timeout=10):  # noqa: S310 it is ours
             pass
 
     def read(self) -> Books:
-        """Up to now."""
+        """Read the ledger up to now."""
         for call in self.ledger.news():
             self.books.take(call, time.monotonic())
         return self.books
 
     def up_for_s(self) -> float:
-        """From the first request to the outage, at least."""
+        """Return how long the server is up at least, from the first request to the outage."""
         at_s = self._outage.at_s if self._outage else 0.0
         return max(0.0, self._told_at_s + at_s - self.books.began_at_s)
 
     def back_in_s(self) -> float:
-        """How long it is still down; 0 where it is not."""
+        """Return how long the server is still down; 0 where it is not."""
         if self._outage is None:
             return 0.0
         elapsed_s = time.monotonic() - self._told_at_s
@@ -55,18 +55,18 @@ class Server:
 
 
 def change(outage: Outage) -> str:
-    """What it is told, as JSON."""
+    """Return what the server is told to change, as JSON."""
     return json.dumps({"outages": [outage.model_dump(exclude_defaults=True)]})
 
 
 def command(python: str, behaviour: Behaviour, ledger: Path) -> list[str]:
-    """What starts it."""
+    """Return the command that starts the server."""
     told = behaviour.model_dump_json(exclude_defaults=True)
     return [python, "-m", "tests.modelserver", "--behaviour", told, "--ledger", str(ledger)]
 
 
 def start(stage: Stage, command: list[str], ledger: Path) -> Server:
-    """Start it and wait for its address. Raises Cannot with what it says instead."""
+    """Start the server and wait for its address. Raises Cannot with the server's log."""
     stage.start(NAME, command)
     log = stage.log(NAME)
     deadline = time.monotonic() + START_S

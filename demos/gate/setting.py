@@ -1,6 +1,6 @@
 """The numbers of one showing, and what follows from them: values only.
 
-The lower bound is `tests/modelserver/bounds.py`'s.
+The lower bound is that of `tests/modelserver/bounds.py`.
 """
 
 from collections.abc import Iterator
@@ -33,12 +33,12 @@ class Setting:
 
     @property
     def rate(self) -> Rate:
-        """The server's limit: a third of the CRDs may come at once, the rest in time."""
+        """Return the server's limit: a third of the CRDs may come at once, the rest in time."""
         return Rate(per_minute=REQUESTS_PER_MINUTE, burst=self.crds // 3)
 
     @property
     def behaviour(self) -> Behaviour:
-        """What the server is told; nobody tells the InferenceProvider."""
+        """Return what the server is told; nobody tells the InferenceProvider."""
         return Behaviour(
             keys=(KEY,),
             latency=LATENCY,
@@ -48,17 +48,17 @@ class Setting:
 
     @property
     def outage(self) -> Outage:
-        """In the middle, whoever asks: before that not even the best client can be done."""
+        """Return an outage in the middle: before it not even the best client can be done."""
         return Outage(at_s=round(0.45 * self._bound_s(None), 1), for_s=self.outage_s)
 
     def bound_s(self, outage_at_s: float) -> float:
-        """The least time for all answers where the outage begins so long after the first
+        """Return the least time for all answers; the outage begins that long after the first
         request.
         """
         return self._bound_s(Outage(at_s=outage_at_s, for_s=self.outage_s))
 
     def bodies(self) -> Iterator[dict[str, Any]]:
-        """The CRDs: the same ten kinds for team after team."""
+        """Yield the CRDs: the same ten kinds for team after team."""
         for number in range(self.crds):
             team, kind = divmod(number, len(KINDS))
             yield crd(KINDS[kind], group=f"team-{team:02}.example.com")

@@ -1,7 +1,7 @@
 """The course of the showing.
 
-A control plane on this machine, the operator as its own ServiceAccount, a model server with limits
-that nobody tells the operator, one scan, and an outage in the middle of it.
+It plays with a control plane on this machine, the operator as its own ServiceAccount, a model
+server with limits that nobody tells the operator, one scan, and an outage in the middle of it.
 """
 
 import json
@@ -73,7 +73,7 @@ AGAIN = f"""kubectl patch capscan {SCAN} --type=merge -p \
 
 
 class Showing:
-    """One from beginning to end."""
+    """One showing, from beginning to end."""
 
     def __init__(self, folder: Path, setting: Setting, *, keep: bool) -> None:
         self._folder = folder
@@ -82,7 +82,7 @@ class Showing:
         self._screen = self._stage.screen
 
     def run(self) -> None:
-        """All steps. Raises ClickException where the scan was not completed."""
+        """Show all steps. Raises ClickException where the scan was not completed."""
         self._screen.title(
             "capscan and a model server whose limits it is not told. The server is a fake on this "
             "machine;\nits limits, its delays and its refusals are real."
@@ -213,7 +213,7 @@ def _list(setting: Setting) -> dict[str, object]:
 
 
 def _write_kubeconfig(path: Path, administrators: Path, token: str) -> None:
-    """The administrator's, with the token of somebody else."""
+    """Write the administrator's kubeconfig with the token of the operator's account."""
     config = yaml.safe_load(administrators.read_text(encoding="utf-8"))
     config["users"] = [{"name": config["users"][0]["name"], "user": {"token": token}}]
     path.touch(mode=0o600)

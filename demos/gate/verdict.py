@@ -25,16 +25,16 @@ class Verdict:
 
     @property
     def lost(self) -> int:
-        """CRDs without an answer."""
+        """Return how many CRDs have no answer."""
         return self.setting.crds - self.books.answered
 
     @property
     def good(self) -> bool:
-        """All answered, and the scan says so too."""
+        """Return whether all CRDs are answered and the scan says so too."""
         return self.status.phase is Phase.COMPLETED and not self.lost
 
     def lines(self) -> list[str]:
-        """At most 77 columns each."""
+        """Return the table, in lines of at most 77 columns."""
         books, setting = self.books, self.setting
         statuses, usage = books.statuses, self.status.usage or RunUsage()
         bound_s = setting.bound_s(self.up_for_s)

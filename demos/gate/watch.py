@@ -44,17 +44,17 @@ class View(Protocol):
     """Shows what is seen."""
 
     def line(self, line: Line) -> None:
-        """Kubectl printed it."""
+        """Show a line that kubectl printed."""
 
     def tick(self) -> None:
-        """Some of it is new, or some time has passed."""
+        """Show what is new, or that some time has passed."""
 
 
 def watch(
     kubectl: Kubectl, names: Mapping[str, str], server: Server, screen: Screen, timeout_s: float
 ) -> Seen:
-    """Show them until the scan has ended, or for so long; what was seen last. `names`: of the scan
-    and the provider, by kind.
+    """Show scan and provider until the scan has ended, or for `timeout_s`; return what was seen
+    last. `names` are those of the scan and the provider, by kind.
     """
     seen = Seen(server)
     with ExitStack() as stack:
@@ -85,7 +85,7 @@ def _parsed(kind: str, bodies: Iterator[str]) -> Iterator[News]:
 
 
 def _follow(news: "SimpleQueue[News | None]", seen: Seen, view: View) -> None:
-    """Until the end of the scan was seen in both forms, or a watch ended."""
+    """Take news until both forms have shown the end of the scan, or until a watch has ended."""
     lines_of_end = 0
     while not (seen.scan.phase in ENDS and lines_of_end):
         try:
@@ -108,7 +108,7 @@ def _follow(news: "SimpleQueue[News | None]", seen: Seen, view: View) -> None:
 
 
 class InPlace:
-    """On a terminal: panels."""
+    """Draws panels on a terminal."""
 
     def __init__(self, seen: Seen, live: Live) -> None:
         self._seen = seen
@@ -125,7 +125,7 @@ class InPlace:
 
 
 class Plain:
-    """Anywhere else: lines."""
+    """Prints lines where there is no terminal."""
 
     def __init__(self, seen: Seen, screen: Screen) -> None:
         self._seen = seen

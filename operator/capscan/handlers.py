@@ -1,10 +1,10 @@
 """kopf <-> application, and nothing else: the only file that imports kopf.
 
 kopf runs in a thread and an event loop of its own. Its handlers parse nothing and decide nothing:
-they post what was seen. So neither an exit of kopf nor the cancellations that come with it reach a
-run; the application starts a new one. `on.event` is the only kind of handler used: the others put
-finalizers or annotations on objects, which then hang on deletion while no operator runs, and show
-as drift to GitOps tools.
+they tell `watching.py` what was seen. So neither an exit of kopf nor the cancellations that come
+with it reach a run; the application starts kopf again. `on.event` is the only kind of handler used.
+The others put finalizers or annotations on objects: these hang on deletion while no operator runs,
+and show as drift to GitOps tools.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ async def watch_with_kopf(watcher: Watcher) -> None:
 
 
 class _KopfThread(threading.Thread):
-    """kopf with an event loop to itself; `ended` belongs to the loop that made the thread."""
+    """Runs kopf in an event loop of its own; `ended` belongs to the loop that made the thread."""
 
     def __init__(self, watcher: Watcher) -> None:
         super().__init__(name="kopf", daemon=True)
@@ -56,14 +56,14 @@ class _KopfThread(threading.Thread):
             with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
                 runner.run(self._operate())
         except Exception as error:
-            logger.warning("kopf gave up: %s: %s", type(error).__name__, error)
+            logger.warning("kopf ended by an error: %s: %s", type(error).__name__, error)
         finally:
-            # The application may be gone by then.
+            # The application's loop may be closed by then.
             with contextlib.suppress(RuntimeError):
                 self._home.call_soon_threadsafe(self.ended.set)
 
     def stop(self) -> None:
-        """Ask kopf to end; nothing happens where it has."""
+        """Ask kopf to end; nothing happens where it has ended."""
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._stop.set)
 
@@ -113,7 +113,7 @@ def _watch_kind(registry: kopf.OperatorRegistry, watcher: Watcher, plural: str) 
         if event["type"] == "DELETED":
             watcher.deleted(plural, dict(event["object"]))
             return
-        if event["type"] is None:  # of a listing, as kopf has it
+        if event["type"] is None:  # that is how kopf marks an object of a listing
             watcher.listed()
         watcher.seen(plural, dict(event["object"]))
 
@@ -127,14 +127,15 @@ def _settings(watcher: Watcher) -> kopf.OperatorSettings:
     settings.watching.server_timeout = 600
     settings.watching.connect_timeout = 10
     settings.networking.request_timeout = 30
-    # Endless: an API server that is away for an hour ends nothing.
+    # Without end: an API server may be away for an hour, and kopf has to go on then.
     settings.networking.error_backoffs = _Backoffs(watcher.refused)
     return settings
 
 
 class _Backoffs:
-    """An iterable that can be walked again and again, and never ends: kopf walks it once for each
-    request, as long as that fails. It tells no error apart, so who may know why is asked.
+    """Gives kopf the pause before each new attempt at a request, without end. kopf walks through it
+    anew for each request. kopf treats all errors alike, so `refused` is called at each of them:
+    `watching.py` finds out whether a right is missing.
     """
 
     def __init__(self, refused: Callable[[], None]) -> None:

@@ -20,9 +20,10 @@ TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
 def configure_logging(level: str = "info", style: str = "text") -> None:
-    """`level` is capscan's own; other packages report from INFO up. kopf says nothing: what matters
-    of its errors is said in one line where its watch is started again. httpx2 would have a line for
-    each question to a model.
+    """Set up the log of this process. `level` is capscan's own; other packages report from INFO up.
+
+    kopf says nothing: `handlers.py` and `watching.py` log what matters of its errors. httpx2 says
+    little, because it would have a line for each question to a model.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter(TEXT))
@@ -34,19 +35,21 @@ def configure_logging(level: str = "info", style: str = "text") -> None:
 
 
 class TextFormatter(logging.Formatter):
-    """One line, but for a traceback."""
+    """Formats a record as one line, and a traceback below it."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
-        """What others said may have line ends in it."""
+        """Make one line of the message: what other programs said may have line ends in it."""
         record.message = re.sub(r"\s*[\r\n]\s*", " ", record.message)
         return super().formatMessage(record)
 
 
 class JsonFormatter(logging.Formatter):
-    """`time` in UTC (RFC 3339), `level`, `logger`, `message`, then the fields that are known."""
+    """Formats a record as one JSON object: `time` in UTC (RFC 3339), `level`, `logger`, `message`,
+    then the fields that are known.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
-        """ASCII alone, so that nothing in it can end the line."""
+        """Return ASCII alone, so that nothing in it can end the line."""
         moment = datetime.fromtimestamp(record.created, UTC)
         entry: dict[str, object] = {
             "time": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),

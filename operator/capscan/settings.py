@@ -1,19 +1,19 @@
 """What can be set from outside when the operator starts: the one place that says so.
 
 Each setting has one name in three spellings: `--drain-seconds`, `CAPSCAN_DRAIN_SECONDS`, and
-`drainSeconds` in the file; a flag wins over the environment, and that over the file. No setting is
-a secret, so all of them may be logged. The flags are made from this model in `cli/operator.py`, the
-table in docs/install.md by its test.
+`drainSeconds` in the file; a flag wins over the environment, and that over the file. A setting of
+type `SecretStr` is a secret: it is masked in the log and quoted in no error. The flags are made
+from this model in `cli/operator.py`, the table in docs/install.md by its test.
 """
 
 import difflib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -39,12 +39,16 @@ POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 class Settings(BaseSettings):
     """Settings of one operator process. What is not given is taken from the environment, then from
-    the file that `config` names. Raises WrongSettings or, over a value, pydantic's own error:
-    `load` is for people.
+    the file that `config` names. The constructor raises WrongSettings over the file and pydantic's
+    own error over a value; `load` raises what is fit for people.
     """
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
     config: Path | None = Field(default=None, description="Read settings from this YAML file.")
@@ -83,23 +87,71 @@ class Settings(BaseSettings):
 
     @property
     def cluster(self) -> ClusterSettings:
-        """Which cluster, and as whom."""
+        """Return which cluster to use, and as whom."""
         return ClusterSettings(self.kubeconfig, self.context)
 
     @property
     def secrets_namespace(self) -> str:
-        """Where API keys are."""
+        """Return the namespace of the Secrets that hold API keys."""
         return self.namespace or _pods_namespace() or NAMESPACE
 
     def shown(self) -> dict[str, Any]:
-        """What is set, as it would stand in a file; fit to be logged."""
+        """Return what is set, as it would stand in a file; secrets are masked."""
         set_ = self.model_dump(mode="json", exclude_none=True)
         return {to_camel(name): value for name, value in set_.items()}
+
+    @classmethod
+    def load(cls, flags: Mapping[str, str | None]) -> Self:
+        """Return the settings with these flags, by name, None where a flag is not given.
+
+        Raises WrongSettings, which names every value that will not do and what to write instead.
+        """
+        given: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            problems = [(str(p["loc"][0]), p["input"]) for p in error.errors()]
+            lines = [
+                f"{_origin(n, given)} is {cls._quoted(n, value)}: write {cls.wanted(n)}"
+                for n, value in problems
+            ]
+            raise WrongSettings("\n".join(lines)) from None
+
+    @classmethod
+    def file_keys(cls) -> dict[str, str]:
+        """Return, by its key in the file, the name of each setting that may stand there."""
+        return {to_camel(name): name for name in cls.model_fields if name != "config"}
+
+    @classmethod
+    def wanted(cls, name: str) -> str:
+        """Return what may be written as this setting's value. Where the type says too little, the
+        field gives an example.
+        """
+        field = cls.model_fields[name]
+        types = _types(field)
+        if choices := [type_ for type_ in types if isinstance(type_, str)]:
+            return f"{', '.join(choices[:-1])} or {choices[-1]}"
+        if int in types or float in types:
+            return f"a {'whole ' if int in types else ''}number{_range(field)}"
+        if field.examples:
+            return str(field.examples[0])
+        return "a path" if Path in types else "text"
+
+    @classmethod
+    def _quoted(cls, name: str, value: object) -> str:
+        """Return the wrong value, unless it is a secret or longer than a word can be."""
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        if value is None or not text:
+            return "empty"
+        long = isinstance(value, dict | list) or len(text) > VALUE_CHARS_MAX
+        if SecretStr in _types(cls.model_fields[name]) or long or not text.isprintable():
+            return "not what can stand there"
+        return text
 
     @field_validator("*", mode="before")
     @classmethod
     def _no_truth_values(cls, value: object) -> object:
-        """`probePort: on` is not port 1."""
+        """Refuse `probePort: on`, which Python would take for port 1."""
         if isinstance(value, bool):
             raise ValueError("a truth value")
         return value
@@ -113,7 +165,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags, environment, file."""
+        """Ask the flags first, then the environment, then the file."""
         return init_settings, env_settings, _File(settings_cls)
 
 
@@ -124,22 +176,8 @@ def _pods_namespace() -> str:
         return ""
 
 
-def load(flags: Mapping[str, str | None]) -> Settings:
-    """The settings with these flags, by name, None where one is not given. Raises WrongSettings,
-    which names every value that will not do and what to write instead.
-    """
-    given: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
-    try:
-        return Settings(**given)
-    except ValidationError as error:
-        problems = [(str(p["loc"][0]), p["input"]) for p in error.errors()]
-        raise WrongSettings(
-            "\n".join(f"{_origin(n, given)} is {_said(v)}: write {wanted(n)}" for n, v in problems)
-        ) from None
-
-
 def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
-    """A sentence on each variable that looks like a setting and is none."""
+    """Return a sentence on each variable that looks like a setting and is none."""
     ours = {name for name in environ if name.upper().startswith(PREFIX)}
     known = {variable(name) for name in Settings.model_fields} | ELSEWHERE | FOR_TESTS
     return [
@@ -150,58 +188,41 @@ def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
 
 
 def flag(name: str) -> str:
-    """The flag for this setting."""
+    """Return the flag for this setting."""
     return f"--{name.replace('_', '-')}"
 
 
 def variable(name: str) -> str:
-    """The environment variable for this setting."""
+    """Return the environment variable for this setting."""
     return f"{PREFIX}{name.upper()}"
 
 
-def file_keys() -> dict[str, str]:
-    """The name in the file of each setting that may stand there."""
-    return {to_camel(name): name for name in Settings.model_fields if name != "config"}
-
-
-def wanted(name: str) -> str:
-    """What may be written as this setting's value; a type that says too little has an example."""
-    field = Settings.model_fields[name]
-    types = get_args(field.annotation) or (field.annotation,)
-    if choices := [type_ for type_ in types if isinstance(type_, str)]:
-        return f"{', '.join(choices[:-1])} or {choices[-1]}"
-    if int in types or float in types:
-        least, most = _bounds(field)
-        return f"a {'whole ' if int in types else ''}number from {least} to {most}"
-    if field.examples:
-        return str(field.examples[0])
-    return "a path" if Path in types else "text"
-
-
 def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
-    """`; did you mean X?` where there is an X close to what was written."""
+    """Return `; did you mean X?` where some X is close to what was written, otherwise nothing."""
     spelt = {k.lower(): k for k in known}
     found = difflib.get_close_matches(name.lower(), spelt, n=1)
     return f"; did you mean {prefix}{spelt[found[0]]}?" if found else ""
 
 
 def _nearest_variable(name: str) -> str:
-    """By what comes after the prefix, which is the same in all of them."""
+    """Compare what comes after the prefix, which is the same in all variables."""
     return nearest(name[len(PREFIX) :], map(str.upper, Settings.model_fields), PREFIX)
 
 
 class _File(PydanticBaseSettingsSource):
-    """The YAML file that the sources before this one name."""
+    """Reads the YAML file that the sources before this one name."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
         path = self.current_state.get("config")
-        return _read(Path(path)) if path else {}
+        keys = self.settings_cls.file_keys()  # type: ignore[attr-defined]
+        return _read(Path(path), keys) if path else {}
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path, keys: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the file sets, by the settings' names. Raises WrongSettings."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -213,7 +234,6 @@ def _read(path: Path) -> dict[str, Any]:
         if content is None:
             return {}
         raise WrongSettings(f"{path} holds no settings: write lines such as `probePort: 8080`")
-    keys = file_keys()
     if unknown := [str(key) for key in content if key not in keys]:
         raise WrongSettings(
             "\n".join(f"{path}: no setting is called {k}{nearest(k, keys)}" for k in unknown)
@@ -223,30 +243,31 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _place(error: yaml.YAMLError) -> str:
-    """Without the snippet that the error itself would show."""
+    """Return where the error is, without the snippet that the error itself would show."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
         return f": line {error.problem_mark.line + 1}: {error.problem}"
     return ""
 
 
-def _bounds(field: FieldInfo) -> tuple[Any, Any]:
+def _types(field: FieldInfo) -> tuple[Any, ...]:
+    """Return the types of a union, or the choices of a Literal, or the one type that there is."""
+    return get_args(field.annotation) or (field.annotation,)
+
+
+def _range(field: FieldInfo) -> str:
+    """Return the bounds of a number in words; nothing where it has none."""
     bounds = {k: getattr(m, k) for m in field.metadata for k in ("ge", "le") if hasattr(m, k)}
-    return bounds["ge"], bounds["le"]
+    least = f" from {bounds['ge']}" if "ge" in bounds else ""
+    if "le" not in bounds:
+        return least
+    return f"{least} to {bounds['le']}" if least else f" up to {bounds['le']}"
 
 
 def _origin(name: str, flags: Mapping[str, object]) -> str:
-    """Where the value stands that was taken for this setting, as the user spells it."""
+    """Return where the value was found that this setting has, as the user spells it."""
     environ = {key.upper(): value for key, value in os.environ.items() if value}
     if name in flags:
         return flag(name)
     if variable(name) in environ:
         return variable(name)
     return f"{to_camel(name)} in {flags.get('config') or environ.get(variable('config'))}"
-
-
-def _said(value: object) -> str:
-    """The wrong value, unless it is more than a word: that may be anything, a secret too."""
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    if isinstance(value, dict | list) or len(text) > VALUE_CHARS_MAX or not text.isprintable():
-        return "not what can stand there"
-    return "empty" if value is None or not text else text

@@ -1,14 +1,14 @@
-"""Keeps the watch of capscan's own objects alive, and hands on what it brings.
+"""Keeps the watch of capscan's own objects alive, and hands on what it tells.
 
 The watch itself is given from above (`handlers.py`): it may end and be started again at any time,
-and nobody downstream notices. What it brings goes through an inbox that keeps only the newest word
-about each object.
+and nobody who works on the objects notices. What it tells goes through an inbox that keeps only the
+newest version of each object; from there it goes to `kube/known.py`.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ from capscan.core.retry import stepped_s
 from capscan.kube.client import KubeClient
 from capscan.kube.config import Credentials
 from capscan.kube.kinds import check_watch, list_kind
+from capscan.kube.known import Worker
 from capscan.kube.transport import Json
 from capscan.serve.probes import Health
 
@@ -30,69 +31,65 @@ WATCH_RESTART_S = (1.0, 2.0, 5.0, 10.0)
 """Pauses before an ended watch is started again; the last one repeats."""
 
 WATCH_HEALTHY_S = 60.0
+"""A watch that lived longer is started again with the first pause."""
 KINDS_POLL_S = 2.0
+"""How often it is tried again what cannot be listed or watched."""
 SETTLE_S = 2.0
 """After the first object of a listing by the watch, the others have come too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """One kind, and who wants to know about its objects."""
+    """One kind, and who is told of its objects."""
 
     plural: str
     parse: Callable[[Json], Any]
-    observe: Callable[[Any], None]
-    """An object as it now is."""
-    remove: Callable[[str], None]
-    """The object of that UID is gone."""
-    retain: Callable[[Iterable[str], str], None]
-    """Only the objects of these UIDs are there: what else was known is gone, but for what came
-    after the version that is said.
-    """
+    """Read one object. Raises pydantic's ValidationError."""
+    objects: Worker[Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Watcher:
-    """What a watch may call; all but `login` from any thread."""
+    """What a watch calls; everything but `login` from any thread."""
 
     plurals: Sequence[str]
     """The kinds to watch."""
     seen: Callable[[str, Json], None]
-    """An object of this plural as it now is."""
+    """Tell of an object of this plural as it now is."""
     deleted: Callable[[str, Json], None]
-    """An object of this plural that is gone."""
+    """Tell of an object of this plural that is gone."""
     listed: Callable[[], None]
-    """The watch had to list again: what was deleted meanwhile it does not tell."""
+    """Tell that the watch had to list again: it tells nothing of what was deleted meanwhile."""
     login: Callable[[], Awaitable[Credentials]]
-    """Credentials, read anew; from any event loop."""
+    """Read the credentials anew; from any event loop."""
     beat: Callable[[], None]
-    """The watch's event loop turns."""
+    """Tell that the watch's event loop turns."""
     refused: Callable[[], None]
-    """Requests fail again and again: it may be for a right that is missing."""
+    """Tell that requests fail again and again: a right may be missing."""
 
 
 class Watch(Protocol):
     """A stream of changes to objects."""
 
     async def __call__(self, watcher: Watcher) -> None:
-        """Report every object there is, then every change, until the stream breaks."""
+        """Tell of every object there is, then of every change, until the stream breaks."""
         ...
 
 
 @dataclass(slots=True)
 class Inbox:
-    """The newest word about each object that was not delivered yet: bounded by their number."""
+    """The newest version of each object that was not delivered yet: bounded by their number."""
 
     _bodies: dict[tuple[str, str], Json | None] = field(default_factory=dict)
     _filled: anyio.Event = field(default_factory=anyio.Event)
 
     def put(self, plural: str, uid: str, body: Json | None) -> None:
-        """What there is to know; None where the object is gone."""
+        """Put the object in, as it now is; None where it is gone."""
         self._bodies[plural, uid] = body
         self._filled.set()
 
     async def take(self) -> dict[tuple[str, str], Json | None]:
-        """Everything that came since the last time, once there is something."""
+        """Wait until something is there, and take all of it out."""
         await self._filled.wait()
         self._filled = anyio.Event()
         bodies, self._bodies = self._bodies, {}
@@ -100,7 +97,11 @@ class Inbox:
 
 
 class Watching:
-    """Runs the watch for ever."""
+    """Runs the watch for ever.
+
+    Health says at any time whether objects are watched. `on_hindrance` is called when `hindrance`
+    has changed.
+    """
 
     def __init__(
         self,
@@ -119,10 +120,10 @@ class Watching:
         self._refused = anyio.Event()
         self._listed = anyio.Event()
         self.hindrance: Stall | None = None
-        """Why objects are not watched; they are listed again and again instead."""
+        """Why objects may not be watched; while that is so, they are listed again and again."""
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Keep watching until cancelled."""
         async with anyio.create_task_group() as group:
             group.start_soon(self._deliver)
             group.start_soon(self._keep_watching)
@@ -131,16 +132,9 @@ class Watching:
         while True:
             for (plural, uid), body in (await self._inbox.take()).items():
                 try:
-                    self._hand_on(self._kinds[plural], uid, body)
+                    _tell(self._kinds[plural], uid, body)
                 except Exception:
-                    logger.exception("the news of one of %s could not be taken in", plural)
-
-    def _hand_on(self, kind: Watched, uid: str, body: Json | None) -> None:
-        if body is None or "deletionTimestamp" in body["metadata"]:
-            # Whatever finalizer of others still holds it: nobody wants anything more of it.
-            kind.remove(uid)
-        elif (found := _parse(kind, body)) is not None:
-            kind.observe(found)
+                    logger.exception("cannot read one object of %s; it is skipped", plural)
 
     async def _keep_watching(self) -> None:
         health, failures = self._health, 0
@@ -152,7 +146,7 @@ class Watching:
             try:
                 await self._watch_until_refused()
             except Exception:
-                logger.exception("the watch ended by a bug")
+                logger.exception("the watch ended by a bug; it is started again")
             health.ready, health.reason = False, "the watch of capscan's objects is being restarted"
             health.watch_loop_seen_s = None
             failures = 0 if anyio.current_time() - began_s > WATCH_HEALTHY_S else failures + 1
@@ -161,11 +155,11 @@ class Watching:
             await anyio.sleep(pause_s)
 
     async def _until_watchable(self) -> dict[str, int]:
-        """List everything until all of it may be watched: so without that right changes come late,
-        but they come. How many objects there are of each kind.
+        """Return how many objects there are of each kind, once all kinds may be watched. Until then
+        they are listed again and again: changes come late, but they come.
         """
         while True:
-            counts = {kind.plural: await self._taken_stock(kind) for kind in self._kinds.values()}
+            counts = {kind.plural: await self._take_stock(kind) for kind in self._kinds.values()}
             refusal = await self._refusal()
             if refusal:
                 self._health.ready, self._health.reason = False, refusal.message
@@ -178,17 +172,20 @@ class Watching:
                 return counts
             await anyio.sleep(KINDS_POLL_S)
 
-    async def _taken_stock(self, kind: Watched) -> int:
-        """A deletion during a gap between two watches brings no event: compare."""
+    async def _take_stock(self, kind: Watched) -> int:
+        """Tell of every object that is there, and of those that are gone: the watch told nothing of
+        a deletion that fell between two of its streams. Return how many are there.
+        """
         bodies, _ = await self._until_listed(kind.plural)
-        kind.retain((body["metadata"]["uid"] for body in bodies), "")
-        # At once and in order: scans need the providers that they name.
+        kind.objects.retain((body["metadata"]["uid"] for body in bodies), "")
+        # The watch would tell of them too, but later and in any order: scans need the providers
+        # that they name.
         for body in bodies:
             self._inbox.put(kind.plural, body["metadata"]["uid"], body)
         return len(bodies)
 
     async def _refusal(self) -> Stall | None:
-        """Why a kind may not be watched. What else is wrong the watch itself will find."""
+        """Return why a kind may not be watched, or None. The watch itself finds any other fault."""
         for plural in self._kinds:
             try:
                 await check_watch(self._client, plural)
@@ -199,7 +196,9 @@ class Watching:
         return None
 
     async def _watch_until_refused(self) -> None:
-        """A watch whose right was taken away would ask for it for ever, and see nothing."""
+        """Watch until the stream breaks, or until the right to watch is taken away: the watch would
+        go on asking for ever, and see nothing.
+        """
         async with anyio.create_task_group() as group:
             group.start_soon(self._cancel_if_refused, group.cancel_scope)
             group.start_soon(self._notice_deletions)
@@ -214,22 +213,23 @@ class Watching:
                 watch.cancel()
 
     async def _notice_deletions(self) -> None:
-        """Those that a listing by the watch passed over."""
+        """Each time the watch has listed again, list too, and tell of what is gone."""
         while True:
             await self._listed.wait()
             await anyio.sleep(SETTLE_S)
             self._listed = anyio.Event()
             for kind in self._kinds.values():
-                with contextlib.suppress(KubeError):  # then the watch fails too, and begins anew
+                with contextlib.suppress(KubeError):  # the watch fails too, and is started again
                     bodies, version = await list_kind(self._client, kind.plural)
-                    kind.retain((body["metadata"]["uid"] for body in bodies), version)
+                    kind.objects.retain((body["metadata"]["uid"] for body in bodies), version)
 
     async def _until_listed(self, plural: str) -> tuple[list[Json], str]:
-        """All objects of a kind, once they can be listed; what prevents it is said once.
+        """Return all objects of a kind, and the version of the listing, once they can be listed.
+        Each reason why they cannot is logged once.
 
-        Without its kind no watch is begun: kopf would overlook a kind that comes later.
+        No watch is begun before: kopf would overlook a kind that is installed later.
         """
-        said = ""
+        logged = ""
         while True:
             try:
                 return await list_kind(self._client, plural)
@@ -239,9 +239,9 @@ class Watching:
                 reason = f"the operator may not list {plural}: {error}"
             except KubeError as error:
                 reason = f"{plural} cannot be listed: {error}"
-            if reason != said:
+            if reason != logged:
                 logger.warning("%s", reason)
-            self._health.ready, self._health.reason, said = False, reason, reason
+            self._health.ready, self._health.reason, logged = False, reason, reason
             await anyio.sleep(KINDS_POLL_S)
 
     def _watcher(self) -> Watcher:
@@ -266,14 +266,22 @@ class Watching:
 
 
 def restart_pause_s(failures: int) -> float:
-    """The pause before the watch is started again; `failures` counts those that ended early."""
+    """Return the pause before the watch is started again; `failures` counts the watches in a row
+    that ended early.
+    """
     return stepped_s(WATCH_RESTART_S, failures)
 
 
-def _parse(kind: Watched, body: Json) -> Any | None:  # noqa: ANN401
+def _tell(kind: Watched, uid: str, body: Json | None) -> None:
+    """Tell of one object; an object that cannot be understood is logged."""
+    if body is None or "deletionTimestamp" in body["metadata"]:
+        # A finalizer of somebody else may still hold it, but nobody wants anything more of it.
+        kind.objects.remove(uid)
+        return
     try:
-        return kind.parse(body)
+        seen = kind.parse(body)
     except ValidationError as error:
         name = body["metadata"].get("name")
-        logger.error("%s/%s: nothing this version understands: %s", kind.plural, name, error)
-        return None
+        logger.error("%s/%s: this version does not understand it: %s", kind.plural, name, error)
+    else:
+        kind.objects.observe(seen)

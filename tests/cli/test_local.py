@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-import capscan.cli
-from capscan.cli import COMMANDS
 from capscan.cli.program import program
 from capscan.localplane.plane import Plane, PlaneInfo
 
@@ -33,24 +31,8 @@ def folder(info: PlaneInfo) -> str:
     return str(info.kubeconfig.parent)
 
 
-def test_help_names_every_command_without_importing_it() -> None:
-    """The table is the help."""
-    shown = run("--help").stdout
-
-    table = dict(
-        line.split(maxsplit=1) for line in shown.partition("Commands:")[2].splitlines()[1:]
-    )
-    assert table == {name: entry.help for name, entry in COMMANDS.items()}
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_of_the_table_is_there(name: str) -> None:
-    """A typing error in the table would show only when the command is used."""
-    assert capscan.cli.main.get_command(None, name).name == name  # type: ignore[union-attr, arg-type]
-
-
 def test_env_loads_neither_the_operator_nor_the_kubernetes_client() -> None:
-    """It runs in every new shell."""
+    """The command runs in every new shell."""
     code = (
         "import sys, capscan.cli.local\n"
         "print(*({'kopf', 'kubernetes', 'pydantic', 'aiohttp'} & set(sys.modules)))"
@@ -65,7 +47,7 @@ def test_env_loads_neither_the_operator_nor_the_kubernetes_client() -> None:
 def test_eval_of_env_makes_kubectl_talk_to_the_plane(
     info: PlaneInfo, folder: str, tmp_path: Path
 ) -> None:
-    """Also from a folder with a space and a quote in its name."""
+    """The folder may have a space and a quote in its name."""
     link = tmp_path / "it's a plane"
     link.symlink_to(folder)
     printed = run("local", "env", "--dir", str(link)).stdout
@@ -77,7 +59,7 @@ def test_eval_of_env_makes_kubectl_talk_to_the_plane(
 
 
 def test_status_of_a_running_plane_is_a_table(folder: str) -> None:
-    """Programs, pids, ports and states; exit code 0."""
+    """It has programs, pids, ports and states; the exit code is 0."""
     shown = run("local", "status", "--dir", folder)
 
     rows = [line.split() for line in shown.stdout.splitlines()]
@@ -90,7 +72,7 @@ def test_status_of_a_running_plane_is_a_table(folder: str) -> None:
 
 
 def test_up_of_a_running_plane_says_so(info: PlaneInfo, folder: str) -> None:
-    """And how to use it, with the folder that it was told."""
+    """It also says how to use the plane, with the folder that it was told."""
     shown = run("local", "up", "--dir", folder)
 
     assert shown.returncode == 0
@@ -101,7 +83,7 @@ def test_up_of_a_running_plane_says_so(info: PlaneInfo, folder: str) -> None:
 
 @pytest.mark.parametrize("command", ["status", "env"])
 def test_without_a_plane_the_exit_code_is_three(command: str, tmp_path: Path) -> None:
-    """Cannot be reached; and standard output stays empty, for `eval`."""
+    """Standard output stays empty, for `eval`."""
     shown = run("local", command, "--dir", str(tmp_path / "none"))
 
     assert shown.returncode == 3
@@ -110,7 +92,7 @@ def test_without_a_plane_the_exit_code_is_three(command: str, tmp_path: Path) ->
 
 
 def test_down_without_a_plane_is_fine(tmp_path: Path) -> None:
-    """What is wanted is already so."""
+    """There is nothing to stop, which is what was wanted."""
     shown = run("local", "down", cwd=tmp_path)
 
     assert (shown.returncode, shown.stderr) == (0, "")
@@ -118,7 +100,7 @@ def test_down_without_a_plane_is_fine(tmp_path: Path) -> None:
 
 
 def test_a_foreign_folder_is_wrong_use(tmp_path: Path) -> None:
-    """Exit code 2, and what to choose instead."""
+    """The exit code is 2, and the message says what to choose instead."""
     (tmp_path / "notes.txt").touch()
     shown = run("local", "up", "--dir", str(tmp_path))
 

@@ -15,7 +15,7 @@ COMMAND = (sys.executable, "-m", "capscan", "operator")
 
 
 def run(*args: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """With no settings but these, and no kubeconfig."""
+    """Run the operator with no settings but these, and no kubeconfig."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(PREFIX)}
     return subprocess.run(
         [*COMMAND, *args],
@@ -37,7 +37,7 @@ def test_help_lists_every_setting_with_its_variable() -> None:
 
 
 def test_wrong_settings_are_wrong_use(tmp_path: Path) -> None:
-    """Exit code 2, every mistake on a line of its own, no traceback."""
+    """The exit code is 2, every mistake has a line of its own, and there is no traceback."""
     config = tmp_path / "config.yaml"
     config.write_text("logLevel: loud\n")
 
@@ -51,7 +51,7 @@ def test_wrong_settings_are_wrong_use(tmp_path: Path) -> None:
 
 
 def test_a_key_that_is_no_setting_is_wrong_use(tmp_path: Path) -> None:
-    """With the nearest that is one."""
+    """The message names the nearest setting."""
     config = tmp_path / "config.yaml"
     config.write_text("probeprot: 8080\n")
 
@@ -63,7 +63,7 @@ def test_a_key_that_is_no_setting_is_wrong_use(tmp_path: Path) -> None:
 
 
 def test_the_first_line_says_what_is_set() -> None:
-    """In one line, whatever becomes of the start; `--verbose` is a log level."""
+    """It is one line, whether the start succeeds or not; `--verbose` is a log level."""
     done = run("--verbose", "--context=prod", CAPSCAN_PROBE_PORT="0")
 
     first = done.stderr.splitlines()[0]
@@ -84,7 +84,7 @@ def test_a_variable_that_is_no_setting_is_a_warning() -> None:
 
 
 def test_every_line_is_json_where_that_is_asked_for() -> None:
-    """The one on why it cannot start, too."""
+    """The line on why it cannot start is JSON too."""
     done = run("--log-format=json")
 
     lines = [json.loads(line) for line in done.stderr.splitlines()]
@@ -108,7 +108,7 @@ current-context: x
 
 
 def test_a_probe_port_that_is_taken_is_wrong_use(tmp_path: Path) -> None:
-    """As one line, though it shows only once the operator runs."""
+    """It is told in one line, though it shows only once the operator runs."""
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(KUBECONFIG)
 
@@ -127,11 +127,11 @@ class Teapot(BaseHTTPRequestHandler):
     """A server that is no API server."""
 
     def do_GET(self) -> None:
-        """Refuse."""
+        """Refuse the request."""
         self.send_error(418)
 
     def log_message(self, *_: object) -> None:
-        """Not to the terminal."""
+        """Log nothing to the terminal."""
 
 
 def test_an_answer_that_nobody_expects_is_told_and_waited_for(tmp_path: Path) -> None:
@@ -156,8 +156,8 @@ def test_an_answer_that_nobody_expects_is_told_and_waited_for(tmp_path: Path) ->
     assert "hush" not in told + rest
 
 
-def test_what_stands_in_a_broken_kubeconfig_is_not_logged(tmp_path: Path) -> None:
-    """Nor where it is taken for the file of settings."""
+def test_the_text_of_a_broken_kubeconfig_is_not_logged(tmp_path: Path) -> None:
+    """Nor is it logged where the file is taken for the file of settings."""
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text("users:\n- user: {token: hush-hush\n  name: [\n")
 

@@ -48,7 +48,7 @@ def test_books_count_crds_and_nothing_else() -> None:
     assert counted.began_at_s == 10.0
 
 
-def test_what_was_answered_twice_is_told() -> None:
+def test_a_crd_that_was_answered_twice_is_told() -> None:
     assert books(call("a"), call("a"), call("b")).twice == 1
 
 
@@ -60,7 +60,7 @@ def test_an_answer_that_was_cut_is_none() -> None:
 
 
 def test_the_rate_is_that_of_the_newest_answers() -> None:
-    """From the first request on, and of ten seconds at most."""
+    """It counts from the first request on, and ten seconds at most."""
     counted = books(*(call(str(n), at_s=n, latency_s=0.0) for n in range(30)))
 
     assert counted.per_minute(30.0) == 9 * 6
@@ -164,7 +164,7 @@ def test_all_of_it_fits_the_terminal(width: int, height: int) -> None:
         assert word in text
 
 
-def test_the_turns_of_the_limit_are_kept() -> None:
+def test_the_changes_of_the_limit_are_kept() -> None:
     told = seen()
 
     assert told.limits == [16, 24, 1]

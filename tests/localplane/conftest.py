@@ -18,7 +18,7 @@ Script = Callable[[Path, str], Path]
 
 @pytest.fixture
 def script() -> Script:
-    """Writes an executable shell script."""
+    """Return a function that writes an executable shell script."""
 
     def write(path: Path, body: str) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -31,7 +31,7 @@ def script() -> Script:
 
 @pytest.fixture
 def said() -> io.StringIO:
-    """What the console said so far."""
+    """Return the stream that holds what the console said so far."""
     return io.StringIO()
 
 
@@ -42,9 +42,10 @@ def console(said: io.StringIO) -> Console:
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
-    """An environment with the basic tools, an empty cache, and no program of a control plane.
+    """Return an environment with the basic tools, an empty cache, and no program of a control
+    plane.
 
-    Nor a wish for the archive: what it does is tested with a server on loopback.
+    It wants no archive either: what the archive does is tested with a server on loopback.
     """
     tools = tmp_path / "tools"
     tools.mkdir()
@@ -59,7 +60,7 @@ def environ(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def own_plane(tmp_path: Path, console: Console) -> Iterator[Plane]:
-    """A plane of this test alone, not up yet, in a folder whose name needs quoting."""
+    """Return a plane of this test alone, not up yet, in a folder whose name needs quoting."""
     plane = Plane(tmp_path / "my plane's data", console)
     try:
         yield plane

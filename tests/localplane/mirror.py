@@ -19,7 +19,7 @@ PROGRAM = b"#!/bin/sh\necho Kubernetes v1.36.2\n"
 
 
 def packed(members: Iterable[str] = MEMBERS) -> bytes:
-    """A tar.gz with small programs under these names."""
+    """Return a tar.gz with small programs under these names."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         for name in members:
@@ -46,14 +46,14 @@ class Mirror:
         return f"http://127.0.0.1:{self.port}"
 
     def archive(self, sha512: str | None = None) -> Archive:
-        """A pin of what it serves, unless another sum is wanted."""
+        """Return a pin of what the mirror serves, unless another sum is wanted."""
         sha512 = sha512 or hashlib.sha512(self.content).hexdigest()
         return Archive(f"{self.url}/archive.tar.gz", sha512, "archive")
 
 
 @contextmanager
 def serving(mirror: Mirror, *, held: bool = False) -> Iterator[Mirror]:
-    """Serves while the block lasts; `held`, it answers only after `mirror.release.set()`."""
+    """Serve while the block lasts; with `held`, answers come only after `mirror.release.set()`."""
 
     class Handler(_Quiet):
         def do_GET(self) -> None:
@@ -81,7 +81,7 @@ def serving(mirror: Mirror, *, held: bool = False) -> Iterator[Mirror]:
 
 @contextmanager
 def proxying(asked: list[str], to: str) -> Iterator[int]:
-    """A forward proxy that passes every request on to `to`, whatever host it names."""
+    """Run a forward proxy that passes every request on to `to`, whatever host it names."""
 
     class Handler(_Quiet):
         def do_GET(self) -> None:

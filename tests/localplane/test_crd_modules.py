@@ -23,7 +23,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nine_projects_are_pinned() -> None:
-    """Each with a sum, without which a version says nothing."""
+    """Each has a sum, without which a version says nothing."""
     modules = crd_modules().values()
 
     assert len(modules) == 9
@@ -77,7 +77,7 @@ def test_a_failed_download_says_why(
     answer: str, reason: str, tmp_path: Path, script: Script, console: Console,
     environ: dict[str, str],
 ) -> None:  # fmt: skip
-    """In Go's own words, from wherever it says them."""
+    """The message has Go's own words, from wherever Go says them."""
     script(tmp_path / "tools" / "go", f'[ "$1" = version ] && {{ echo go1.26; exit; }}\n{answer}')
 
     with pytest.raises(BadModule, match=f"v8.7.0 could not be fetched: {reason}"):
@@ -85,7 +85,7 @@ def test_a_failed_download_says_why(
 
 
 def test_the_api_server_takes_the_crds(kubectl: Kubectl, console: Console) -> None:
-    """They are what they seem: a real API server stores them."""
+    """A real API server stores them."""
     files = crd_files([SMALL], console)
     flags = [flag for file in files for flag in ("-f", str(file))]
     try:

@@ -34,7 +34,7 @@ ALL = {"archive": "http://a/a.tar.gz", "modules": "http://m/", "packages": "http
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """A checkout that was set up."""
+    """Return a checkout that was set up."""
     for name in ("Makefile", "pyproject.toml", "requirements/dev.txt", ".venv/bin/python"):
         (tmp_path / "a clone" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "a clone" / name).touch(mode=0o755)
@@ -44,7 +44,7 @@ def clone(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def complete(clone: Path, environ: dict[str, str]) -> Machine:
-    """Nothing is to be fetched."""
+    """Return a machine that has to fetch nothing."""
     names = (ETCD, API_SERVER, KUBECTL, CONTROLLER_MANAGER)
     programs = {name: (Path("/opt", name), "PATH") for name in names}
     return Machine(environ, clone, programs, [], Path("/opt/go"), {}, {})
@@ -52,7 +52,7 @@ def complete(clone: Path, environ: dict[str, str]) -> Machine:
 
 @pytest.fixture
 def bare(complete: Machine) -> Machine:
-    """A machine with a network and nothing else."""
+    """Return a machine with a network and nothing else."""
     return replace(complete, programs={}, crds_missing=["keda"], go=None, urls=ALL)
 
 
@@ -65,7 +65,7 @@ def told(machine: Machine) -> str:
 
 
 def test_a_machine_with_everything_works(complete: Machine) -> None:
-    """And nothing takes long."""
+    """Nothing will take long there."""
     findings = examine(complete)
 
     assert exit_code(findings) == 0
@@ -74,7 +74,7 @@ def test_a_machine_with_everything_works(complete: Machine) -> None:
 
 
 def test_what_would_be_downloaded_is_no_obstacle(bare: Machine) -> None:
-    """The archive has the three; the fourth is for tests."""
+    """The archive has three of the programs; the fourth one is for tests."""
     found = states(bare)
 
     assert {found[name] for name in (ETCD, API_SERVER, KUBECTL, "Go", "CRDs to show")} == {LATER}
@@ -94,7 +94,7 @@ def test_without_the_archive_a_build_is_announced_with_its_length(bare: Machine)
 
 
 def test_without_any_way_each_obstacle_has_its_remedy(bare: Machine) -> None:
-    """One line for the three programs, because one thing helps them all."""
+    """The three programs share one line, because one thing helps them all."""
     machine = replace(bare, unreachable=dict.fromkeys(ALL, "Connection refused"))
     found = states(machine)
 
@@ -108,7 +108,7 @@ def test_without_any_way_each_obstacle_has_its_remedy(bare: Machine) -> None:
 
 
 def test_a_clone_that_was_not_set_up_is_no_obstacle(complete: Machine, clone: Path) -> None:
-    """Unless there is no way to the packages. What changed since the set-up counts as well."""
+    """It is one where the packages cannot be reached. A change since the set-up counts as well."""
     os.utime(clone / ".venv" / ".installed", (1, 1))
     assert states(complete)[".venv"] == LATER
     assert "about 1 min longer" in told(complete)
@@ -119,7 +119,7 @@ def test_a_clone_that_was_not_set_up_is_no_obstacle(complete: Machine, clone: Pa
 
 
 def test_an_environment_whose_python_is_gone_is_an_obstacle(complete: Machine, clone: Path) -> None:
-    """After an upgrade of the system: make sees the stamp and does nothing."""
+    """The system was upgraded: make sees the stamp and does nothing."""
     (clone / ".venv" / "bin" / "python").unlink()
 
     assert states(complete)[".venv"] == MISSING
@@ -132,7 +132,7 @@ def test_an_installed_capscan_has_no_checkout(complete: Machine) -> None:
 
 
 def test_a_cache_that_cannot_be_is_an_obstacle(bare: Machine, tmp_path: Path) -> None:
-    """Below a file; too small a disk; no home folder."""
+    """It lies below a file, the disk is too small, or there is no home folder."""
     (tmp_path / "file").touch()
     machine = replace(bare, environ={"CAPSCAN_CACHE": str(tmp_path / "file" / "cache")})
     assert states(machine)["cache folder"] == MISSING
@@ -149,7 +149,7 @@ def test_tools_that_are_not_there_are_noted(complete: Machine) -> None:
 def test_only_what_is_needed_is_asked(
     tmp_path: Path, script: Script, environ: dict[str, str]
 ) -> None:
-    """Programs on PATH, CRDs still to come: the module proxy, and no archive."""
+    """Programs are on PATH, CRDs are still to come: the module proxy is asked, and no archive."""
     with serving(Mirror(b"")) as mirror:
         folder = folder_of(tmp_path / "bin", script)
         go = script(folder / "go", "echo go version go1.27.0 linux/amd64")
@@ -163,7 +163,7 @@ def test_only_what_is_needed_is_asked(
     assert states(machine)["CRDs to show"] == LATER
 
 
-def test_the_front_door_may_answer_anything_but_an_archive_must_be_there() -> None:
+def test_a_server_may_refuse_the_question_but_an_archive_must_be_there() -> None:
     """A proxy says 501 to this kind of request; a mirror without the file is none."""
     with serving(Mirror(b"")) as mirror:
         urls = {"modules": f"{mirror.url}/", "archive": f"{mirror.url}/other.tar.gz"}
@@ -176,7 +176,7 @@ def test_the_front_door_may_answer_anything_but_an_archive_must_be_there() -> No
 
 
 def test_servers_are_those_that_the_user_chose(tmp_path: Path, script: Script) -> None:
-    """By environment, or by what Go says of its own configuration; folders are not knocked at."""
+    """The environment says them, or Go's own configuration; folders are not asked."""
     go = script(tmp_path / "go", "echo 'https://goproxy.corp|direct'")
 
     assert module_proxy(None, {}) == "https://proxy.golang.org/"
@@ -189,7 +189,7 @@ def test_servers_are_those_that_the_user_chose(tmp_path: Path, script: Script) -
 def test_it_runs_before_anything_is_installed_and_changes_nothing(
     tmp_path: Path, environ: dict[str, str]
 ) -> None:
-    """The standard library alone (-S); no cache folder afterwards; exit code 3."""
+    """It needs the standard library alone (-S), leaves no cache folder, and ends with code 3."""
     before = sorted(tmp_path.rglob("*"))
     bare = {k: v for k, v in environ.items() if not k.startswith("COVERAGE")}
     done = subprocess.run(
@@ -204,7 +204,7 @@ def test_it_runs_before_anything_is_installed_and_changes_nothing(
 
 
 def test_the_command_says_the_same(environ: dict[str, str]) -> None:
-    """With the same exit code."""
+    """Its exit code is the same, too."""
     done = subprocess.run(
         [sys.executable, "-m", "capscan", "doctor"],
         env=environ | OFFLINE,

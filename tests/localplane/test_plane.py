@@ -19,6 +19,7 @@ from capscan.localplane.folder import PlaneFolder
 from capscan.localplane.plane import Plane, PlaneInfo
 from capscan.localplane.programs import API_SERVER, CONTROLLER_MANAGER, ETCD
 from tests.kubectl import Kubectl, KubectlError
+from tests.localplane.waiting import eventually
 
 OWNED = """
 apiVersion: v1
@@ -40,8 +41,7 @@ def states(plane: Plane) -> dict[str, str]:
 def kill_all(plane: Plane) -> None:
     for server in plane.status():
         os.kill(server.pid, signal.SIGKILL)
-    while set(states(plane).values()) != {"Stopped"}:
-        pass
+    eventually(lambda: set(states(plane).values()) == {"Stopped"})
 
 
 def test_a_service_account_gets_a_token_and_only_its_rights(kubectl: Kubectl) -> None:
@@ -58,7 +58,7 @@ def test_a_service_account_gets_a_token_and_only_its_rights(kubectl: Kubectl) ->
 
 
 def server_flags(kubectl: Kubectl) -> list[str]:
-    """Where the server is, without the administrator's credentials."""
+    """Return flags that say where the server is, without the administrator's credentials."""
     server = kubectl("config", "view", "-o", "jsonpath={.clusters[0].cluster.server}")
     return ["--server", server, "--insecure-skip-tls-verify"]
 
@@ -66,7 +66,7 @@ def server_flags(kubectl: Kubectl) -> list[str]:
 def test_a_plane_lives_through_up_up_kill_up_and_down(
     own_plane: Plane, said: io.StringIO, tmp_path: Path
 ) -> None:
-    """One story, because starting takes seconds: each step needs the one before."""
+    """This is one story, because starting takes seconds: each step needs the one before."""
     info = own_plane.up()
     kubectl = kubectl_for(info)
     assert states(own_plane) == {ETCD: "Ready", API_SERVER: "Ready"}
@@ -121,7 +121,7 @@ def test_two_planes_stand_side_by_side(plane: Plane, own_plane: Plane) -> None:
 
 
 def test_a_garbage_collector_can_be_added(own_plane: Plane) -> None:
-    """To a plane that runs, without disturbing it; then what is owned goes with its owner."""
+    """The plane that runs is not disturbed; then what is owned goes with its owner."""
     kubectl = kubectl_for(own_plane.up())
     before = own_plane.status()
     kubectl("create", "configmap", "owner")
@@ -137,7 +137,7 @@ def test_a_garbage_collector_can_be_added(own_plane: Plane) -> None:
 
 
 def test_a_taken_port_is_replaced_by_another(own_plane: Plane) -> None:
-    """Somebody took the ports while the plane was dead: it comes up elsewhere, data and all."""
+    """Somebody took the ports while the plane was dead: it comes up elsewhere with its data."""
     own_plane.up()
     kill_all(own_plane)
     old = {server.name: server.port for server in own_plane.status()}
@@ -206,7 +206,7 @@ def test_a_foreign_folder_is_refused_and_kept(tmp_path: Path) -> None:
 
 
 def test_without_a_plane_there_is_nothing_to_tell(tmp_path: Path) -> None:
-    """No folder, no state, no side effect."""
+    """There is no folder, no state, and no side effect."""
     plane = Plane(tmp_path / "nothing")
 
     with pytest.raises(PlaneDown, match="there is no control plane in"):

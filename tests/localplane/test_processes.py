@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from capscan.localplane import processes
-from capscan.localplane.processes import Process, is_running, kill, spawn, stop
+from capscan.localplane.processes import Process, ask_ps, is_running, kill, spawn, stop
+from tests.localplane.waiting import eventually
 
 
 def test_a_process_of_its_own_session_is_started_and_stopped(tmp_path: Path) -> None:
@@ -23,13 +23,12 @@ def test_a_process_of_its_own_session_is_started_and_stopped(tmp_path: Path) -> 
     assert not is_running(process)
 
 
-def test_one_that_does_not_listen_is_killed(tmp_path: Path) -> None:
-    """An API server whose etcd is gone is like that."""
+def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    """An API server whose etcd is gone does not end when it is asked."""
     deaf = spawn(
         ["/bin/sh", "-c", "trap '' TERM; echo ready; while :; do :; done"], tmp_path / "log"
     )
-    while "ready" not in (tmp_path / "log").read_text():
-        assert is_running(deaf)
+    eventually(lambda: "ready" in (tmp_path / "log").read_text())
 
     stop(deaf, patience_s=0.1)
 
@@ -37,7 +36,7 @@ def test_one_that_does_not_listen_is_killed(tmp_path: Path) -> None:
 
 
 def test_a_recycled_pid_is_left_alone() -> None:
-    """Same number, other birth: somebody else's process."""
+    """The number is the same and the birth is not: it is somebody else's process."""
     with subprocess.Popen(["/bin/sleep", "60"]) as stranger:
         remembered = Process(stranger.pid, "the birth of a process that is long gone")
         assert not is_running(remembered)
@@ -51,22 +50,22 @@ def test_a_recycled_pid_is_left_alone() -> None:
 def test_a_process_that_awaits_its_parent_does_not_run(tmp_path: Path) -> None:
     """A test that is the parent must see a dead server as dead."""
     process = spawn(["/bin/true"], tmp_path / "log")
-    while is_running(process):
-        pass
+    eventually(lambda: not is_running(process))
 
     assert not is_running(process)
     with pytest.raises(ProcessLookupError):
         os.kill(process.pid, 0)
 
 
-def test_ps_tells_births_where_there_is_no_proc(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The BSDs and macOS."""
-    monkeypatch.setattr(processes, "PROC", tmp_path)
+def test_ps_tells_the_birth_of_a_process_and_whether_it_has_ended(tmp_path: Path) -> None:
+    """On the BSDs and macOS there is no /proc; what is asked of ps has to do everywhere."""
     process = spawn(["/bin/sleep", "60"], tmp_path / "log")
+    birth, ended = ask_ps(process.pid)
 
-    assert process.birth.endswith(tuple("0123456789"))
-    assert is_running(process)
-    kill(process)
-    assert not is_running(process)
+    assert birth.endswith(tuple("0123456789"))
+    assert not ended
+    assert ask_ps(process.pid) == (birth, False)
+    os.kill(process.pid, signal.SIGKILL)
+    eventually(lambda: ask_ps(process.pid)[1])  # it has ended, and awaits its parent
+    os.waitpid(process.pid, 0)
+    assert ask_ps(process.pid) == ("", True)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,10 +13,20 @@ import pytest
 from capscan.localplane import programs
 from capscan.localplane.build import GO_FILES
 from capscan.localplane.console import Console
-from capscan.localplane.errors import NoPrograms
 from capscan.localplane.programs import API_SERVER, ETCD, KUBECTL, find_programs, programs_folder
 from tests.localplane.conftest import Script
 
+WITHOUT_PIP = """
+import sys
+from capscan.localplane.console import Console
+from capscan.localplane.errors import NoPrograms
+from capscan.localplane.programs import find_programs
+sys.modules["pip"] = None
+try:
+    find_programs(["etcd"], Console())
+except NoPrograms as error:
+    sys.exit(str(error))
+"""
 RIGHT = {
     ETCD: "echo 'etcd Version: 3.6.8'; echo 'Git SHA: 1.2.3'",
     API_SERVER: "echo Kubernetes v1.36.0",
@@ -22,7 +35,7 @@ RIGHT = {
 
 
 def folder_of(path: Path, script: Script, **versions: str) -> Path:
-    """A folder with the three programs in the right version, but for those named here."""
+    """Make a folder with the three programs in the right version, but for those named here."""
     for name, body in (RIGHT | versions).items():
         script(path / name, body)
     return path
@@ -74,7 +87,7 @@ def test_each_program_is_looked_for_on_its_own(
     assert {ETCD: cached / ETCD, API_SERVER: assets / API_SERVER} == found
 
 
-def test_what_is_passed_over_in_the_assets_is_said(
+def test_a_program_of_the_assets_that_does_not_fit_is_told(
     tmp_path: Path, script: Script, said: io.StringIO, environ: dict[str, str]
 ) -> None:
     """Whoever set KUBEBUILDER_ASSETS must not wonder why it had no effect."""
@@ -95,30 +108,35 @@ def test_what_is_passed_over_in_the_assets_is_said(
 def test_a_program_that_does_not_tell_its_version_does_not_fit(
     body: str, tmp_path: Path, script: Script
 ) -> None:
-    """Better to look on than to start something unknown."""
+    """It is better to look on than to start something unknown."""
     assert not programs.fits(API_SERVER, script(tmp_path / API_SERVER, body))
 
 
 def test_a_file_that_cannot_run_does_not_fit(tmp_path: Path) -> None:
-    """An interrupted download, or another machine's binary."""
+    """It may be an interrupted download, or another machine's binary."""
     (tmp_path / ETCD).write_bytes(b"\x7fELF")
     (tmp_path / ETCD).chmod(0o755)
 
     assert not programs.fits(ETCD, tmp_path / ETCD)
 
 
-def test_without_any_source_the_build_says_what_is_missing(
-    console: Console, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """No programs, no Go, no pip: the message names what to install."""
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+def test_without_any_source_the_build_says_what_is_missing(environ: dict[str, str]) -> None:
+    """There are no programs, no Go and no pip: the message names what to install."""
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_PIP],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
-    with pytest.raises(NoPrograms, match=r"no Go 1\.26 or newer on PATH.*ensurepip"):
-        find_programs([ETCD], console, environ)
+    assert done.returncode == 1
+    assert re.search(r"no Go 1\.26 or newer on PATH.*ensurepip", done.stderr)
+    assert "Traceback" not in done.stderr
 
 
 def test_the_cache_lies_where_the_environment_says(tmp_path: Path) -> None:
-    """CAPSCAN_CACHE, then XDG_CACHE_HOME, then the home folder; the key names version and pins."""
+    """CAPSCAN_CACHE comes first, then XDG_CACHE_HOME, then the home folder."""
     own = programs_folder({"CAPSCAN_CACHE": str(tmp_path / "own"), "XDG_CACHE_HOME": "/ignored"})
     xdg = programs_folder({"XDG_CACHE_HOME": str(tmp_path)})
     home = programs_folder({})
@@ -130,14 +148,9 @@ def test_the_cache_lies_where_the_environment_says(tmp_path: Path) -> None:
     assert own.name.startswith("v1.36.2-")
 
 
-def test_other_pins_are_another_cache_entry(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]
-) -> None:
+def test_other_pins_are_another_cache_entry(environ: dict[str, str]) -> None:
     """A change of one sum must never find programs that were built with the old one."""
-    before = programs_folder(environ)
-    for name in ("go.mod", "go.sum"):
-        (tmp_path / name).write_bytes((GO_FILES / name).read_bytes())
-    (tmp_path / "go.sum").write_bytes((tmp_path / "go.sum").read_bytes() + b"\n")
-    monkeypatch.setattr(programs, "GO_FILES", tmp_path)
+    pins = (GO_FILES / "go.mod").read_bytes() + (GO_FILES / "go.sum").read_bytes()
 
-    assert before != programs_folder(environ)
+    assert programs_folder(environ).name == programs.folder_name(pins)
+    assert programs.folder_name(pins + b"\n") != programs.folder_name(pins)

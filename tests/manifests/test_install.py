@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from capscan.settings import Settings, load
+from capscan.settings import Settings
 from tests.manifests.kubectl import ROOT, Kubectl, established, refusal
 
 BASE = str(ROOT / "manifests")
@@ -304,7 +304,7 @@ def settings(kubectl: Kubectl, folder: Path) -> Settings:
         (folder / name).write_text(text, encoding="utf-8")
     command, config = container["args"]
     assert command == "operator"
-    return load(
+    return Settings.load(
         {"config": config.removeprefix("--config=").replace(mount["mountPath"], str(folder))}
     )
 

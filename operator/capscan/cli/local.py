@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from capscan.cli import EXIT_CANNOT
+from capscan import exits
 from capscan.cli.program import program
 from capscan.localplane.errors import ForeignFolder
 from capscan.localplane.plane import Plane, ServerStatus
@@ -79,10 +79,10 @@ def status(folder: Path) -> None:
     servers = Plane(folder).status()
     if not servers:
         click.echo(f"there is no control plane in {folder}", err=True)
-        sys.exit(EXIT_CANNOT)
+        sys.exit(exits.CANNOT)
     click.echo(_table(servers))
     if any(server.state != "Ready" for server in servers):
-        sys.exit(EXIT_CANNOT)
+        sys.exit(exits.CANNOT)
 
 
 @local.command()
@@ -95,7 +95,7 @@ def env(folder: Path) -> None:
 
 
 def _dir(folder: Path) -> str:
-    """The option as the user must repeat it, if at all."""
+    """Return the option as the user must repeat it; empty where it need not be repeated."""
     if folder == DEFAULT_FOLDER or os.environ.get("CAPSCAN_PLANE_DIR") == str(folder):
         return ""
     return f" --dir {shlex.quote(str(folder))}"

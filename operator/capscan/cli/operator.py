@@ -8,31 +8,34 @@ from collections.abc import Callable
 import anyio
 import click
 
+from capscan import exits
 from capscan.app import Application
 from capscan.core.errors import NoCluster, WrongSettings
 from capscan.handlers import watch_with_kopf
 from capscan.inference.offline.heuristic import OfflineAnalysis
 from capscan.logs import configure_logging
 from capscan.scan.ports import Provider
-from capscan.settings import Settings, flag, load, unknown_variables, variable, wanted
+from capscan.settings import Settings, flag, unknown_variables, variable
 
 logger = logging.getLogger("capscan")
 
-EXIT_FAILED = 1
-EXIT_WRONG_USE = 2
-EXIT_UNREACHABLE = 3
 
+def flags_of(model: type[Settings]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command one flag for each setting. The values are checked in `Settings.load`, together
+    with those of the other sources. No default is shown: it may be a secret.
+    """
 
-def _flags(command: Callable[..., None]) -> Callable[..., None]:
-    """One flag a setting. What may be given is checked with the other sources, in one place."""
-    for name, field in reversed(Settings.model_fields.items()):
-        text = f"{field.description} [{variable(name)}; {wanted(name)}]"
-        command = click.option(flag(name), metavar="VALUE", help=text)(command)
-    return command
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        for name, field in reversed(model.model_fields.items()):
+            text = f"{field.description} [{variable(name)}; {model.wanted(name)}]"
+            command = click.option(flag(name), metavar="VALUE", help=text)(command)
+        return command
+
+    return decorate
 
 
 @click.command()
-@_flags
+@flags_of(Settings)
 @click.option("--verbose", is_flag=True, help="The same as --log-level debug.")
 def operator(*, verbose: bool, **flags: str | None) -> None:
     """Run the operator in the foreground until it is told to stop.
@@ -42,28 +45,30 @@ def operator(*, verbose: bool, **flags: str | None) -> None:
     if verbose:
         flags["log_level"] = flags["log_level"] or "debug"
     try:
-        settings = load(flags)
+        settings = Settings.load(flags)
     except WrongSettings as error:
         raise click.UsageError(str(error)) from error
     sys.exit(run_operator(settings, OfflineAnalysis()))
 
 
 def run_operator(settings: Settings, offline: Provider) -> int:
-    """Run until SIGTERM or SIGINT; the exit code. Tests and benchmarks bring their own analysis."""
+    """Run until SIGTERM or SIGINT; return the exit code. Tests and benchmarks bring their own
+    analysis.
+    """
     configure_logging(settings.log_level, settings.log_format)
     _say_what_is_set(settings)
     try:
         anyio.run(_until_signalled, Application(settings, offline=offline, watch=watch_with_kopf))
     except NoCluster as error:
         logger.error("%s", error)
-        return EXIT_UNREACHABLE
+        return exits.CANNOT
     except ExceptionGroup as group:
         if (wrong := group.subgroup(WrongSettings)) is None:
-            logger.exception("ended by what nobody foresaw")
-            return EXIT_FAILED
+            logger.exception("the operator ended by a bug")
+            return exits.WITH_FAILURES
         logger.error("%s", wrong.exceptions[0])
-        return EXIT_WRONG_USE
-    return 0
+        return exits.WRONG_USE
+    return exits.DONE
 
 
 def _say_what_is_set(settings: Settings) -> None:

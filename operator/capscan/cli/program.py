@@ -10,7 +10,9 @@ from pathlib import Path
 
 
 def program() -> str:
-    """`capscan` where PATH leads to this one, otherwise its path, as short as it is from here."""
+    """Return `capscan` where PATH leads to this one, otherwise its path, as short as it is from
+    here.
+    """
     own = Path(sys.executable).with_name("capscan")
     found = shutil.which("capscan")
     if found and Path(found).absolute() == own:

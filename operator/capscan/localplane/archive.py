@@ -60,7 +60,7 @@ class Archive:
 
 
 def target(system: str | None = None, machine: str | None = None) -> str:
-    """A kind of machine in Go's words, as `linux-amd64`; by default this one."""
+    """Return a kind of machine in Go's words, as `linux-amd64`; by default this machine's."""
     machine = (machine or platform.machine()).lower()
     return f"{(system or platform.system()).lower()}-{ARCHITECTURES.get(machine, machine)}"
 
@@ -68,7 +68,7 @@ def target(system: str | None = None, machine: str | None = None) -> str:
 def find_archive(
     target: str, environ: Mapping[str, str] = os.environ, pins: Path = PINS
 ) -> Archive | None:
-    """The archive for this kind of machine, if there is one.
+    """Return the archive for this kind of machine, or None where there is none.
 
     `CAPSCAN_ARCHIVE_URL` names a folder on a mirror; if it is empty, no archive is wanted.
     """
@@ -85,9 +85,11 @@ def fetch(
     names: Sequence[str], archive: Archive | None, *, folder: Path, console: Console,
     patience: Patience = Patience(),
 ) -> dict[str, Path]:  # fmt: skip
-    """Those of `names` that the archive has, in `folder`, downloaded if it is not there yet.
+    """Return the programs among `names` that the archive has, in `folder`. The archive is
+    downloaded if the folder is not there yet.
 
-    Whoever calls holds the lock on `folder`. Empty, with a word on why, if it cannot be had.
+    The caller holds the lock on `folder`. If the archive cannot be had, the reason is logged and
+    nothing is returned.
     """
     wanted = [name for name in names if name in PROGRAMS]
     if archive is None or not wanted:
@@ -104,8 +106,8 @@ def fetch(
 def open_url(url: str, patience: Patience, method: str = "GET") -> http.client.HTTPResponse:
     """Begin an answer, through the environment's proxies. Raises OSError or HTTPException.
 
-    In a thread, because a resolver without a network may hold its caller for half a minute, and
-    each address of a host is tried for the whole of a socket's timeout.
+    It asks in a thread, because a resolver without a network may hold its caller for half a minute,
+    and each address of a host is tried for the whole of a socket's timeout.
     """
     answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
     given_up = threading.Event()
@@ -139,7 +141,7 @@ def open_url(url: str, patience: Patience, method: str = "GET") -> http.client.H
 
 
 def reason(error: Exception) -> str:
-    """What went wrong on the way, without urllib's wrapping."""
+    """Return what went wrong on the way, without urllib's wrapping."""
     if isinstance(error, urllib.error.HTTPError):
         return f"HTTP {error.code} {error.reason}"
     cause = error.reason if isinstance(error, urllib.error.URLError) else error
@@ -147,13 +149,13 @@ def reason(error: Exception) -> str:
 
 
 def shown(url: str) -> str:
-    """An address without what may be secret in it: user, password, query."""
+    """Return an address without what may be secret in it: user, password, query."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _bring(archive: Archive, folder: Path, console: Console, patience: Patience) -> None:
-    """Download, check, unpack; the folder appears whole or not at all."""
+    """Download, check and unpack the archive. The folder appears whole or not at all."""
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)  # of one that was killed
     partial.mkdir(parents=True)
@@ -176,7 +178,7 @@ def _bring(archive: Archive, folder: Path, console: Console, patience: Patience)
 
 
 def _download(url: str, path: Path, console: Console, patience: Patience) -> tuple[int, str]:
-    """Size and SHA-512 of what came. Raises BadArchive if it did not come, or not to its end."""
+    """Return size and SHA-512 of what came. Raises BadArchive if it did not come to its end."""
     console.waiting(f"asking for {shown(url)}")
     began = time.monotonic()
     try:
@@ -208,9 +210,9 @@ def _read(answer: http.client.HTTPResponse, url: str) -> bytes:
 
 
 def _unpack(packed: Path, folder: Path, url: str) -> None:
-    """The programs and nothing else, under names of our own.
+    """Unpack the programs and nothing else, under names of our own.
 
-    Raises BadArchive if one is missing, or if a member means to lie outside the folder.
+    Raises BadArchive if a program is missing, or if a member would lie outside the folder.
     """
     folder.mkdir()
     try:

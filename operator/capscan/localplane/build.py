@@ -32,7 +32,7 @@ POLL_S = 1.0
 def build(
     names: Sequence[str], *, folder: Path, console: Console, environ: Mapping[str, str] = os.environ
 ) -> dict[str, Path]:
-    """Build `names` into `folder`. Whoever calls holds the lock on it. Raises NoPrograms."""
+    """Build `names` into `folder`. The caller holds the lock on it. Raises NoPrograms."""
     go = find_go(console, environ)
     # A copy, because an installed package may be read-only and Go wants a module it can lock.
     module = folder / "go"
@@ -55,7 +55,7 @@ def build(
 
 
 def kubernetes_version() -> str:
-    """The Kubernetes release that go.mod pins, as `v1.36.2`."""
+    """Return the Kubernetes release that go.mod pins, as `v1.36.2`."""
     pins = (GO_FILES / "go.mod").read_text(encoding="utf-8")
     match = re.search(r"^\s*k8s\.io/kubernetes (v\S+)$", pins, re.MULTILINE)
     assert match, "go.mod requires k8s.io/kubernetes"  # noqa: S101 (our own file)
@@ -63,7 +63,9 @@ def kubernetes_version() -> str:
 
 
 def _flags() -> list[str]:
-    """Small and reproducible; stamped, because clients cannot parse the version otherwise."""
+    """Return flags that make the programs small and reproducible, and stamp the version into them:
+    without it, clients cannot parse what a server says of itself.
+    """
     version = kubernetes_version()
     major, minor, _ = version.removeprefix("v").split(".", 2)
     stamps = {
@@ -80,7 +82,7 @@ def _run(
     command: Sequence[str], cwd: Path, log: Path, title: str, console: Console,
     environ: Mapping[str, str],
 ) -> str:  # fmt: skip
-    """Run to the end, saying how long it takes; the elapsed time. Raises NoPrograms."""
+    """Run the command to its end, show how long it takes, return that time. Raises NoPrograms."""
     began = time.monotonic()
     console.say(f"{title}, log in {log}")
     with (

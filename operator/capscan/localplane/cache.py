@@ -24,7 +24,9 @@ READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST
 
 
 def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
-    """`$CAPSCAN_CACHE`, else `capscan` in `$XDG_CACHE_HOME` or `~/.cache`. Not created here."""
+    """Return `$CAPSCAN_CACHE`, else `capscan` in `$XDG_CACHE_HOME` or `~/.cache`. It is not created
+    here. Raises Unwritable where there is no home folder.
+    """
     if chosen := environ.get("CAPSCAN_CACHE"):
         return Path(chosen).expanduser().absolute()
     base = environ.get("XDG_CACHE_HOME") or "~/.cache"
@@ -36,7 +38,7 @@ def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
 
 @contextmanager
 def writing(environ: Mapping[str, str] = os.environ) -> Iterator[None]:
-    """What is done in here writes to the cache. Raises Unwritable, which says what to set."""
+    """Write to the cache inside this block: an OSError becomes Unwritable, with what to set."""
     try:
         yield
     except OSError as error:

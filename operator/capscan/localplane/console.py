@@ -1,8 +1,8 @@
 """What a person sees while the control plane is fetched, built and started.
 
-Lines that stay, and one line that is rewritten in place while something takes long. Away from a
-terminal (a CI log) the latter becomes an ordinary line now and then, so that it shows life without
-filling the log.
+Some lines stay; one line is rewritten in place while something takes long. Where there is no
+terminal (a CI log), that one becomes an ordinary line now and then: it shows life without filling
+the log.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ class Console:
         self._shown = ""
 
     def say(self, line: str) -> None:
-        """A line that stays."""
+        """Print a line that stays."""
         self.clear()
         self._write(f"{line}\n")
 
     def waiting(self, line: str) -> None:
-        """What is being waited for: call it as often as you like."""
+        """Show what is being waited for. It may be called as often as one likes."""
         if self._in_place:
             if line != self._shown:
                 self._write(f"{CLEAR_LINE}{line}")
@@ -40,7 +40,7 @@ class Console:
             self._write(f"{line}\n")
 
     def clear(self) -> None:
-        """The waiting is over: take its line away, so that what comes next starts afresh."""
+        """Take the waiting line away: the waiting is over."""
         if self._in_place and self._shown:
             self._write(CLEAR_LINE)
             self._shown = ""
@@ -52,6 +52,6 @@ class Console:
 
 
 def elapsed(since: float) -> str:
-    """The time since a reading of `time.monotonic()`, as `12s` or `3m05s`."""
+    """Return the time since a reading of `time.monotonic()`, as `12s` or `3m05s`."""
     minutes, seconds = divmod(round(time.monotonic() - since), 60)
     return f"{minutes}m{seconds:02}s" if minutes else f"{seconds}s"

@@ -41,7 +41,7 @@ class CrdModule:
 
 
 def crd_modules(pins: Path = PINS) -> dict[str, CrdModule]:
-    """Every pinned project, by name."""
+    """Return every pinned project, by name."""
     table = tomllib.loads(pins.read_text(encoding="utf-8"))
     return {
         name: CrdModule(name, row["module"], row["version"], row["sum"], tuple(row["folders"]))
@@ -52,11 +52,12 @@ def crd_modules(pins: Path = PINS) -> dict[str, CrdModule]:
 def crd_files(
     modules: Iterable[CrdModule], console: Console, environ: Mapping[str, str] = os.environ
 ) -> list[Path]:
-    """The YAML files with these projects' CRDs, sorted within each project; nothing else in them.
+    """Return the YAML files with these projects' CRDs, sorted within each project. They hold
+    nothing else.
 
-    Some are too large for `kubectl apply`, which keeps a copy in an annotation: use
-    `kubectl apply --server-side`. PyYAML cannot read all of them: a bare `=` in an enum is a type
-    of its own in YAML 1.1. Raises BadModule, and NoPrograms where Go is needed but missing.
+    Some are too large for `kubectl apply`, which keeps a copy in an annotation: use `kubectl apply
+    --server-side`. PyYAML cannot read all of them: a bare `=` in an enum is a type of its own in
+    YAML 1.1. Raises BadModule, and NoPrograms where Go is needed but missing.
     """
     files: list[Path] = []
     for module in modules:
@@ -68,7 +69,7 @@ def crd_files(
 
 
 def missing_crds(environ: Mapping[str, str] = os.environ) -> list[str]:
-    """The projects whose CRDs are not in the cache yet."""
+    """Return the projects whose CRDs are not in the cache yet."""
     return [
         name
         for name, module in crd_modules().items()
@@ -122,7 +123,7 @@ def _parse(text: str) -> dict[str, Any]:
 
 
 def _keep(source: Path, module: CrdModule, folder: Path) -> None:
-    """Copy the CRDs into the cache, all of them or, if this process dies, none."""
+    """Copy the CRDs into the cache: all of them or, if this process dies, none."""
     fresh = Path(tempfile.mkdtemp(prefix=f".{module.name}-", dir=folder.parent))
     try:
         for file in _with_crds(source, module.folders):
@@ -136,7 +137,7 @@ def _keep(source: Path, module: CrdModule, folder: Path) -> None:
 
 
 def _with_crds(source: Path, folders: Iterable[str]) -> Iterator[Path]:
-    """Files whose documents are CRDs; a kustomization.yaml beside them is not."""
+    """Yield the files whose documents are CRDs; a kustomization.yaml beside them is not one."""
     for folder in folders:
         for file in sorted((source / folder).glob("*.yaml")):
             if IS_CRD.search(file.read_text(encoding="utf-8")):

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from capscan import exits
 from capscan.localplane.archive import PROGRAMS, find_archive, shown, target
 from capscan.localplane.cache import cache_folder
 from capscan.localplane.console import Console
@@ -39,7 +40,6 @@ GB = 10**9
 ROOM_GB = {"build": 6.0, "download": 0.5, "": 0.1}
 SET_UP_MIN, BUILD_MIN = 1, 10
 BUILD = f"all together about {BUILD_MIN} minutes on two cores, once"
-EXIT_MISSING = 3
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Machine:
-    """What was seen before anything is judged: the one place that looks at programs and network."""
+    """What was seen before anything is judged. Only this looks at programs and the network."""
 
     environ: Mapping[str, str]
     checkout: Path | None
@@ -106,7 +106,7 @@ def look(environ: Mapping[str, str] = os.environ) -> Machine:
 
 
 def examine(machine: Machine) -> list[Finding]:
-    """The whole table."""
+    """Return the whole table."""
     return [
         _python(),
         *_checkout(machine),
@@ -122,7 +122,7 @@ def examine(machine: Machine) -> list[Finding]:
 
 
 def report(findings: Sequence[Finding], machine: Machine) -> str:
-    """The table, what to do, and the verdict."""
+    """Return the table, what to do, and the verdict, as text."""
     rows = [("STATE", "WHAT", "FOUND"), *((one.state, one.what, one.found) for one in findings)]
     width = max(len(what) for _, what, _ in rows)
     lines = [f"{state:<7}  {what:<{width}}  {found}".rstrip() for state, what, found in rows]
@@ -139,8 +139,8 @@ def report(findings: Sequence[Finding], machine: Machine) -> str:
 
 
 def exit_code(findings: Iterable[Finding]) -> int:
-    """0 if a demo would work."""
-    return EXIT_MISSING if any(one.state == MISSING for one in findings) else 0
+    """Return DONE if a demo would work, otherwise CANNOT."""
+    return exits.CANNOT if any(one.state == MISSING for one in findings) else exits.DONE
 
 
 def _needed(machine: Machine) -> Iterator[tuple[str, str]]:
@@ -233,7 +233,9 @@ def _crds(machine: Machine) -> Finding:
 
 
 def _servers(machine: Machine) -> Iterator[Finding]:
-    """Each way on its own is a hint: whether it is missed stands where something needs it."""
+    """Tell which servers answer. That is a hint only: what needs a server says whether it is
+    missed.
+    """
     titles = {"archive": "way: archive", "modules": "way: Go modules", "packages": "way: PyPI"}
     for name, url in machine.urls.items():
         why = machine.unreachable.get(name)
@@ -273,7 +275,7 @@ def _loopback() -> Finding:
 
 
 def main() -> int:
-    """Print the report; the exit code."""
+    """Print the report; return the exit code."""
     machine = look()
     findings = examine(machine)
     print(report(findings, machine))  # noqa: T201 (a program of its own)

@@ -64,7 +64,7 @@ class BadModule(PlaneError):
 
 
 def tail(log: Path, since: int = 0) -> str:
-    """The last lines of a log, from the byte `since` on, indented to stand under a message."""
+    """Return the last lines of a log, from the byte `since` on, indented as part of a message."""
     try:
         with log.open("rb") as file:
             size = file.seek(0, 2)
@@ -76,7 +76,9 @@ def tail(log: Path, since: int = 0) -> str:
 
 
 def ending(log: Path) -> str:
-    """The end of a build's log as it stands in a message, and what to do where the disk is full."""
+    """Return the end of a build's log as it stands in a message, and what to do where the disk is
+    full.
+    """
     last = tail(log)
     hint = f"\n{FULL}" if "no space left on device" in last.lower() else ""
     return f"The end of {log}:\n{last}{hint}"

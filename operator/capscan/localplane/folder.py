@@ -45,12 +45,12 @@ class State:
     servers: dict[str, Launched] = field(default_factory=dict)
 
     def having(self, name: str, launched: Launched) -> State:
-        """The same with one server (re)started."""
+        """Return the same state with one server started, or started again."""
         return replace(self, servers=self.servers | {name: launched})
 
 
 class PlaneFolder:
-    """Paths, the state file, and the lock. Knows nothing about starting servers."""
+    """Knows the paths, the state file and the lock; it starts no servers."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.expanduser().absolute()
@@ -62,11 +62,11 @@ class PlaneFolder:
         self._state = self.path / "state.json"
 
     def log(self, name: str) -> Path:
-        """Where the server `name` writes what it has to say."""
+        """Return the file that the server `name` writes its output to."""
         return self.path / f"{name}.log"
 
     def is_ours(self) -> bool:
-        """Whether `claim` made this folder what it is."""
+        """Return whether `claim` made this folder what it is."""
         return self._marker.is_file()
 
     def claim(self) -> None:
@@ -89,12 +89,12 @@ class PlaneFolder:
 
     @contextlib.contextmanager
     def lock(self, console: Console) -> Iterator[None]:
-        """One command at a time in this folder."""
+        """Let one command at a time work in this folder."""
         with exclusive(self._marker, console, f"works in {self.path}"):
             yield
 
     def read(self) -> State | None:
-        """The state, or None where there is none that makes sense."""
+        """Return the state, or None where there is none that can be read."""
         try:
             stored = json.loads(self._state.read_text(encoding="utf-8"))
             servers = {
@@ -106,7 +106,7 @@ class PlaneFolder:
             return None
 
     def write(self, state: State) -> None:
-        """Remember. Whole or not at all: a `kill -9` in the middle leaves the old one."""
+        """Write the state whole or not at all: a `kill -9` in the middle leaves the old one."""
         self._write_private(self._state, json.dumps(asdict(state), indent=2))
 
     def begin(self, kubectl: str) -> State:
@@ -119,7 +119,9 @@ class PlaneFolder:
         return state
 
     def write_kubeconfig(self, server: str, token: str) -> None:
-        """For the administrator. The API server signed its own certificate, so trust just that."""
+        """Write the administrator's kubeconfig. The API server signed its own certificate, so the
+        kubeconfig trusts just that one.
+        """
         authority = base64.b64encode((self.certificates / "apiserver.crt").read_bytes()).decode()
         name = "capscan-local"
         config = {
@@ -138,7 +140,9 @@ class PlaneFolder:
         self._write_private(self.kubeconfig, yaml.safe_dump(config, sort_keys=False))
 
     def remove(self) -> None:
-        """Remove all of it; the marker last, so that a half-removed folder is still ours."""
+        """Remove the folder with all that is in it. The marker goes last, so that a half-removed
+        folder is still ours.
+        """
         self._clear()
         self._marker.unlink()
         with contextlib.suppress(OSError):  # somebody put a file there just now: it is theirs

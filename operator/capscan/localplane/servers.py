@@ -1,7 +1,7 @@
 """How each server is started, and how one sees that it is ready.
 
-Flags and probes only; `plane.py` decides when. A server that finds its port taken is told apart
-from one that failed, because for the former another port is all it needs.
+This knows flags and probes only; `plane.py` decides when to start. A server that finds its port
+taken is told apart from one that failed, because another port is all that it needs.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Ports = Mapping[str, int]
 
 
 def arguments(name: str, folder: PlaneFolder, ports: Ports) -> list[str]:
-    """The command line of a server, given the ports of itself and of those it talks to."""
+    """Return the flags of a server, given the ports of itself and of those it talks to."""
     return {ETCD: _etcd, API_SERVER: _api_server, CONTROLLER_MANAGER: _controller_manager}[name](
         folder, ports
     )
@@ -88,7 +88,7 @@ def _controller_manager(folder: PlaneFolder, ports: Ports) -> list[str]:
 
 
 def is_ready(name: str, folder: PlaneFolder, port: int, token: str) -> bool:
-    """Whether the server does its work now."""
+    """Return whether the server does its work now."""
     if name == ETCD:
         return _answers(http.client.HTTPConnection(HOST, port, timeout=PROBE_TIMEOUT_S), "/health")
     if name == CONTROLLER_MANAGER:
@@ -122,7 +122,7 @@ def _answers(connection: http.client.HTTPConnection, path: str, token: str = "")
 
 
 def free_ports(*preferred: int) -> Iterator[int]:
-    """Ports that are free at the moment they are taken from here, the preferred ones first.
+    """Yield ports that are free at the moment they are taken from here, the preferred ones first.
 
     Looking matters for etcd: its probe could not tell another plane's etcd on that port from ours.
     """

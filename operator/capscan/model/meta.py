@@ -21,6 +21,11 @@ class ObjectMeta(Wire):
     resource_version: str = ""
     annotations: dict[str, str] = Field(default={})
 
+    @property
+    def version(self) -> int:
+        """The resourceVersion as a number: those of one kind are ordered integers (KEP-5504)."""
+        return int(self.resource_version or 0)
+
 
 class Condition(Wire):
     """A metav1.Condition."""

@@ -1,16 +1,13 @@
 """/livez and /readyz: whether to restart the operator, and whether it is doing its job.
 
-They answer from a `Health` that the application keeps current. Live means that both event loops
-turn; an absent API server is no reason to restart.
+Both answer from a `Health` that the watch keeps current. Live means that both event loops turn; an
+absent API server is no reason to restart. The web server is in `server.py`.
 """
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiohttp import web
-
-from capscan.core.errors import WrongSettings
 
 LOOP_AGE_MAX_S = 60.0
 
@@ -26,43 +23,31 @@ class Health:
     reason: str = "starting"
 
     def beat(self) -> None:
-        """The watch's event loop turns."""
+        """Note that the watch's event loop turns."""
         self.watch_loop_seen_s = self.clock()
 
     @property
     def live(self) -> bool:
-        """Whether the loops turn; that this one does is shown by answering at all."""
+        """Whether both event loops turn; that this one does is shown by answering at all."""
         seen_s = self.watch_loop_seen_s
         return seen_s is None or self.clock() - seen_s < LOOP_AGE_MAX_S
 
 
-@asynccontextmanager
-async def serve_probes(health: Health, port: int) -> AsyncIterator[int]:
-    """Serve on all interfaces until the block ends; yields the port, a free one for `port` 0.
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """The door that the kubelet asks at. Implements `server.Door`."""
 
-    Raises WrongSettings where the port is taken or not allowed.
-    """
+    health: Health
 
-    async def livez(_: web.Request) -> web.Response:
-        return _answer(health.live, "the watch's event loop is stuck")
+    def routes(self) -> list[web.RouteDef]:
+        """Return /livez and /readyz."""
+        return [web.get("/livez", self._livez), web.get("/readyz", self._readyz)]
 
-    async def readyz(_: web.Request) -> web.Response:
-        return _answer(health.ready, health.reason)
+    async def _livez(self, _: web.Request) -> web.Response:
+        return _answer(self.health.live, "the watch's event loop is stuck")
 
-    app = web.Application()
-    app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz)])
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, None, port)
-        try:
-            await site.start()
-        except OSError as error:
-            raise WrongSettings(f"probePort {port} cannot be served: {error.strerror}") from error
-        # IPv4's, where there is one: for port 0 each family gets a free port of its own.
-        yield min(runner.addresses, key=len)[1]
-    finally:
-        await runner.cleanup()
+    async def _readyz(self, _: web.Request) -> web.Response:
+        return _answer(self.health.ready, self.health.reason)
 
 
 def _answer(good: bool, otherwise: str) -> web.Response:

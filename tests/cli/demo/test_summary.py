@@ -54,7 +54,7 @@ def test_of_equals_the_one_that_is_named_first_stands_for_the_area() -> None:
 
 
 def test_the_easiest_come_from_different_groups() -> None:
-    """The largest group first; a group without an easy one is left out."""
+    """The largest group comes first; a group without an easy CRD is left out."""
     items = known(
         listing(
             capability("only.small", ["Route"]),
@@ -75,7 +75,7 @@ def test_a_crd_without_an_analysis_is_left_out() -> None:
 
 
 def test_it_fits_a_terminal_whatever_the_cluster_holds() -> None:
-    """15 lines, 77 columns and an indent of three."""
+    """It has 15 lines and 77 columns, for an indent of three."""
     many = [
         capability(
             f"{'very' * 20}long{n}.group{n}.example.com",

@@ -21,7 +21,7 @@ def status(phase: str = "Scanning", **fields: Any) -> dict[str, Any]:
 
 
 def watched(*statuses: dict[str, Any]) -> list[CapabilityScan]:
-    """As kubectl prints them: indented, one after another."""
+    """Return the objects as kubectl prints them: indented, one after another."""
     objects = [
         {"metadata": {"name": "everything", "uid": "u"}, "status": status} for status in statuses
     ]
@@ -46,7 +46,7 @@ def test_every_object_of_a_watch_is_seen() -> None:
 
 
 def test_the_bar_says_what_the_status_says() -> None:
-    """Counts, failures, rate and time left."""
+    """It shows counts, failures, rate and time left."""
     scan = watched(status(eta="3s", throughputPerMinute=1234.4))[0]
     text = shown(Console(width=28, file=io.StringIO()), bar(scan.status))
     words = text.split()
@@ -55,8 +55,8 @@ def test_the_bar_says_what_the_status_says() -> None:
         assert expected in words
 
 
-def test_what_the_status_does_not_say_is_a_dash() -> None:
-    """No guess of the view's own."""
+def test_a_value_that_the_status_lacks_is_a_dash() -> None:
+    """The view does not guess."""
     text = shown(Console(width=28, file=io.StringIO()), bar(ScanStatus()))
 
     assert text.split().count("–") == 3
@@ -64,7 +64,7 @@ def test_what_the_status_does_not_say_is_a_dash() -> None:
 
 @pytest.mark.parametrize(("width", "beside"), [(120, True), (80, False)])
 def test_both_views_are_on_the_screen(width: int, beside: bool) -> None:
-    """Side by side where there is room."""
+    """They stand side by side where there is room."""
     console = terminal(width, no_color=True)
     view = View()
     view.take(HEAD)
@@ -104,7 +104,7 @@ def test_the_end_is_waited_for_on_both_sides() -> None:
 def test_nothing_but_text_goes_into_a_pipe(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Also where the environment wishes for colours."""
+    """This holds also where the environment asks for colours."""
     monkeypatch.setenv("FORCE_COLOR", "1")
     screen = Screen()
 

@@ -21,7 +21,7 @@ class Kubectl:
     """kubectl remembers an API server by host and port: another may have had this port before."""
 
     def __call__(self, *args: str) -> str:
-        """What it prints. Raises Cannot with what it says instead."""
+        """Return what kubectl prints. Raises Cannot with its error message."""
         done = subprocess.run(
             self._command(args),
             env=self._environment(),
@@ -36,7 +36,7 @@ class Kubectl:
 
     @contextmanager
     def stream(self, *args: str) -> Iterator[Iterator[str]]:
-        """Its lines as they come; it is stopped at the end of the block."""
+        """Yield its lines as they come; kubectl is stopped at the end of the block."""
         with subprocess.Popen(
             self._command(args),
             env=self._environment(),

@@ -1,7 +1,7 @@
 """What the reader sees: a heading for each step, the commands as they are run, what they print.
 
-Away from a terminal these are plain lines without control codes. NO_COLOR takes the colours away
-(rich sees to that).
+Where there is no terminal these are plain lines without control codes. NO_COLOR takes the colours
+away (rich sees to that).
 """
 
 import sys
@@ -24,34 +24,34 @@ class Screen:
 
     @property
     def live(self) -> bool:
-        """Whether what has been shown can be changed in place."""
+        """Return whether what has been shown can be changed in place."""
         return self.console.is_terminal and not self.console.is_dumb_terminal
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds since the beginning."""
+        """Return the seconds since the beginning."""
         return time.monotonic() - self._began_s
 
     def title(self, text: str) -> None:
-        """A line at the margin."""
+        """Print a line at the margin."""
         self._print(text)
 
     def heading(self, text: str) -> None:
-        """The next step."""
+        """Print the heading of the next step."""
         self._step += 1
         self._print("")
         self._print(f"{self._step}. {text}", "bold")
 
     def command(self, line: str) -> None:
-        """A command, as one types it."""
+        """Print a command, as one types it."""
         self._print(f"   $ {line}", "cyan")
 
     def note(self, text: str) -> None:
-        """A line of this program's own, or of a command."""
+        """Print a line of this program's own, or of a command."""
         self._print(f"   {text}")
 
     def output(self, text: str) -> None:
-        """What a command printed. On a terminal, lines end where the window does."""
+        """Print what a command printed. On a terminal, lines end where the window does."""
         for line in text.splitlines():
             shown = Text(f"   {line}")
             if self.live:
@@ -60,7 +60,7 @@ class Screen:
                 self._print(shown.plain)
 
     def lines(self, lines: Iterable[str]) -> None:
-        """Several lines at once."""
+        """Print several lines at once."""
         for line in lines:
             self.note(line)
 
@@ -69,7 +69,7 @@ class Screen:
 
 
 def short(path: Path) -> str:
-    """As one would type it from here."""
+    """Return the path as one would type it from here."""
     for base, prefix in ((Path.cwd(), ""), (Path.home(), "~/")):
         if path.is_relative_to(base):
             return f"{prefix}{path.relative_to(base)}"
@@ -77,6 +77,6 @@ def short(path: Path) -> str:
 
 
 def first_rows(table: str, rows: int) -> tuple[str, int]:
-    """The head and that many rows of a table of kubectl's, and how many rows are left out."""
+    """Return the head and that many rows of kubectl's table, and how many rows are left out."""
     lines = table.splitlines()
     return "\n".join(lines[: rows + 1]), max(0, len(lines) - 1 - rows)

@@ -1,7 +1,7 @@
 """The course of the demo.
 
-A control plane on this machine, the CRDs of nine real projects, the operator as a process of its
-own, and kubectl as the user.
+It plays with a control plane on this machine, the CRDs of nine real projects, the operator as a
+process of its own, and kubectl as the user.
 """
 
 import shlex
@@ -49,7 +49,7 @@ def demo(folder: Path, keep: bool) -> None:
 
 
 class Demo:
-    """One showing."""
+    """One demo, from its first step to its last."""
 
     def __init__(self, folder: Path, *, keep: bool) -> None:
         self._folder = folder
@@ -57,7 +57,7 @@ class Demo:
         self._screen = self._stage.screen
 
     def run(self) -> None:
-        """All steps; whatever happens, nothing is left behind unless it was asked for."""
+        """Show all steps. Whatever happens, nothing is left behind unless that was asked for."""
         self._screen.title("capscan, as one uses it, on an API server of this machine's own.")
         self._stage.run(self._show)
         self._screen.title(f"\nThat took {self._screen.elapsed_s:.0f} s.")
@@ -136,7 +136,9 @@ class Demo:
 
 
 def _own_crds() -> str:
-    """The folder with capscan's CRDs: in the wheel, or in the checkout it was installed from."""
+    """Return the folder with capscan's CRDs: in the wheel, or in the checkout it was installed
+    from.
+    """
     packaged = Path(__file__).parents[2] / "crds"
     folder = packaged if packaged.is_dir() else Path(__file__).parents[4] / "crds"
     return short(folder)

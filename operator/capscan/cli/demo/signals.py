@@ -10,7 +10,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM raises KeyboardInterrupt, as Ctrl-C does."""
+    """Let SIGTERM raise KeyboardInterrupt, as Ctrl-C does, while the block lasts."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -24,7 +24,7 @@ def terminated_like_interrupted() -> Iterator[None]:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Ctrl-C and SIGTERM wait until the end of the block. Only for what takes a bounded time."""
+    """Let Ctrl-C and SIGTERM wait until the end of the block, which must take a bounded time."""
     came: list[int] = []
 
     def remember(number: int, _: FrameType | None) -> None:

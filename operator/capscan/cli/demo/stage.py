@@ -1,7 +1,7 @@
 """What a demo plays on: a control plane, processes of its own beside it, a screen, kubectl.
 
-Whatever happens on it, nothing is left behind unless that was asked for; what the story is, the
-demo says.
+Whatever happens, nothing is left behind unless that was asked for. What is shown, the demo decides
+(`show.py`).
 """
 
 import json
@@ -55,27 +55,27 @@ class Stage:
                     self._stop_in_any_case()
 
     def up(self) -> Kubectl:
-        """The control plane, and the administrator's kubectl for it."""
+        """Start the control plane; return the administrator's kubectl for it."""
         self.screen.command(f"{program()} local up --dir {self._quoted}")
         info = self._plane.up()
         return Kubectl(info.kubectl, info.kubeconfig, self.folder.absolute() / "kubectl-cache")
 
     def start(self, name: str, command: list[str]) -> None:
-        """Start one of them; its output goes to `log(name)`."""
+        """Start one of the processes; its output goes to `log(name)`."""
         # Between the two, there is a process that nobody would know how to stop.
         with undisturbed():
             process = spawn(command, self.log(name))
             self._file(name).write_text(json.dumps(asdict(process)), encoding="utf-8")
 
     def start_operator(self, kubeconfig: Path) -> None:
-        """In view, as whom that file in the folder says."""
+        """Start the operator with this kubeconfig of the folder, and show the command."""
         log = shlex.quote(str(self.log(OPERATOR)))
         self.screen.command(f"{self._operator(kubeconfig)} 2> {log} &")
         command = [sys.executable, "-m", "capscan", "operator", "--kubeconfig", str(kubeconfig)]
         self.start(OPERATOR, command)
 
     def say_what_is_left(self, commands: Iterable[str], kubeconfig: Path) -> None:
-        """What to do with what was kept: each line can be pasted."""
+        """Say what to do with what was kept; each line can be pasted."""
         self.screen.heading("Everything is left running. Try:")
         self.screen.command(f'eval "$({program()} local env --dir {self._quoted})"')
         for line in commands:
@@ -90,11 +90,11 @@ class Stage:
         self.screen.command(f"kill {pids}; {program()} local down --dir {self._quoted}")
 
     def log(self, name: str) -> Path:
-        """What this process writes."""
+        """Return the file that this process writes its output to."""
         return self.folder / f"{name}.log"
 
     def shown(self, kubectl: Kubectl, *args: str) -> None:
-        """Run kubectl in view: the command, and what it prints."""
+        """Run kubectl and show it: the command, and what it prints."""
         self.screen.command(f"kubectl {shlex.join(args)}")
         self.screen.output(kubectl(*args))
 
@@ -103,7 +103,7 @@ class Stage:
         return f"{program()} operator --kubeconfig {file}"
 
     def _stop_in_any_case(self) -> None:
-        """An interrupt may come just before it can be held back: then stop all the same."""
+        """Stop everything, also where an interrupt came just before it could be held back."""
         stopped = interrupted = False
         while not stopped:
             try:

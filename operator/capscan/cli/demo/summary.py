@@ -28,7 +28,7 @@ class Known:
 
 
 def known(text: str) -> list[Known]:
-    """The analysed ones of `kubectl get capabilities -o json`, in the order of their names."""
+    """Return the analysed CRDs in `kubectl get capabilities -o json`, ordered by their names."""
     return [
         Known(
             item["metadata"]["name"],
@@ -41,7 +41,7 @@ def known(text: str) -> list[Known]:
 
 
 def summary(items: Sequence[Known]) -> list[str]:
-    """At most 15 lines of at most `COLUMNS` characters."""
+    """Return at most 15 lines of at most `COLUMNS` characters."""
     groups = len({item.group for item in items})
     levels = Counter(item.analysis.complexity for item in items)
     technologies = Counter(name for item in items for name in set(item.analysis.providers))
@@ -56,8 +56,9 @@ def summary(items: Sequence[Known]) -> list[str]:
 
 
 def areas(items: Iterable[Known]) -> list[tuple[str, int]]:
-    """What most CRDs are for, each CRD counted once: the capability of most of them, then that
-    of most of the rest, and so on. Of equals, the one that more of them name first.
+    """Return what most CRDs are for, and of how many that is said. Each CRD is counted once: first
+    comes the capability of most of them, then that of most of the rest, and so on. Of equals,
+    the one that more of them name first.
     """
     rest = list(items)
     found: list[tuple[str, int]] = []
@@ -73,7 +74,9 @@ def areas(items: Iterable[Known]) -> list[tuple[str, int]]:
 
 
 def easiest(items: Iterable[Known], at_most: int = EASIEST_MAX) -> list[Known]:
-    """The easiest of each API group, the surest answer first; groups with more CRDs come first."""
+    """Return the easiest CRD of each API group, the surest answer first. Groups with more CRDs come
+    first.
+    """
     groups: dict[str, list[Known]] = {}
     for item in items:
         groups.setdefault(item.group, []).append(item)
@@ -91,7 +94,7 @@ def _by_count(counts: Counter[str]) -> list[tuple[str, int]]:
 
 
 def _wrapped(counted: Sequence[tuple[str, int]]) -> list[str]:
-    """`name n, name n`, in a few lines; what has no room is counted."""
+    """Return `name n, name n` in a few lines; names that have no room are counted."""
     if not counted:
         return []
     lines = [""]

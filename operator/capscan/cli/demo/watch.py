@@ -33,7 +33,7 @@ NewsT = TypeVar("NewsT")
 
 
 def watch(kubectl: Kubectl, scan: str, screen: Screen) -> bool:
-    """Show the scan until it has ended; False where the watch ended first."""
+    """Show the scan until it has ended. Return False where the watch ended first."""
     shown = ("get", "capabilityscan", scan, "--watch")
     screen.command(f"kubectl {' '.join(shown)}")
     args = (*shown, f"--request-timeout={TIMEOUT_S}s")
@@ -77,7 +77,7 @@ def _in_place(
 
 
 def forward(source: Iterable[NewsT], news: "SimpleQueue[NewsT | None]") -> None:
-    """Everything a source says, then None."""
+    """Put everything that a source says, then None."""
     # A ValueError is all that says that the stream was closed, as it is at the end.
     with suppress(ValueError):
         for item in source:
@@ -86,12 +86,12 @@ def forward(source: Iterable[NewsT], news: "SimpleQueue[NewsT | None]") -> None:
 
 
 def scans(lines: Iterable[str]) -> Iterator[CapabilityScan]:
-    """The scans in what `kubectl get --watch -o json` prints."""
+    """Return the scans in what `kubectl get --watch -o json` prints."""
     return map(CapabilityScan.from_wire, objects(lines))
 
 
 def objects(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """The objects in it: indented, one after another."""
+    """Yield the objects in such a text: they are indented, one after another."""
     text: list[str] = []
     for line in lines:
         text.append(line)
@@ -113,11 +113,11 @@ class View:
 
     @property
     def ended(self) -> bool:
-        """Whether both sides have seen the end."""
+        """Return whether both sides have seen the end."""
         return self._status.phase in ENDS and any(_is_end(line) for line in self._lines)
 
     def take(self, item: str | CapabilityScan) -> None:
-        """A line for the one side, an object for the other."""
+        """Take a line for the one side, or an object for the other."""
         if isinstance(item, CapabilityScan):
             self._status = item.status
         else:
@@ -125,7 +125,7 @@ class View:
             self._lines = [*head, *self._lines[1:][-(LINES_MAX - 2) :], item.rstrip()]
 
     def render(self, screen: Screen) -> RenderableType:
-        """Side by side where there is room, else one above the other."""
+        """Return both sides, side by side where there is room, else one above the other."""
         raw = Text("\n".join(self._lines) or "…", no_wrap=True, overflow="ellipsis")
         left = Panel(bar(self._status), title="its status", width=BAR_COLUMNS + 4)
         right = Panel(raw, title="what kubectl prints")
@@ -139,7 +139,7 @@ class View:
 
 
 def bar(status: ScanStatus) -> RenderableType:
-    """Counts, failures, rate and time left, as the status has them; what it lacks is a dash."""
+    """Return counts, failures, rate and time left, as the status says; a dash for what it lacks."""
     counts = status.progress or Progress()
     done = status.phase in ENDS
     style = "red" if counts.failed else "green" if done else "cyan"
