@@ -1,6 +1,7 @@
 """A loopback server that plays the API server's answers, one after the other."""
 
 import json
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -88,12 +89,15 @@ class ApiServer:
 
 
 @asynccontextmanager
-async def serving(folder: Path) -> AsyncIterator[tuple[ApiServer, KubeClient]]:
-    """The server, and a client that is connected to it."""
+async def serving(
+    folder: Path, *, patience_s: float = math.inf
+) -> AsyncIterator[tuple[ApiServer, KubeClient]]:
+    """The server, and a client of that patience that is connected to it."""
     server = ApiServer(folder / "kubeconfig")
     await server.start()
     server.login(token="first")
-    client = KubeClient(ClusterSettings(kubeconfig=str(server.kubeconfig)))
+    settings = ClusterSettings(kubeconfig=str(server.kubeconfig))
+    client = KubeClient(settings, patience_s=patience_s)
     try:
         await client.connect()
         yield server, client

@@ -14,7 +14,7 @@ from capscan.store.capabilities import CapabilityStore
 from tests.fakes import crd
 from tests.kube.apiserver import ok, refusal, serving
 from tests.kubectl import Kubectl
-from tests.store.test_contract import CRD, NAME, answer
+from tests.store.entries import CRD, NAME, answer
 
 pytestmark = pytest.mark.anyio
 

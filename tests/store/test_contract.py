@@ -1,28 +1,19 @@
 """What every store keeps: the one in memory, and Capability objects on a real API server."""
 
+from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
 
 from capscan.core.answer import capability
-from capscan.core.answer.capability import AnswerRecord, Entry
-from capscan.model import Capability, Crd, StoredRef
-from tests import virtual
-from tests.fakes import completion, crd, failed_item
-from tests.providers import analysis
+from capscan.core.answer.capability import Entry
+from capscan.model import Capability, StoredRef
+from capscan.store.ports import NamedCapability
+from tests.fakes import crd, failed_item
+from tests.store.entries import CRD, NAME, answer
 from tests.store.harness import Case
 
 pytestmark = pytest.mark.anyio
-
-CRD = crd("widgets.example.com")
-NAME = CRD.name
-
-
-def answer(run_id: str = "r1", description: str = "A widget.", of: Crd = CRD) -> Entry:
-    """What is written after an answer."""
-    known = analysis(of.name).model_copy(update={"description": description})
-    answered = AnswerRecord("all", run_id, completion(known), "mark", 1, virtual.EPOCH)
-    return capability.analysed(of, answered, f"key of {run_id}")
 
 
 async def failure(case: Case, run_id: str = "r2") -> Entry:
@@ -38,6 +29,12 @@ async def only(case: Case) -> StoredRef:
     return ref
 
 
+async def everything(case: Case) -> list[NamedCapability]:
+    """All that a reader gets, by name."""
+    async with aclosing(case.store.list_all()) as listing:
+        return sorted([found async for found in listing], key=lambda found: found.name)
+
+
 async def read(case: Case, name: str = NAME) -> Capability:
     found = await case.store.read(name)
     assert found is not None
@@ -47,6 +44,7 @@ async def read(case: Case, name: str = NAME) -> Capability:
 async def test_a_new_store_is_empty(case: Case) -> None:
     assert await case.store.list_refs() == []
     assert await case.store.read(NAME) is None
+    assert await everything(case) == []
 
 
 async def test_a_check_writes_nothing(case: Case) -> None:
@@ -78,6 +76,35 @@ async def test_all_are_listed(case: Case) -> None:
         await case.store.write(answer(of=crd(name)))
 
     assert {ref.name for ref in await case.store.list_refs()} == set(names)
+
+
+async def test_a_reader_gets_every_capability_in_full(case: Case) -> None:
+    answered, other = answer(), answer(of=crd("b.example.com"))
+    for entry in (answered, other):
+        await case.store.write(entry)
+
+    assert await everything(case) == [
+        NamedCapability("b.example.com", other.capability),
+        NamedCapability(NAME, answered.capability),
+    ]
+
+
+async def test_a_reader_gets_capabilities_that_never_had_an_answer_too(case: Case) -> None:
+    """They carry the failed attempt, which a command shows; a search leaves them out by itself."""
+    entry = await failure(case)
+    await case.store.write(entry)
+
+    assert await everything(case) == [NamedCapability(NAME, entry.capability)]
+
+
+async def test_a_reader_may_leave_a_listing_early(case: Case) -> None:
+    for name in ("a.example.com", "b.example.com"):
+        await case.store.write(answer(of=crd(name)))
+
+    async with aclosing(case.store.list_all()) as listing:
+        await anext(listing)
+
+    assert len(await everything(case)) == 2
 
 
 async def test_an_entry_replaces_the_one_before_and_the_object_stays(case: Case) -> None:

@@ -14,8 +14,9 @@ import anyio
 from capscan.core.conditions import Stall
 from capscan.core.errors import Expired, Forbidden, KubeError, Unavailable
 from capscan.core.retry import stepped_s
-from capscan.kube.client import WARM_UP_S, KubeClient
+from capscan.kube.client import KubeClient
 from capscan.kube.crds import PATH, missing, ref_of
+from capscan.kube.patience import WARM_UP_S
 from capscan.kube.transport import Json
 from capscan.model import CrdRef
 from capscan.model.meta import GROUP

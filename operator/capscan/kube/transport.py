@@ -203,7 +203,7 @@ def _parse(data: bytes) -> Json:
     return parsed
 
 
-def told(status: Json) -> KubeError:
+def error_of(status: Json) -> KubeError:
     """The error that a watch sends for an event."""
     code, message = int(status.get("code") or 500), str(status.get("message") or "no reason given")
     if kind := _ERRORS.get(code):
