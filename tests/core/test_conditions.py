@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capscan.core.conditions import FOREIGN_MAX, Stall, beside, conditions
+from capscan.core.conditions import FOREIGN_MAX, ScanFacts, Stall, beside, conditions
 from capscan.model import Condition, Phase
 from tests.virtual import EPOCH
 
@@ -22,9 +22,8 @@ def by_type(
     generation: int = 1,
     now: datetime = EPOCH,
 ) -> dict[str, Condition]:
-    found = conditions(
-        phase, "so it is", generation=generation, stall=stall, previous=previous or [], now=now
-    )
+    facts = ScanFacts(phase, "so it is", stall)
+    found = conditions(facts, generation=generation, previous=previous or [], now=now)
     return {condition.type: condition for condition in found}
 
 

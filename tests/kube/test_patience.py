@@ -46,7 +46,7 @@ class Server:
 
 async def test_an_absent_server_is_waited_for_without_a_limit() -> None:
     """Over so many tries that a power of two would not fit a float."""
-    server = Server(lambda now_s: AWAY if now_s < 20_000 else None)
+    server = Server(lambda now_s: AWAY if now_s < 8_000 else None)
 
     assert await Patience().until_answered(server) == "answer"
     assert len(server.at_s) > 1_100

@@ -22,6 +22,7 @@ from capscan.core.status import sentences
 from capscan.core.status.rendering import Live, render
 from capscan.core.status.state import ScanState
 from capscan.model import Budget, FinishedRun, Phase, ScanSpec, ScanStatus, Usage
+from tests.core.rfc7386 import applied
 from tests.fakes import failed_item, name_of, ref, run
 from tests.virtual import EPOCH
 
@@ -349,62 +350,6 @@ def test_a_finished_scan_whose_next_run_is_held_back_is_not_said_to_have_stopped
     assert status.message == (
         "Suspended; the next run waits for spec.suspend: false. The last one: 41 CRDs: 41 analysed."
     )
-
-
-# -- the patch
-
-SCALARS = st.one_of(st.integers(2, 4), st.text("ab", max_size=2))  # to Python, 1 is True
-VALUES = st.recursive(
-    st.one_of(SCALARS, st.lists(SCALARS, max_size=2)),
-    lambda inner: st.dictionaries(st.sampled_from("abcd"), inner, max_size=3),
-    max_leaves=8,
-)
-OBJECTS = st.dictionaries(st.sampled_from("abcd"), VALUES, max_size=4)
-
-
-def applied(target: Any, patch: Any) -> Any:
-    """MergePatch of RFC 7386, section 2, to the letter."""
-    if not isinstance(patch, dict):
-        return patch
-    result = dict(target) if isinstance(target, dict) else {}
-    for name, value in patch.items():
-        if value is None:
-            result.pop(name, None)
-        else:
-            result[name] = applied(result.get(name), value)
-    return result
-
-
-@given(OBJECTS, OBJECTS)
-def test_the_patch_turns_one_object_into_the_other(
-    current: dict[str, Any], wanted: dict[str, Any]
-) -> None:
-    assert applied(current, merge_patch(current, wanted)) == wanted
-
-
-@given(OBJECTS, OBJECTS)
-def test_the_patch_is_empty_exactly_when_nothing_differs(
-    current: dict[str, Any], wanted: dict[str, Any]
-) -> None:
-    assert (merge_patch(current, wanted) == {}) is (current == wanted)
-    assert merge_patch(wanted, wanted) == {}
-
-
-@pytest.mark.parametrize(
-    ("current", "wanted", "patch"),
-    [
-        ({"eta": "3s", "a": 1}, {"a": 1}, {"eta": None}),
-        ({"run": {"id": "a", "end": 1}}, {"run": {"id": "b"}}, {"run": {"id": "b", "end": None}}),
-        ({"items": [1, 2]}, {"items": [1]}, {"items": [1]}),
-        ({"reasons": {"Timeout": 1}}, {"reasons": {}}, {"reasons": {"Timeout": None}}),
-        ({}, {"reasons": {}}, {"reasons": {}}),
-        ({"a": {"b": {"c": 1, "d": 2}}}, {"a": {"b": {"c": 1}}}, {"a": {"b": {"d": None}}}),
-    ],
-)
-def test_only_what_differs_is_sent(
-    current: dict[str, Any], wanted: dict[str, Any], patch: dict[str, Any]
-) -> None:
-    assert merge_patch(current, wanted) == patch
 
 
 def test_a_new_run_takes_the_traces_of_the_old_one_away() -> None:
