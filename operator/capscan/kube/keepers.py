@@ -70,13 +70,13 @@ class Keepers(Generic[O, K]):
 
     def observe(self, seen: O) -> None:
         """An object was seen: hand it to its keeper, a new one if need be."""
-        uid = seen.metadata.uid
-        if any(_version(seen) < _version(namesake.seen) for namesake in self._namesakes(seen)):
+        uid, version = seen.metadata.uid, seen.metadata.version
+        if any(version < namesake.seen.metadata.version for namesake in self._namesakes(seen)):
             return  # a late word of one that was deleted
         for namesake in self._namesakes(seen):
             namesake.scope.cancel()  # a deletion that was missed
         if running := self._by_uid.get(uid):
-            running.seen = max(running.seen, seen, key=_version)
+            running.seen = max(running.seen, seen, key=lambda known: known.metadata.version)
             running.keeper.observe(seen)
             return
         running = self._by_uid[uid] = _Running(self._create(seen), seen)
@@ -92,7 +92,7 @@ class Keepers(Generic[O, K]):
         what came later is left alone.
         """
         for uid in self._by_uid.keys() - set(uids):
-            if not version or _version(self._by_uid[uid].seen) <= int(version):
+            if not version or self._by_uid[uid].seen.metadata.version <= int(version):
                 self.remove(uid)
 
     def ended(self, keeper: K) -> None:
@@ -127,8 +127,3 @@ class Keepers(Generic[O, K]):
                 del self._by_uid[uid]
             running.done.set()
             self.ended(running.keeper)
-
-
-def _version(seen: HasMeta) -> int:
-    """resourceVersions of one kind are ordered integers (KEP-5504)."""
-    return int(seen.metadata.resource_version or 0)

@@ -2,7 +2,8 @@
 
 from capscan.core.errors import Forbidden
 from capscan.kube.client import KubeClient
-from capscan.kube.status import StatusWriter, missing_permission
+from capscan.kube.permissions import Rule
+from capscan.kube.status import StatusWriter
 from capscan.kube.transport import Json
 from capscan.model import CapabilityScan, InferenceProvider, ProviderStatus, ScanStatus
 from capscan.model.meta import GROUP, VERSION
@@ -24,7 +25,8 @@ async def check_watch(client: KubeClient, plural: str) -> None:
         await client.check_watch(f"/apis/{GROUP}/{VERSION}/{plural}")
     except Forbidden as error:
         effect = ", so that it sees them change late, by listing them again and again"
-        raise missing_permission(plural, "watch", error, effect) from error
+        rule = Rule(GROUP, plural, "watch")
+        raise rule.missing(error, verb="watch", effect=effect) from error
 
 
 def scan_status(client: KubeClient, scan: CapabilityScan) -> StatusWriter[ScanStatus]:

@@ -17,7 +17,6 @@ from capscan.core.errors import (
     Conflict,
     Forbidden,
     Invalid,
-    MissingPermission,
     NotFound,
     ObjectGone,
     ServerError,
@@ -25,6 +24,7 @@ from capscan.core.errors import (
 )
 from capscan.core.merge_patch import merge_patch
 from capscan.kube.client import KubeClient
+from capscan.kube.permissions import Rule
 from capscan.kube.transport import Json
 from capscan.model import ObjectMeta
 from capscan.model.base import Wire
@@ -77,7 +77,7 @@ class StatusWriter(Generic[S]):
 
     def observe(self, seen: HasStatus[S]) -> bool:
         """Take a version that a watch brought; False if a newer one is known already."""
-        if _version(seen) < _version(self._seen):
+        if seen.metadata.version < self._seen.metadata.version:
             return False
         self._seen = seen
         return True
@@ -134,7 +134,8 @@ class StatusWriter(Generic[S]):
         except NotFound as error:
             raise ObjectGone(str(error)) from error
         except Forbidden as error:
-            raise missing_permission(f"{self._plural}/status", "patch", error) from error
+            rule = Rule(GROUP, f"{self._plural}/status", "patch")
+            raise rule.missing(error, verb="patch") from error
         except (Invalid, ServerError) as error:
             raise StatusRejected(
                 f"The API server does not take the status: {error}. Are its CRDs older than the "
@@ -152,25 +153,11 @@ class StatusWriter(Generic[S]):
         except NotFound as error:
             raise ObjectGone(str(error)) from error
         except Forbidden as error:
-            raise missing_permission(self._plural, "get, list, watch", error) from error
+            rule = Rule(GROUP, self._plural, "get, list, watch")
+            raise rule.missing(error, verb=rule.verbs) from error
         except (Invalid, ServerError) as error:
             raise StatusRejected(f"The API server does not say what it has: {error}") from error
         seen = self._parse(body)
         if seen.metadata.uid != self._seen.metadata.uid:
             raise ObjectGone(f"{self._path} was deleted and created again")
         self.observe(seen)
-
-
-def _version(seen: HasStatus[S]) -> int:
-    """resourceVersions of one kind are ordered integers (KEP-5504)."""
-    return int(seen.metadata.resource_version)
-
-
-def missing_permission(
-    resource: str, verbs: str, error: Forbidden, effect: str = ""
-) -> MissingPermission:
-    """Rights to a resource of ours, and what comes of their lack."""
-    return MissingPermission(
-        f"The operator may not {verbs} {resource}{effect}. Add to its ClusterRole: apiGroups "
-        f"[{GROUP}], resources [{resource}], verbs [{verbs}]. The API server said: {error}"
-    )

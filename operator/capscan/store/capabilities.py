@@ -20,13 +20,13 @@ from capscan.core.errors import (
     Forbidden,
     Invalid,
     MissingKind,
-    MissingPermission,
     NotFound,
     ScanError,
     ServerError,
     StoreRejected,
 )
 from capscan.kube.client import KubeClient, items_of
+from capscan.kube.permissions import Rule
 from capscan.kube.transport import Json
 from capscan.model import Capability, StoredRef
 from capscan.model.capability import (
@@ -234,9 +234,6 @@ def _missing_kind() -> ScanError:
     )
 
 
-def _missing_permission(verbs: str, error: Forbidden) -> ScanError:
-    return MissingPermission(
-        f"The operator may not {verbs} Capabilities. Add to its ClusterRole: apiGroups [{GROUP}], "
-        f"resources [capabilities], verbs [get, list, create, patch, delete]. The API server said: "
-        f"{error}"
-    )
+def _missing_permission(verb: str, error: Forbidden) -> ScanError:
+    rule = Rule(GROUP, "capabilities", "get, list, create, patch, delete")
+    return rule.missing(error, verb=verb, what="Capabilities")
