@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from capscan.model.base import Count, Time, Wire
+from capscan.model.failure import Failure
 from capscan.model.meta import GROUP
 
 PLAN_KEY = f"{GROUP}/plan-key"
@@ -94,15 +95,12 @@ class Provenance(Wire):
     )
 
 
-class LastAttempt(Wire):
-    """The newest attempt, when it failed."""
-
+class _OfRun(Wire):
     run_id: str = Field(alias="runID", description="The run that gave the CRD up.")
-    reason: str = Field(description="Why, in one CamelCase word.")
-    message: Annotated[str, Field(max_length=512)] = Field(description="Why, in a sentence.")
-    attempts: Count = Field(description="How often it was tried.")
-    retryable: bool = Field(description="Whether trying again later may help.")
-    time: Time = Field(description="When it was given up.")
+
+
+class LastAttempt(Failure, _OfRun):
+    """The newest attempt, when it failed."""
 
 
 class Summary(Wire):

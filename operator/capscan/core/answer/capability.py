@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from capscan.core.crd.digest import DIGEST_VERSION
 from capscan.core.text import shorten
@@ -18,6 +19,7 @@ from capscan.model import (
     StoredRef,
     Summary,
 )
+from capscan.model.failure import Failure
 
 SUMMARY_CHARS_MAX = 60
 
@@ -92,14 +94,7 @@ def failed(
     crd: Crd, known: Capability | None, stored: StoredRef | None, item: FailedItem, run_id: str
 ) -> Entry:
     """What to store after a failure: the old analysis stays until there is a new one."""
-    attempt = LastAttempt(
-        run_id=run_id,
-        reason=item.reason,
-        message=item.message,
-        attempts=item.attempts,
-        retryable=item.retryable,
-        time=item.time,
-    )
+    attempt = LastAttempt(run_id=run_id, **_why(item))
     before = known or Capability()
     kept = stored if before.analysis else None  # deleted or emptied since it was listed
     capability = before.model_copy(
@@ -116,15 +111,12 @@ def failed(
 
 
 def failed_item(name: str, attempt: LastAttempt) -> FailedItem:
-    """A stored failure as status lists it."""
-    return FailedItem(
-        name=name,
-        reason=attempt.reason,
-        message=attempt.message,
-        attempts=attempt.attempts,
-        retryable=attempt.retryable,
-        time=attempt.time,
-    )
+    """Return a stored failure as a scan's status lists it."""
+    return FailedItem(name=name, **_why(attempt))
+
+
+def _why(failure: Failure) -> dict[str, Any]:
+    return {field: getattr(failure, field) for field in Failure.model_fields}
 
 
 def ref_of(crd: Crd) -> CrdRef:

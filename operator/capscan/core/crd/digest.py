@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from capscan.core.crd.schema import Node, walk
 from capscan.core.text import fold, lead, paragraphs, shorten
 from capscan.model import Crd
+from capscan.model.crd import CrdNames
 
 DIGEST_VERSION = 1
 """Part of every fingerprint: raise it when the same CRD would give another text."""
@@ -52,20 +53,11 @@ class DigestStats:
 
 
 @dataclass(frozen=True, slots=True)
-class Digest:
-    """What is kept of a CRD. `description` keeps its paragraphs, one a line."""
+class Digest(CrdNames):
+    """What is kept of a CRD: its names, cut to a bounded length, and the gist of its schema."""
 
-    name: str
-    group: str
-    kind: str
-    plural: str
-    singular: str
-    scope: str
-    short_names: tuple[str, ...]
-    categories: tuple[str, ...]
-    version: str
-    versions: tuple[str, ...]
     description: str
+    """The paragraphs of the CRD's own description, one a line."""
     fields: tuple[DigestField, ...]
     stats: DigestStats
     text: str
