@@ -12,7 +12,7 @@ import anyio
 
 from capscan.core.answer import capability
 from capscan.core.errors import InvalidBudget
-from capscan.core.eta.forecast import Load, Throughput, eta_s, settle
+from capscan.core.eta.forecast import Load, Throughput, add_item, eta_s
 from capscan.core.money.budget import exhausted, needs_prices
 from capscan.core.money.spending import Spending
 from capscan.core.pace import Pace
@@ -235,7 +235,7 @@ class Session:
     def _on_event(self, event: ScanEvent) -> None:
         tally = self.tally = progress.fold(self.tally or Tally(), event)
         if isinstance(event, Settled):
-            self._throughput = settle(
+            self._throughput = add_item(
                 self._throughput,
                 anyio.current_time(),
                 pace=self.pace,

@@ -13,7 +13,7 @@ from math import log
 from random import Random
 from statistics import fmean
 
-from capscan.core.eta.forecast import Load, eta_s, settle
+from capscan.core.eta.forecast import Load, add_item, eta_s
 from capscan.core.eta.latency import WINDOW, Latencies, add
 from capscan.core.pace import Pace
 
@@ -148,7 +148,7 @@ class Run:
         if self._setting.permits_at_start and 2 * (len(self._began_s) + 1) >= self._permits:
             self._permits = min(self._setting.permits_max, self._permits + 1)
         self._done += 1
-        throughput = settle(
+        throughput = add_item(
             self._load.throughput,
             self.now_s,
             pace=self._pace,

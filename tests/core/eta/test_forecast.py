@@ -13,8 +13,8 @@ from capscan.core.eta.forecast import (
     SAMPLES_MIN,
     Load,
     Throughput,
+    add_item,
     eta_s,
-    settle,
 )
 from capscan.core.eta.latency import Latencies, add
 from capscan.core.pace import Pace
@@ -47,7 +47,7 @@ def throughputs(draw: st.DrawFn) -> Throughput:
     throughput = Throughput()
     for now_s in sorted(draw(st.lists(st.floats(0, 1000), max_size=10))):
         pace, in_flight = draw(PACES), draw(st.integers(0, 300))
-        throughput = settle(throughput, now_s, pace=pace, parallelism=64, in_flight=in_flight)
+        throughput = add_item(throughput, now_s, pace=pace, parallelism=64, in_flight=in_flight)
     return throughput
 
 
@@ -152,7 +152,7 @@ def test_what_the_api_server_delivers_is_the_bound_where_permits_are_idle() -> N
     """The offline analysis takes microseconds; reading the CRDs does not."""
     throughput = Throughput()
     for n in range(100):
-        throughput = settle(throughput, n / 20, pace=Pace(), parallelism=10, in_flight=0)
+        throughput = add_item(throughput, n / 20, pace=Pace(), parallelism=10, in_flight=0)
     load = Load(200, latencies=latencies_of(*[1e-5] * 100), throughput=throughput)
 
     assert eta_s(load, Pace(), 10, now_s=5) == pytest.approx(10, rel=0.05)
@@ -162,7 +162,7 @@ def test_growing_permits_are_counted_on_up_to_the_parallelism() -> None:
     throughput = Throughput()
     for n in range(10):
         pace = Pace(permits=4 + n)
-        throughput = settle(throughput, n, pace=pace, parallelism=64, in_flight=3 + n)
+        throughput = add_item(throughput, n, pace=pace, parallelism=64, in_flight=3 + n)
     growing = Load(600, ages_s=[0.5] * 13, latencies=STEADY, throughput=throughput)
     steady = replace(growing, throughput=Throughput())
     grown_s, steady_s = (eta_s(load, Pace(13), 64, now_s=10) for load in (growing, steady))
@@ -188,10 +188,10 @@ def test_permits_on_their_way_back_after_an_outage_are_counted_on() -> None:
 
 
 def test_a_closed_gate_begins_the_count_anew() -> None:
-    throughput = settle(Throughput(), 1, pace=Pace(), parallelism=10, in_flight=9)
+    throughput = add_item(Throughput(), 1, pace=Pace(), parallelism=10, in_flight=9)
 
     assert throughput.settled_s == (1,)
-    assert settle(throughput, 2, pace=Pace(wait_s=5), parallelism=10, in_flight=8) == Throughput()
+    assert add_item(throughput, 2, pace=Pace(wait_s=5), parallelism=10, in_flight=8) == Throughput()
 
 
 # -- simulated runs; benchmarks/bench_eta.py has all of them, over more seeds

@@ -73,7 +73,7 @@ class Load:
     throughput: Throughput = field(default_factory=Throughput)
 
 
-def settle(
+def add_item(
     throughput: Throughput, now_s: float, *, pace: Pace, parallelism: int, in_flight: int
 ) -> Throughput:
     """The throughput after one more item; `in_flight` counts what is still under way.
@@ -90,9 +90,11 @@ def settle(
 
 
 def eta_s(load: Load, pace: Pace, parallelism: int, now_s: float) -> float | None:
-    """Seconds until the run is done, as likely more as less; None while too little is known.
+    """Return the seconds until the run is done: the median, so that more is as likely as less. None
+    while too little is known.
 
-    Positive while anything is left, and a year at most. `now_s` is of the clock that `settle` saw.
+    The result is positive while anything is left, and a year at most. `now_s` is by the clock of
+    `add_item`.
     """
     latencies = load.latencies
     if not load.queued and not load.ages_s:
