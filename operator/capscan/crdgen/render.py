@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from capscan.crdgen.kinds import CATEGORY, Kind, Rule
+from capscan.crdgen.kind import CATEGORY, Kind, Rule
 from capscan.crdgen.schema import Schema, structural
 from capscan.model.meta import GROUP, VERSION
 
