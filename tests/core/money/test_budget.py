@@ -8,160 +8,60 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capscan.core.money.budget import exhausted, fits, overrun, rest_of
-from capscan.core.money.spending import NOTHING, Amount, Spending
+from capscan.core.money.spending import NOTHING, Amount
 from capscan.model import Budget, Progress, Usage
 from capscan.model.completion import NO_USAGE
-
-CENT = Decimal("0.01")
-
-
-def usage(tokens: int) -> Usage:
-    """A token costs a cent."""
-    return Usage(1, input_tokens=tokens, cost=tokens * CENT)
-
-
-def limits(tokens: int) -> list[Budget]:
-    """The same limit, said in one way and in the other."""
-    return [Budget(max_tokens=tokens), Budget(max_cost=str(tokens * CENT))]
-
-
-class Run:
-    """Questions that are begun as far as the budget goes, and return in any order."""
-
-    def __init__(self, budget: Budget, questions: list[tuple[int, int]]) -> None:
-        self.budget = budget
-        self.waiting = [(usage(estimated), usage(actual)) for estimated, actual in questions]
-        self.flying: list[tuple[Amount, Usage, Usage]] = []
-        self.used = NO_USAGE
-        self.spending = Spending()
-
-    def begin(self) -> bool:
-        """The next one, if there is room."""
-        if not self.waiting:
-            return False
-        estimate, actual = self.waiting[0]
-        expected = self.spending.expected(estimate)
-        if not fits(self.budget, self.used, expected, self.spending.reserved):
-            return False
-        self.spending = self.spending.begun(expected)
-        self.flying.append((expected, estimate, actual))
-        del self.waiting[0]
-        return True
-
-    def end(self, which: int) -> None:
-        """One of those under way."""
-        expected, estimate, actual = self.flying.pop(which % len(self.flying))
-        self.used += actual
-        self.spending = self.spending.ended(expected, estimate, actual)
-
-    def play(self, moves: list[int]) -> None:
-        """Begin at every other move, end at the others; then as much as there is room for."""
-        for move in moves:
-            if move % 2 or not self.flying:
-                self.begin()
-            else:
-                self.end(move // 2)
-        while self.begin() or self.flying:
-            if self.flying:
-                self.end(0)
-
-
-ESTIMATES = st.tuples(st.integers(1, 5000), st.integers(0, 5000))
-UPPER_BOUNDS = ESTIMATES.map(lambda pair: (max(pair), min(pair)))
-MOVES = st.lists(st.integers(0, 64), max_size=60)
-
-
-@given(st.lists(UPPER_BOUNDS, max_size=20), st.integers(1, 60_000), MOVES, st.booleans())
-def test_where_no_estimate_is_too_low_the_budget_is_never_exceeded(
-    questions: list[tuple[int, int]], limit: int, moves: list[int], money: bool
-) -> None:
-    run = Run(limits(limit)[money], questions)
-    run.play(moves)
-
-    assert Amount.of(run.used).tokens <= limit
-    assert not overrun(run.budget, run.used)
-
-
-@given(st.lists(UPPER_BOUNDS, min_size=1, max_size=20), MOVES, st.booleans())
-def test_a_budget_that_suffices_keeps_nobody_from_being_asked(
-    questions: list[tuple[int, int]], moves: list[int], money: bool
-) -> None:
-    enough = sum(estimated for estimated, _ in questions)
-    run = Run(limits(enough)[money], questions)
-    run.play(moves)
-
-    assert not run.waiting
-
-
-@given(st.lists(ESTIMATES, max_size=20), st.integers(1, 60_000), MOVES, st.booleans())
-def test_a_budget_is_exceeded_by_no_more_than_estimates_were_too_low(
-    questions: list[tuple[int, int]], limit: int, moves: list[int], money: bool
-) -> None:
-    run = Run(limits(limit)[money], questions)
-    run.play(moves)
-    error = sum(max(0, actual - estimated) for estimated, actual in questions)
-
-    assert Amount.of(run.used).tokens <= limit + error
-
-
-@given(st.lists(ESTIMATES, max_size=20), st.integers(1, 60_000), MOVES, st.booleans())
-def test_who_is_left_waiting_is_told_why(
-    questions: list[tuple[int, int]], limit: int, moves: list[int], money: bool
-) -> None:
-    """Nothing hangs: with nothing under way, a question that does not fit has a reason."""
-    run = Run(limits(limit)[money], questions)
-    run.play(moves)
-
-    assert run.spending.reserved == NOTHING
-    expected = run.spending.expected(run.waiting[0][0]) if run.waiting else NOTHING
-    assert bool(exhausted(run.budget, run.used, expected)) >= bool(run.waiting)
-
-
-def test_estimates_that_are_far_too_low_are_not_believed_for_long() -> None:
-    """Each answer is three times as dear; the first one that returns teaches the others."""
-    run = Run(Budget(max_tokens=100_000), [(1000, 3000)] * 200)
-    for _ in range(8):
-        run.begin()
-    run.end(0)
-    run.play([])
-
-    assert not overrun(run.budget, run.used)
-    assert Amount.of(run.used).tokens == 99_000
-
+from tests.core.money.budgets import limits, usage
 
 FIRST = (
     "Nothing was asked: the first question is expected to take 3400 tokens, and spec.budget allows "
     "500 tokens. To begin, raise spec.budget.maxTokens to at least 3400; spec.dryRun tells what "
     "the whole run takes."
 )
+
+
 FIRST_OF_BOTH = (
     "Nothing was asked: the first question is expected to take 3400 tokens and cost 34.00, and "
     "spec.budget allows 500 tokens and 5.00. To begin, raise spec.budget.maxTokens to at least "
     "3400 and spec.budget.maxCost to at least 34.00; spec.dryRun tells what the whole run takes."
 )
+
+
 NEXT = (
     "This run has used 450 of 500 tokens, and the next question is expected to take 100 tokens; "
     "what is settled stays. To go on, raise spec.budget.maxTokens to at least 550"
 )
+
+
 LOWERED = (
     "This run has used 640 of 500 tokens; what is settled stays. To go on, raise "
     "spec.budget.maxTokens to "
 )
+
+
 COST = (
     "This run has cost 4.50 of 5.00, and the next question is expected to cost 1.00; what is "
     "settled stays. To go on, raise spec.budget.maxCost to at least 5.50"
 )
+
+
 BOTH = (
     "This run has used 500 of 500 tokens and cost 5.00 of 5.00; what is settled stays. To go on, "
     "raise spec.budget.maxTokens to at least 600 and spec.budget.maxCost to at least 6.00; the "
     "whole run takes about 1800 tokens and costs about 18.00."
 )
+
+
 HALF = (
     "This run has used 500 of 500 tokens and cost 5.00 of 5.50, and the next question is expected "
     "to cost 1.00; what is settled stays. To go on, raise spec.budget.maxTokens to at least 600 "
     "and spec.budget.maxCost to at least 6.00."
 )
+
+
 EITHER = Budget(max_tokens=500, max_cost="5")
+
+
 TOKENS, MONEY = limits(500)
 
 
@@ -232,6 +132,8 @@ def test_what_was_asked_and_took_nothing_was_asked() -> None:
 
 
 AMOUNTS = st.builds(Amount, st.integers(0, 10**7), st.decimals(0, 100, places=9))
+
+
 COSTS = st.decimals("0.000001", 100, places=6)
 
 
@@ -309,11 +211,15 @@ TOKENS_OVER = (
     "It has used 640 tokens, 140 more than spec.budget.maxTokens allows: the last answers took "
     "more than was expected, or the limit was lowered."
 )
+
+
 BOTH_OVER = (
     "It has used 640 tokens, 140 more than spec.budget.maxTokens allows, and cost 6.40, 1.40 more "
     "than spec.budget.maxCost allows: the last answers took more than was expected, or the limit "
     "was lowered."
 )
+
+
 COST_OVER = (
     "It has cost 6.40, 1.40 more than spec.budget.maxCost allows: the last answers took more than "
     "was expected, or the limit was lowered."
