@@ -1,4 +1,7 @@
-"""Capability: what one CRD gives to the users of the cluster, and where that is known from."""
+"""Capability: what one CRD gives to the users of the cluster, and where that is known from.
+
+`core/answer/capability.py` puts one together; `store/` keeps it.
+"""
 
 from enum import StrEnum
 from typing import Annotated
@@ -14,7 +17,7 @@ PLAN_KEY = f"{GROUP}/plan-key"
 RUN_ID = f"{GROUP}/run-id"
 """Annotation: the run that wrote the analysis."""
 FAILED_RUN = f"{GROUP}/failed-run"
-"""Annotation: the run that gave this CRD up, if that is its newest news."""
+"""Annotation: the run that gave this CRD up, if nothing happened to it since."""
 FAILED_REASON = f"{GROUP}/failed-reason"
 """Annotation: why, so that a restarted operator counts without reading the objects."""
 
