@@ -45,7 +45,7 @@ def holding(found: dict[str, Condition]) -> set[str]:
         (Phase.SCANNING, STALL, {"Stalled"}),
     ],
 )
-def test_conditions_by_phase(phase: Phase, stall: Stall | None, true: set[str]) -> None:
+def test_each_phase_has_its_conditions(phase: Phase, stall: Stall | None, true: set[str]) -> None:
     found = by_type(phase, stall)
 
     assert list(found) == ["Accepted", "Reconciling", "Stalled", "Ready", "Complete", "Failed"]
@@ -62,7 +62,7 @@ def test_conditions_by_phase(phase: Phase, stall: Stall | None, true: set[str]) 
         (Phase.SCANNING, "Scanning"),
     ],
 )
-def test_reasons(phase: Phase, reason: str) -> None:
+def test_each_end_of_a_run_has_its_reason(phase: Phase, reason: str) -> None:
     found = by_type(phase)
 
     assert {found[type_].reason for type_ in ("Ready", "Complete", "Failed")} == {reason}
@@ -83,7 +83,7 @@ def test_a_stall_says_what_would_mend_it() -> None:
         (Phase.FAILED, None, {"Accepted", "Stalled", "Ready", "Failed"}),
     ],
 )
-def test_what_is_not_so_has_no_message(
+def test_a_condition_that_does_not_hold_has_no_message(
     phase: Phase, stall: Stall | None, speaking: set[str]
 ) -> None:
     """But for Ready, which says why not: who describes a scan reads each message a second time."""
@@ -97,7 +97,7 @@ STALLS = st.sampled_from([None, STALL])
 
 
 @given(st.lists(st.tuples(PHASES, STALLS, st.integers(1, 3)), min_size=1, max_size=8))
-def test_whatever_happened_before_the_rules_of_kstatus_hold(
+def test_the_rules_of_kstatus_hold_after_every_history(
     history: list[tuple[Phase, Stall | None, int]],
 ) -> None:
     """Never Stalled and Reconciling; a wait for Complete never succeeds by an older generation."""
@@ -170,7 +170,7 @@ def test_a_scan_that_was_never_ready_is_not_ready_while_it_works() -> None:
     assert during["Ready"].observed_generation == 2
 
 
-def test_what_others_say_stands_beside_what_is_ours() -> None:
+def test_conditions_of_other_controllers_stay_beside_ours() -> None:
     """However much of it there is, and never in the place of one of ours."""
     ours = list(by_type(Phase.SCANNING).values())
     theirs = [ours[0].model_copy(update={"type": f"Policy{n:02}"}) for n in range(FOREIGN_MAX + 1)]

@@ -32,7 +32,7 @@ def test_paragraphs_and_list_items_stand_apart() -> None:
     assert paragraphs(raw) == ["It controls:", "* where it goes", "* who", "And more."]
 
 
-def test_fold_drops_what_nobody_sees() -> None:
+def test_fold_drops_invisible_characters() -> None:
     """Control characters, zero-width and direction marks, lone surrogates."""
     assert fold("a\x00b\u200b\u202ec\ud800\n\t d") == "a bc d"
 
@@ -84,5 +84,5 @@ def test_shorten_keeps_its_bound(text: str, chars_max: int) -> None:
 
 
 @pytest.mark.parametrize(("count", "text"), [(0, "0 CRDs"), (1, "1 CRD"), (2, "2 CRDs")])
-def test_one_is_singular(count: int, text: str) -> None:
+def test_a_count_of_one_is_singular(count: int, text: str) -> None:
     assert counted(count, "CRD") == text

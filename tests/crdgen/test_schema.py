@@ -123,7 +123,9 @@ def test_a_model_that_makes_no_crd_is_refused(model: type[BaseModel], complaint:
         structural(model)
 
 
-def test_what_was_written_is_fresh(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_accepts_the_files_that_were_just_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Writing says what it wrote, once."""
 
     assert main([str(tmp_path)]) == 0

@@ -11,11 +11,7 @@ from capscan.model import ScanStatus
 from tests.kube.apiserver import ApiServer, Seen, ok, refusal
 
 Api = tuple[ApiServer, KubeClient]
-
-
 Writer = StatusWriter[ScanStatus]
-
-
 PATH = "/apis/capscan.dev/v1alpha1/capabilityscans"
 
 

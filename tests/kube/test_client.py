@@ -38,7 +38,7 @@ async def test_a_listing_is_read_in_pages_of_metadata(api: Api) -> None:
     assert "as=PartialObjectMetadataList" in first.headers["Accept"]
 
 
-async def test_of_a_listing_one_page_is_held_at_a_time(api: Api) -> None:
+async def test_each_page_of_a_listing_is_used_before_the_next_one_is_asked_for(api: Api) -> None:
     """What is wanted of it was taken before the next one is asked for."""
     server, client = api
     server.script = [page("a", "b", more="token"), page("c")]
@@ -48,7 +48,7 @@ async def test_of_a_listing_one_page_is_held_at_a_time(api: Api) -> None:
     assert taken == [("a", 1), ("b", 1), ("c", 2)]
 
 
-async def test_a_listing_that_outlived_its_token_starts_over(api: Api) -> None:
+async def test_a_listing_whose_continue_token_expired_starts_over(api: Api) -> None:
     server, client = api
     server.script = [page("a", more="old"), refusal(410), page("b", more="new"), page("c")]
 
@@ -56,7 +56,7 @@ async def test_a_listing_that_outlived_its_token_starts_over(api: Api) -> None:
     assert "continue" not in server.seen[2].query
 
 
-async def test_no_items_may_come_as_null(api: Api) -> None:
+async def test_a_listing_of_nothing_may_say_null(api: Api) -> None:
     server, client = api
     server.script = [ok({"metadata": {}, "items": None}) for _ in range(2)]
 
@@ -78,7 +78,7 @@ async def test_an_apply_names_its_manager_and_wins(api: Api) -> None:
     assert seen.body == {"metadata": {"name": "a"}}
 
 
-async def test_a_merge_patch_is_one(api: Api) -> None:
+async def test_a_merge_patch_is_sent_as_one(api: Api) -> None:
     server, client = api
     await client.merge_patch(f"{PATH}/a/status", {"status": None})
     (seen,) = server.seen
@@ -87,7 +87,7 @@ async def test_a_merge_patch_is_one(api: Api) -> None:
     assert seen.body == {"status": None}
 
 
-async def test_a_json_patch_is_one(api: Api) -> None:
+async def test_a_json_patch_is_sent_as_one(api: Api) -> None:
     server, client = api
     operations = [{"op": "add", "path": "/status", "value": {}}]
     await client.json_patch(f"{PATH}/a/status", operations)
@@ -97,7 +97,7 @@ async def test_a_json_patch_is_one(api: Api) -> None:
     assert seen.body == operations
 
 
-async def test_a_delete_is_of_one_object_and_not_of_its_namesake(api: Api) -> None:
+async def test_a_delete_names_the_uid_of_its_object(api: Api) -> None:
     server, client = api
     await client.delete(f"{PATH}/a", "u1")
     (seen,) = server.seen
@@ -106,7 +106,7 @@ async def test_a_delete_is_of_one_object_and_not_of_its_namesake(api: Api) -> No
 
 
 @pytest.mark.parametrize("status", [404, 409])
-async def test_what_is_gone_already_is_deleted(api: Api, status: int) -> None:
+async def test_deleting_an_object_that_is_gone_is_no_error(api: Api, status: int) -> None:
     server, client = api
     server.script = [refusal(status)]
 

@@ -24,7 +24,7 @@ SHORT_S = 0.3
 
 
 @pytest.mark.parametrize("status", [401, 429, 500, 502, 503, 504])
-async def test_what_may_pass_is_tried_again(api: Api, status: int) -> None:
+async def test_an_error_that_may_pass_is_tried_again(api: Api, status: int) -> None:
     server, client = api
     server.script = [refusal(status), ok({"a": 1})]
 

@@ -14,8 +14,6 @@ from tests.kube.apiserver import ApiServer, ok, refusal
 from tests.kube.watched import events, meta, watching
 
 pytestmark = pytest.mark.anyio
-
-
 Api = tuple[ApiServer, KubeClient]
 
 
@@ -37,7 +35,7 @@ async def until_seen(server: ApiServer, requests: int) -> None:
             await anyio.sleep(0.01)
 
 
-async def test_what_a_plan_goes_by_is_news_and_nothing_else(api: Api) -> None:
+async def test_only_what_planning_reads_is_a_change(api: Api) -> None:
     server, client = api
     a, own = meta("a.x"), meta("capabilities.capscan.dev")
     server.script = [
@@ -79,7 +77,9 @@ async def test_each_change_is_told(api: Api) -> None:
 @pytest.mark.parametrize(
     "ended", [events(("ERROR", {"code": 410, "message": "too old"})), refusal(410)]
 )
-async def test_a_version_that_is_too_old_is_listed_anew(api: Api, ended: web.Response) -> None:
+async def test_crds_are_listed_again_where_the_version_is_too_old(
+    api: Api, ended: web.Response
+) -> None:
     """Only a difference to what was known is news."""
     server, client = api
     server.script = [
@@ -110,7 +110,7 @@ async def test_a_watch_that_is_cut_goes_on_where_it_was(api: Api) -> None:
     assert [one.query.get("watch") for one in server.seen] == [None, "true", "true", "true"]
 
 
-async def test_a_stream_says_what_is_wrong(api: Api) -> None:
+async def test_a_watch_raises_what_its_stream_says(api: Api) -> None:
     server, client = api
     server.script = [
         events(("ERROR", {"code": 500, "message": "etcd"})),

@@ -38,7 +38,7 @@ def open_files() -> int:
     return len(list(Path("/dev/fd").iterdir()))
 
 
-async def test_a_real_api_server(plane: Plane, kubectl: Kubectl) -> None:
+async def test_changes_on_a_real_api_server_are_told(plane: Plane, kubectl: Kubectl) -> None:
     """Added, changed, labelled, removed; what its controllers write into the status is no news."""
     client = KubeClient(ClusterSettings(kubeconfig=str(plane.info().kubeconfig)))
     await client.connect()

@@ -19,7 +19,7 @@ async def test_scans_are_listed_whole(api: Api, scan: Scan) -> None:
     assert found == ([scan.body], "12")
 
 
-async def test_without_its_kind_there_is_no_listing(api: Api) -> None:
+async def test_a_listing_of_a_kind_that_is_not_installed_fails(api: Api) -> None:
     api[0].script = [refusal(404, name="")]
 
     with pytest.raises(NotServed):

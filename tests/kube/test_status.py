@@ -28,7 +28,9 @@ async def test_where_nothing_differs_nothing_is_sent(api: Api, writer: Writer) -
     assert methods(api) == ["PATCH"]
 
 
-async def test_what_is_no_longer_said_is_removed(api: Api, scan: Scan, writer: Writer) -> None:
+async def test_a_field_that_is_no_longer_rendered_is_removed(
+    api: Api, scan: Scan, writer: Writer
+) -> None:
     await writer.update(says("hello"))
     await writer.update(lambda _: ScanStatus())
 
@@ -90,7 +92,7 @@ async def test_a_status_that_is_refused_names_the_likely_cause(api: Api) -> None
         await writer.update(says("hello"))
 
 
-async def test_what_cannot_be_read_again_is_told(api: Api, writer: Writer) -> None:
+async def test_a_status_that_cannot_be_read_again_is_rejected(api: Api, writer: Writer) -> None:
     """As what is refused is: whoever writes knows how to wait with it."""
     api[0].script = [refusal(409), refusal(400, "etcdserver: mvcc: database space exceeded")]
 

@@ -14,7 +14,7 @@ from tests.kube.stored_scan import Api, Scan, Writer, methods, says
 pytestmark = pytest.mark.anyio
 
 
-async def test_after_a_conflict_the_wish_is_rendered_anew(
+async def test_after_a_conflict_the_status_is_rendered_again(
     api: Api, scan: Scan, writer: Writer
 ) -> None:
     """From the status that is there now."""
@@ -45,7 +45,7 @@ def overtaken(scan: Scan) -> Callable[[Seen], Awaitable[web.Response]]:
     return answer
 
 
-async def test_who_always_loses_the_race_writes_it_whole(
+async def test_a_writer_that_always_loses_the_race_writes_the_status_whole(
     api: Api, scan: Scan, writer: Writer
 ) -> None:
     """Under no lock but the UID: nothing that another one wrote is left, and nothing waits."""
@@ -59,7 +59,7 @@ async def test_who_always_loses_the_race_writes_it_whole(
     assert not await writer.update(says("hello"))
 
 
-async def test_while_that_goes_on_one_conflict_is_enough(
+async def test_while_others_write_without_a_lock_one_conflict_is_enough(
     api: Api, scan: Scan, writer: Writer
 ) -> None:
     """Each of them takes as long as a write; and the lock is back once nobody else writes."""
@@ -74,7 +74,9 @@ async def test_while_that_goes_on_one_conflict_is_enough(
     assert api[0].seen[-1].body["metadata"]["resourceVersion"]
 
 
-async def test_nor_is_a_namesake_written_to_whole(api: Api, scan: Scan, writer: Writer) -> None:
+async def test_a_namesake_is_not_written_to_without_the_lock_either(
+    api: Api, scan: Scan, writer: Writer
+) -> None:
     answer = overtaken(scan)
 
     async def recreated_at_last(seen: Seen) -> web.Response:
@@ -92,7 +94,9 @@ async def test_nor_is_a_namesake_written_to_whole(api: Api, scan: Scan, writer: 
     }
 
 
-async def test_a_whole_status_that_is_refused_is_told(api: Api, scan: Scan, writer: Writer) -> None:
+async def test_a_whole_status_that_is_refused_is_rejected(
+    api: Api, scan: Scan, writer: Writer
+) -> None:
     answer = overtaken(scan)
 
     async def refuses(seen: Seen) -> web.Response:
@@ -130,7 +134,7 @@ async def test_a_namesake_is_not_written_to(scan: Scan, writer: Writer) -> None:
     assert scan.body == before
 
 
-async def test_a_spec_beyond_reading_keeps_no_status_from_being_written(
+async def test_a_spec_that_cannot_be_read_keeps_no_status_from_being_written(
     api: Api, scan: Scan, writer: Writer
 ) -> None:
     """As a newer operator's is, after a downgrade."""

@@ -64,7 +64,7 @@ async def test_refusals_become_errors_with_the_servers_own_words(
         ("create not allowed while custom resource definition is terminating", NotServed),
     ],
 )
-async def test_not_every_403_is_mended_by_a_permission(
+async def test_only_a_403_of_rbac_is_a_missing_permission(
     api: Api, message: str, kind: type[KubeError]
 ) -> None:
     server, client = api
@@ -93,7 +93,7 @@ async def test_a_request_that_is_too_large_will_never_be_accepted(api: Api) -> N
         await client.merge_patch(PATH, {})
 
 
-async def test_a_proxys_page_is_an_answer_too(api: Api) -> None:
+async def test_the_page_of_a_proxy_is_an_answer_too(api: Api) -> None:
     server, client = api
     server.script = [web.Response(status=403, text="<html>Go away</html>")]
 
@@ -102,7 +102,7 @@ async def test_a_proxys_page_is_an_answer_too(api: Api) -> None:
 
 
 @pytest.mark.parametrize("odd", ["[]", '"no"', "null", '{"message": null, "details": "none"}'])
-async def test_odd_refusals_are_refusals(api: Api, odd: str) -> None:
+async def test_refusals_without_a_status_object_are_refusals(api: Api, odd: str) -> None:
     server, client = api
     server.script = [web.Response(status=409, text=odd)]
 

@@ -78,7 +78,9 @@ async def test_an_analysis_that_was_taken_away_is_noticed(
     assert ref.edited
 
 
-async def test_one_word_taken_away_is_noticed(client: KubeClient, emptied: Kubectl) -> None:
+async def test_one_word_that_was_taken_away_is_noticed(
+    client: KubeClient, emptied: Kubectl
+) -> None:
     """A list is owned as a whole, so this shows as somebody else's list."""
     store = CapabilityStore(client)
     await store.write(answer())
@@ -175,7 +177,7 @@ async def test_the_labels_speak_a_fixed_vocabulary(client: KubeClient, emptied: 
     }
 
 
-async def test_what_the_schema_refuses_is_rejected(client: KubeClient) -> None:
+async def test_an_entry_that_the_schema_refuses_is_rejected(client: KubeClient) -> None:
     """The provider's model has the same bounds; this is the last door."""
     entry = answer(of=crd("Not_A_Name"))
 

@@ -53,7 +53,7 @@ async def test_a_check_writes_nothing(case: Case) -> None:
     assert await case.store.list_refs() == []
 
 
-async def test_what_is_written_is_read(case: Case) -> None:
+async def test_an_entry_that_was_written_is_read(case: Case) -> None:
     entry = answer()
     await case.store.write(entry)
 
@@ -70,7 +70,7 @@ async def test_the_listing_says_what_planning_needs(case: Case) -> None:
     assert ref.uid
 
 
-async def test_all_are_listed(case: Case) -> None:
+async def test_all_capabilities_are_listed(case: Case) -> None:
     names = [f"{kind}.example.com" for kind in ("c", "a", "b")]
     for name in names:
         await case.store.write(answer(of=crd(name)))
@@ -184,7 +184,7 @@ async def test_a_label_of_somebody_else_is_no_edit_and_survives(case: Case) -> N
     assert not (await only(case)).edited
 
 
-async def test_one_that_was_deleted_by_hand_can_be_written_again(case: Case) -> None:
+async def test_a_capability_that_was_deleted_by_hand_can_be_written_again(case: Case) -> None:
     await case.store.write(answer())
     before = await only(case)
     case.meddler.delete(NAME)
@@ -202,7 +202,7 @@ async def test_a_recreated_crd_becomes_the_owner(case: Case) -> None:
     assert (await only(case)).crd_uid == "another"
 
 
-async def test_what_is_removed_is_gone(case: Case) -> None:
+async def test_a_capability_that_was_removed_is_gone(case: Case) -> None:
     await case.store.write(answer())
     await case.store.write(answer(of=crd("b.example.com")))
     first = next(ref for ref in await case.store.list_refs() if ref.name == NAME)
@@ -212,7 +212,7 @@ async def test_what_is_removed_is_gone(case: Case) -> None:
     assert [ref.name for ref in await case.store.list_refs()] == ["b.example.com"]
 
 
-async def test_a_namesake_of_what_is_to_be_removed_stays(case: Case) -> None:
+async def test_a_namesake_of_a_capability_that_is_removed_stays(case: Case) -> None:
     """Removed by its UID: another was written in its place since the listing."""
     await case.store.write(answer())
     old = await only(case)

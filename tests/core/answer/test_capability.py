@@ -59,7 +59,7 @@ def test_an_answer_is_stored_with_where_it_comes_from() -> None:
     }
 
 
-def test_the_crd_is_copied_as_far_as_a_reader_needs_it() -> None:
+def test_a_capability_copies_what_a_reader_needs_of_the_crd() -> None:
     assert ENTRY.capability.resource is not None
     assert ENTRY.capability.resource.to_wire() == {
         "group": "example.com",
@@ -127,7 +127,7 @@ def test_a_first_failure_is_stored_alone() -> None:
 
 
 @pytest.mark.parametrize("known", [None, Capability()], ids=["deleted by hand", "emptied"])
-def test_where_no_analysis_is_left_nothing_speaks_of_one(known: Capability | None) -> None:
+def test_annotations_of_an_analysis_go_with_the_analysis(known: Capability | None) -> None:
     """The Capability was listed, and gone when its turn came."""
     entry = after_failure(known, stored())
 

@@ -126,7 +126,7 @@ def test_everything_that_answers_depend_on_is_in_the_text() -> None:
 # --- bad input ------------------------------------------------------------------------------------
 
 
-def test_a_crd_without_schema() -> None:
+def test_a_crd_without_schema_is_digested() -> None:
     """It still has its names."""
     body = crd()
     del body["spec"]["versions"][0]["schema"]
@@ -137,14 +137,14 @@ def test_a_crd_without_schema() -> None:
     assert "kind: Widget" in found.text
 
 
-def test_a_crd_without_served_version() -> None:
+def test_a_crd_without_served_version_is_digested() -> None:
     """The text says so."""
     found = digest(versions=[{"name": "v1", "served": False}])
 
     assert (found.version, "version: v1 (not served)" in found.text) == ("v1", True)
 
 
-def test_a_root_that_preserves_unknown_fields() -> None:
+def test_a_root_that_preserves_unknown_fields_is_digested() -> None:
     """Nothing to walk, nothing to fail at."""
     body = crd()
     body["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = {
@@ -155,7 +155,7 @@ def test_a_root_that_preserves_unknown_fields() -> None:
     assert digest_crd(parse_crd(body)).fields == ()
 
 
-def test_a_crd_of_2_9_megabytes() -> None:
+def test_a_crd_of_2_9_megabytes_is_digested() -> None:
     """Bounded in bytes and in work, and it says that something is missing."""
     body = crd(schema=wide(2_900_000))
     assert len(json.dumps(body)) > 2_900_000
@@ -169,7 +169,7 @@ def test_a_crd_of_2_9_megabytes() -> None:
     assert calls(lambda: digest_crd(twice)) < 1.5 * calls(lambda: digest_crd(parsed))
 
 
-def test_more_nodes_than_are_walked() -> None:
+def test_a_schema_with_more_nodes_than_are_walked_is_marked_as_cut() -> None:
     """The count stops at the bound and says so."""
     row: Schema = {"type": "object", "properties": {f"f{i}": {"type": "string"} for i in range(80)}}
     schema = {"type": "object", "properties": {f"r{i}": row for i in range(80)}}
@@ -180,7 +180,7 @@ def test_more_nodes_than_are_walked() -> None:
     assert found.text.endswith("\ntruncated: true\n")
 
 
-def test_38_levels() -> None:
+def test_a_schema_of_38_levels_is_digested() -> None:
     """Depth is no reason to stop."""
     found = digest(schema=nested(38))
 
@@ -212,7 +212,7 @@ def test_odd_enum_values_read_as_json_writes_them() -> None:
     assert digest(schema=schema).fields[1].enum == ("=", "true", "null", "3", "true")
 
 
-def test_no_descriptions_at_all() -> None:
+def test_a_schema_without_descriptions_is_digested() -> None:
     """Names and types are left."""
     schema: Schema = {"type": "object", "properties": {"size": {"type": "integer"}}}
 

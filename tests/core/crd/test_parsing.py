@@ -92,7 +92,7 @@ def test_a_deprecated_version_is_known_as_such() -> None:
 
 
 @given(JSON, JSON, JSON, JSON)
-def test_junk_never_raises(metadata: Any, names: Any, versions: Any, spec: Any) -> None:
+def test_parsing_junk_never_raises(metadata: Any, names: Any, versions: Any, spec: Any) -> None:
     """Any JSON in any place, the whole body included."""
     for body in (
         {"metadata": metadata, "spec": spec},

@@ -89,17 +89,17 @@ def test_more_in_the_queue_never_ends_sooner(
 
 
 @given(loads(), PACES)
-def test_nobody_guesses_an_end_from_too_few_answers(load: Load, pace: Pace) -> None:
+def test_there_is_no_estimate_from_too_few_answers(load: Load, pace: Pace) -> None:
     few = latencies_of(*load.latencies.recent_s[: SAMPLES_MIN - 1])
 
     assert not eta_s(replace(load, latencies=few), pace, 10, now_s=1000)
 
 
-def test_nothing_is_said_while_every_request_fails() -> None:
+def test_there_is_no_estimate_while_every_request_fails() -> None:
     assert eta_s(Load(10, in_vain=STEADY), Pace(), 10, now_s=1) is None
 
 
-def test_nothing_is_said_while_nobody_knows_when_the_provider_is_back() -> None:
+def test_there_is_no_estimate_while_nobody_knows_when_the_provider_is_back() -> None:
     assert eta_s(Load(10, latencies=STEADY), Pace(returns=False), 10, now_s=1) is None
 
 
@@ -117,7 +117,7 @@ def test_nothing_is_said_while_nobody_knows_when_the_provider_is_back() -> None:
         (Pace(wait_s=30), 130),
     ],
 )
-def test_the_tightest_bound_decides(pace: Pace, seconds: float) -> None:
+def test_the_tightest_bound_decides_the_estimate(pace: Pace, seconds: float) -> None:
     """1,000 items of a second each, ten at once where nothing else is known."""
     load = Load(1000, latencies=STEADY, ages_s=[0.5] * 10)
 
@@ -132,7 +132,7 @@ def test_each_retry_is_one_more_request() -> None:
 
 
 @pytest.mark.parametrize(("failed_s", "left_s"), [(0.001, 100), (10.0, 350)])
-def test_what_fails_takes_a_time_of_its_own(failed_s: float, left_s: float) -> None:
+def test_failed_requests_count_with_their_own_times(failed_s: float, left_s: float) -> None:
     """A refusal in a millisecond makes no answer quicker, nor its time harder to tell."""
     failed = latencies_of(*[failed_s] * (STEADY.count // 4))
     load = Load(1000, latencies=STEADY, in_vain=failed)
@@ -140,7 +140,7 @@ def test_what_fails_takes_a_time_of_its_own(failed_s: float, left_s: float) -> N
     assert eta_s(load, Pace(), 10, now_s=1) == pytest.approx(left_s, rel=0.06)
 
 
-def test_the_last_one_is_waited_for_though_the_rate_is_high() -> None:
+def test_the_last_request_counts_though_the_rate_is_high() -> None:
     latencies = latencies_of(*[0.5, 1.0, 2.0, 4.0] * 10)
     left_s = eta_s(Load(0, ages_s=[4.0], latencies=latencies), Pace(items_per_s=100), 10, now_s=1)
 
@@ -187,7 +187,7 @@ def test_permits_on_their_way_back_after_an_outage_are_counted_on() -> None:
     assert one_s > 5 * up_s
 
 
-def test_a_closed_gate_begins_the_count_anew() -> None:
+def test_a_closed_gate_begins_the_count_of_items_again() -> None:
     throughput = add_item(Throughput(), 1, pace=Pace(), parallelism=10, in_flight=9)
 
     assert throughput.settled_s == (1,)

@@ -19,31 +19,26 @@ FIRST = (
     "the whole run takes."
 )
 
-
 FIRST_OF_BOTH = (
     "Nothing was asked: the first question is expected to take 3400 tokens and cost 34.00, and "
     "spec.budget allows 500 tokens and 5.00. To begin, raise spec.budget.maxTokens to at least "
     "3400 and spec.budget.maxCost to at least 34.00; spec.dryRun tells what the whole run takes."
 )
 
-
 NEXT = (
     "This run has used 450 of 500 tokens, and the next question is expected to take 100 tokens; "
     "what is settled stays. To go on, raise spec.budget.maxTokens to at least 550"
 )
-
 
 LOWERED = (
     "This run has used 640 of 500 tokens; what is settled stays. To go on, raise "
     "spec.budget.maxTokens to "
 )
 
-
 COST = (
     "This run has cost 4.50 of 5.00, and the next question is expected to cost 1.00; what is "
     "settled stays. To go on, raise spec.budget.maxCost to at least 5.50"
 )
-
 
 BOTH = (
     "This run has used 500 of 500 tokens and cost 5.00 of 5.00; what is settled stays. To go on, "
@@ -51,17 +46,13 @@ BOTH = (
     "whole run takes about 1800 tokens and costs about 18.00."
 )
 
-
 HALF = (
     "This run has used 500 of 500 tokens and cost 5.00 of 5.50, and the next question is expected "
     "to cost 1.00; what is settled stays. To go on, raise spec.budget.maxTokens to at least 600 "
     "and spec.budget.maxCost to at least 6.00."
 )
 
-
 EITHER = Budget(max_tokens=500, max_cost="5")
-
-
 TOKENS, MONEY = limits(500)
 
 
@@ -87,7 +78,7 @@ TOKENS, MONEY = limits(500)
         (Budget(max_tokens=500, max_cost="5.50"), 500, 100, 0, HALF),
     ],
 )  # fmt: skip
-def test_what_is_in_the_way_is_told_with_what_to_write(
+def test_a_reached_budget_says_what_to_write(
     budget: Budget, used: int, wanted: int, rest: int, message: str
 ) -> None:
     spent = usage(used) if used else NO_USAGE
@@ -112,7 +103,7 @@ def test_what_is_in_the_way_is_told_with_what_to_write(
         ("1200", "1199.987654321", "0.1", ("has cost 1199.9877 of 1200.00,", "least 1200.09.")),
     ],
 )  # fmt: skip
-def test_a_cost_is_told_in_digits_that_say_something(
+def test_a_cost_is_told_in_its_significant_digits(
     limit: str, used: str, wanted: str, said: tuple[str, ...]
 ) -> None:
     """And what is to be written is rounded up."""
@@ -123,7 +114,7 @@ def test_a_cost_is_told_in_digits_that_say_something(
     assert [part for part in said if part not in found.message] == []
 
 
-def test_what_was_asked_and_took_nothing_was_asked() -> None:
+def test_requests_without_tokens_count_as_asked() -> None:
     """Three times 500, say."""
     found = exhausted(Budget(max_tokens=500), Usage(requests=3), Amount.of(usage(3400)))
 
@@ -132,13 +123,11 @@ def test_what_was_asked_and_took_nothing_was_asked() -> None:
 
 
 AMOUNTS = st.builds(Amount, st.integers(0, 10**7), st.decimals(0, 100, places=9))
-
-
 COSTS = st.decimals("0.000001", 100, places=6)
 
 
 @given(st.integers(1, 10**6), COSTS, AMOUNTS, AMOUNTS, st.none() | AMOUNTS)
-def test_what_one_is_told_to_write_is_enough(
+def test_the_budget_that_a_message_asks_for_is_enough(
     tokens: int, cost: Decimal, used: Amount, wanted: Amount, others: Amount | None
 ) -> None:
     """Rounded up, never down; as is what the whole run is said to take."""
@@ -185,7 +174,9 @@ def written_to(budget: Budget, field: str, amount: Decimal) -> Budget:
         (Progress(total=5, completed=5), NOTHING),
     ],
 )
-def test_what_is_left_takes_what_others_took(progress: Progress, rest: Amount) -> None:
+def test_the_rest_is_expected_to_take_what_other_items_took(
+    progress: Progress, rest: Amount
+) -> None:
     """Of those that were asked about: what is unchanged took nothing. The last one too begins only
     where there is room for what it is expected to take.
     """
@@ -196,12 +187,12 @@ def test_what_is_left_takes_what_others_took(progress: Progress, rest: Amount) -
 
 
 @pytest.mark.parametrize("budget", [Budget(), Budget(max_tokens=100), Budget(max_cost="1")])
-def test_what_fits_exactly_fits(budget: Budget) -> None:
+def test_a_question_that_fits_exactly_is_allowed(budget: Budget) -> None:
     assert not exhausted(budget, usage(60), Amount.of(usage(40)))
     assert fits(budget, usage(60), Amount.of(usage(10)), Amount.of(usage(30)))
 
 
-def test_without_a_limit_nothing_is_too_much() -> None:
+def test_a_budget_without_a_limit_allows_everything() -> None:
     """Nor is what costs nothing, under any limit that is not reached."""
     assert fits(Budget(), usage(10**9), Amount.of(usage(10**9)))
     assert fits(Budget(max_tokens=1, max_cost="0.0001"), NO_USAGE, NOTHING)
@@ -212,13 +203,11 @@ TOKENS_OVER = (
     "more than was expected, or the limit was lowered."
 )
 
-
 BOTH_OVER = (
     "It has used 640 tokens, 140 more than spec.budget.maxTokens allows, and cost 6.40, 1.40 more "
     "than spec.budget.maxCost allows: the last answers took more than was expected, or the limit "
     "was lowered."
 )
-
 
 COST_OVER = (
     "It has cost 6.40, 1.40 more than spec.budget.maxCost allows: the last answers took more than "
@@ -235,5 +224,5 @@ COST_OVER = (
         (EITHER, 640, BOTH_OVER),
     ],
 )
-def test_by_how_much_a_run_went_over_is_told(budget: Budget, used: int, said: str) -> None:
+def test_a_message_says_by_how_much_a_run_went_over(budget: Budget, used: int, said: str) -> None:
     assert overrun(budget, usage(used)) == said

@@ -52,11 +52,7 @@ class Run:
 
 
 ESTIMATES = st.tuples(st.integers(1, 5000), st.integers(0, 5000))
-
-
 UPPER_BOUNDS = ESTIMATES.map(lambda pair: (max(pair), min(pair)))
-
-
 MOVES = st.lists(st.integers(0, 64), max_size=60)
 
 
@@ -72,7 +68,7 @@ def test_where_no_estimate_is_too_low_the_budget_is_never_exceeded(
 
 
 @given(st.lists(UPPER_BOUNDS, min_size=1, max_size=20), MOVES, st.booleans())
-def test_a_budget_that_suffices_keeps_nobody_from_being_asked(
+def test_a_sufficient_budget_keeps_no_question_from_being_asked(
     questions: list[tuple[int, int]], moves: list[int], money: bool
 ) -> None:
     enough = sum(estimated for estimated, _ in questions)
@@ -94,7 +90,7 @@ def test_a_budget_is_exceeded_by_no_more_than_estimates_were_too_low(
 
 
 @given(st.lists(ESTIMATES, max_size=20), st.integers(1, 60_000), MOVES, st.booleans())
-def test_who_is_left_waiting_is_told_why(
+def test_a_question_that_is_left_waiting_has_a_reason(
     questions: list[tuple[int, int]], limit: int, moves: list[int], money: bool
 ) -> None:
     """Nothing hangs: with nothing under way, a question that does not fit has a reason."""

@@ -14,7 +14,7 @@ from capscan.model import Usage
 
 
 @given(st.lists(st.floats(0.01, 1.0), max_size=20))
-def test_estimates_that_were_high_enough_are_not_touched(shares: list[float]) -> None:
+def test_estimates_that_were_high_enough_are_not_raised(shares: list[float]) -> None:
     excess = Excess()
     for share in shares:
         excess = excess.seen(100.0, 100.0 * share)
@@ -33,7 +33,7 @@ def test_estimates_that_were_high_enough_are_not_touched(shares: list[float]) ->
         ([2.0, 0.0], 2.0),
     ],
 )
-def test_what_came_out_dearer_is_expected_to_do_so_again(
+def test_questions_that_came_out_dearer_raise_the_next_estimate(
     shares: list[float], factor: float
 ) -> None:
     """By its mean, and by how much it varies; what was refused without a look says nothing."""
@@ -44,7 +44,7 @@ def test_what_came_out_dearer_is_expected_to_do_so_again(
     assert excess.factor == pytest.approx(factor)
 
 
-def test_money_and_tokens_are_corrected_apart() -> None:
+def test_money_and_tokens_are_corrected_separately() -> None:
     """An answer costs five times what a prompt does: it may be dear, and short."""
     estimate = Usage(1, 1000, 0, 100, Decimal("0.01"))
     spending = Spending().begun(NOTHING)

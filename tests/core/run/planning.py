@@ -19,6 +19,4 @@ def select(*names: str, **selector: Any) -> list[str]:
 
 
 ALWAYS, IF_CHANGED = Refresh.ALWAYS, Refresh.IF_CHANGED
-
-
 GLOBS = st.lists(st.sampled_from(["*", "a.*", "*.x", "?.x", "b.x"]), min_size=1, max_size=3)

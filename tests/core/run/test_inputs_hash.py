@@ -18,11 +18,11 @@ from tests.core.run.planning import ALWAYS
         {"refresh": ALWAYS},
     ],
 )
-def test_what_is_asked_is_hashed(changes: dict[str, Any]) -> None:
+def test_a_change_of_what_is_asked_changes_the_hash(changes: dict[str, Any]) -> None:
     assert inputs_hash(ScanSpec(**changes)) != inputs_hash(ScanSpec())
 
 
-def test_include_and_exclude_are_told_apart() -> None:
+def test_include_and_exclude_have_different_hashes() -> None:
     swapped = Selector(include=["b"], exclude=["a"])
 
     assert inputs_hash(ScanSpec(selector=swapped)) != inputs_hash(
@@ -40,5 +40,5 @@ def test_include_and_exclude_are_told_apart() -> None:
         {"suspend": True},
     ],
 )
-def test_how_it_is_asked_is_not_hashed(changes: dict[str, Any]) -> None:
+def test_a_change_of_how_it_is_asked_keeps_the_hash(changes: dict[str, Any]) -> None:
     assert inputs_hash(ScanSpec(**changes)) == inputs_hash(ScanSpec())

@@ -13,8 +13,6 @@ from tests.core.run.planning import ALWAYS, GLOBS, IF_CHANGED, PROVIDER, select
 from tests.fakes import ref, run
 
 CRD = ref("a.x")
-
-
 KEY = plan_key(CRD, PROVIDER)
 
 
@@ -50,7 +48,9 @@ def kept(**changes: Any) -> StoredRef:
         pytest.param(kept(run_id=None), ALWAYS, "pending", id="always: by nobody"),
     ],
 )
-def test_states(stored: StoredRef | None, refresh: Refresh, state: str) -> None:
+def test_an_item_is_in_the_state_that_its_annotations_say(
+    stored: StoredRef | None, refresh: Refresh, state: str
+) -> None:
     done = plan([CRD], [stored] if stored else [], ScanSpec(refresh=refresh), run("r1"), PROVIDER)
 
     assert counts(done) == {**dict.fromkeys(counts(done), 0), state: 1}
@@ -148,10 +148,7 @@ def test_labels_do_not_change_the_plan_key() -> None:
 
 
 NAMES = st.sampled_from([f"{kind}.{group}" for kind in "abcd" for group in ("x", "capscan.dev")])
-
-
 RUNS = st.sampled_from([None, "r0", "r1", "r1-r2"])
-
 
 REFS = st.lists(
     st.builds(CrdRef, name=NAMES, uid=st.sampled_from("uvw"), generation=st.integers(1, 2)),
@@ -220,7 +217,7 @@ def test_pending_items_come_by_name(cluster: Cluster) -> None:
 
 
 @given(clusters())
-def test_only_what_owns_a_missing_uid_is_orphaned(cluster: Cluster) -> None:
+def test_only_capabilities_of_missing_crds_are_orphaned(cluster: Cluster) -> None:
     listed, stored, *_ = cluster
     uids = {crd.uid for crd in listed}
 

@@ -34,13 +34,13 @@ from tests.fakes import ref, run
         ("A.example.com", "a.example.com", False),
     ],
 )
-def test_globs(glob: str, name: str, *, matches: bool) -> None:
+def test_globs_match_names(glob: str, name: str, *, matches: bool) -> None:
     """`*` is any text, dots included; `?` is one character; all else is itself."""
     assert select(name, include=[glob]) == ([name] if matches else [])
 
 
 @given(name=st.text("ab.", min_size=1, max_size=12), data=st.data())
-def test_a_name_with_parts_blotted_out_still_matches(name: str, data: st.DataObject) -> None:
+def test_a_glob_made_of_a_name_matches_the_name(name: str, data: st.DataObject) -> None:
     """Whatever is replaced by `?` for a character, or by `*` for a stretch."""
     start = data.draw(st.integers(0, len(name)))
     end = data.draw(st.integers(start, len(name)))
@@ -50,7 +50,7 @@ def test_a_name_with_parts_blotted_out_still_matches(name: str, data: st.DataObj
         assert select(name, include=[name[:start] + blot + name[end:]]) == [name]
 
 
-def test_a_glob_made_to_be_slow_is_not() -> None:
+def test_a_glob_that_is_made_to_be_slow_is_matched_fast() -> None:
     """Users write globs, and the operator's event loop matches them: no backtracking."""
     began_s = time.monotonic()
 
@@ -91,7 +91,7 @@ def test_every_label_must_have_its_value(wanted: dict[str, str], *, matches: boo
 
 
 @given(GLOBS, GLOBS, st.randoms())
-def test_the_order_of_globs_asks_nothing_new(
+def test_the_order_of_globs_keeps_the_hash(
     include: list[str], exclude: list[str], random: Any
 ) -> None:
     def hashed(*, again: bool) -> str:

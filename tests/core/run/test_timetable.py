@@ -40,7 +40,9 @@ THREE = at("2026-01-02T03:00")
         ("30 * * * *", "Europe/Berlin", "2026-10-25T00:30", "2026-10-25T01:30"),
     ],
 )
-def test_the_next_time(schedule: str, zone: str, now: str, then: str) -> None:
+def test_the_next_time_is_the_first_one_after_now(
+    schedule: str, zone: str, now: str, then: str
+) -> None:
     assert next_time(schedule, zone, at(now)) == at(then)
 
 

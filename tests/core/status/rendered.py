@@ -42,13 +42,11 @@ def shown(
 
 HALF_WAY = Tally(total=20, completed=8, unchanged=2, in_flight={"a.x": 0.0, "b.x": 0.0}, asked=10)
 
-
 FAILURES = Tally(
     total=10,
     completed=7,
     failed_by_reason={"Timeout": 2, "InvalidAnswer": 1},
     failed_items=(failed_item(),),
 )
-
 
 OVER = {"handled": Handled(run(completion_time=EPOCH, duration=timedelta(seconds=99)))}

@@ -44,7 +44,7 @@ ONE_FAILED = (
         ),
     ],
 )
-def test_messages(phase: Phase, tally: Tally | None, message: str) -> None:
+def test_each_phase_has_its_message(phase: Phase, tally: Tally | None, message: str) -> None:
     assert shown(phase, tally).message == message
 
 
@@ -83,7 +83,7 @@ def test_a_run_with_nothing_but_failures_says_so() -> None:
     )
 
 
-def test_a_stall_speaks_for_the_scan() -> None:
+def test_the_message_of_a_stall_is_the_message_of_the_scan() -> None:
     status = shown(Phase.SCANNING, HALF_WAY, at={"stall": Stall("MissingPermission", "add a rule")})
 
     assert status.message == "add a rule"
@@ -91,7 +91,7 @@ def test_a_stall_speaks_for_the_scan() -> None:
     assert status.in_flight is None
 
 
-def test_a_stall_may_have_much_to_say() -> None:
+def test_a_long_message_of_a_stall_is_shortened() -> None:
     """Its message may come from an exception that nobody foresaw; the API has a limit."""
     status = shown(Phase.PENDING, at={"stall": Stall("InternalError", "word " * 1000)})
 
@@ -111,7 +111,7 @@ def test_a_finished_scan_whose_next_run_is_held_back_is_not_said_to_have_stopped
     )
 
 
-def test_who_stands_in_for_a_provider_is_named() -> None:
+def test_the_message_names_who_stands_in_for_a_provider() -> None:
     """Also where that one is what is waited for; status.provider stays what was asked for."""
     asking = shown(Phase.SCANNING, HALF_WAY, provider="claude", pace=Pace(stand_in="spare"))
     pace = Pace(stand_in="spare", obstacle="It asked to wait.")
@@ -124,7 +124,7 @@ def test_who_stands_in_for_a_provider_is_named() -> None:
     assert (asking.provider, waiting.provider) == ("claude", "claude")
 
 
-def test_a_provider_that_lets_nothing_through_is_named_with_what_it_said() -> None:
+def test_the_message_names_a_provider_that_lets_nothing_through() -> None:
     """It heals by itself: the run is at work, and says what it waits for."""
     pace = Pace(obstacle="The provider asked to wait.")
     status = shown(Phase.SCANNING, HALF_WAY, provider="claude", pace=pace)

@@ -40,7 +40,7 @@ def test_a_run_at_work_says_when_it_ends() -> None:
     assert status.in_flight == ["a.x", "b.x"]
 
 
-def test_the_last_moment_is_a_second() -> None:
+def test_the_eta_is_at_least_a_second() -> None:
     """Never `0s`, which would read as done."""
     nearly = Tally(total=1000, completed=999, asked=999)
 
@@ -52,7 +52,7 @@ def test_the_last_moment_is_a_second() -> None:
     [Phase.DISCOVERING, Phase.SUSPENDED, Phase.COMPLETED, Phase.COMPLETED_WITH_FAILURES,
      Phase.FAILED],
 )  # fmt: skip
-def test_nobody_waits_for_the_end_of_what_is_not_at_work(phase: Phase) -> None:
+def test_a_scan_that_is_not_at_work_has_no_eta(phase: Phase) -> None:
     status = shown(phase, HALF_WAY, working_s=20.0, eta_s=20.0)
 
     assert status.eta is None
@@ -86,7 +86,7 @@ def test_a_finished_run_that_asked_nothing_has_no_rate() -> None:
     )
 
 
-def test_what_was_handled_and_who_answers_is_shown() -> None:
+def test_the_status_shows_what_was_handled_and_who_answers() -> None:
     before = FinishedRun(id="r0", phase=Phase.FAILED, start_time=EPOCH, summary="1/2")
     status = shown(
         Phase.PENDING,
@@ -116,7 +116,7 @@ def test_the_largest_status_stays_small() -> None:
     assert len(json.dumps(shown(Phase.SCANNING, tally).to_wire())) < 64 * 1024
 
 
-def test_what_would_only_fall_stands_still_while_the_provider_is_away() -> None:
+def test_rates_stand_still_while_the_provider_is_away() -> None:
     """Each try of an outage would be a write with nothing new in it."""
     timed = replace(
         HALF_WAY, usage=Usage(requests=9), latencies=Latencies(9, 90.0, (10.0,) * 9), asked=10
@@ -161,7 +161,7 @@ ASKED = replace(
 )
 
 
-def test_requests_are_told_by_their_times_and_tokens() -> None:
+def test_the_status_shows_the_times_and_tokens_of_requests() -> None:
     status = shown(Phase.SCANNING, ASKED, working_s=2.0)
 
     assert status.latency is not None
@@ -177,14 +177,14 @@ def test_requests_are_told_by_their_times_and_tokens() -> None:
     }
 
 
-def test_before_the_first_answer_of_a_process_nothing_is_known_of_its_speed() -> None:
+def test_there_is_no_speedup_before_the_first_answer_of_a_process() -> None:
     """What was used before a restart says nothing of it."""
     resumed = replace(ASKED, latencies=Latencies())
 
     assert shown(Phase.SCANNING, resumed, working_s=2.0).speedup is None
 
 
-def test_a_cost_is_told_where_it_is_known() -> None:
+def test_the_status_shows_a_cost_where_it_is_known() -> None:
     priced = replace(ASKED, usage=replace(ASKED.usage, cost=Decimal("0.117")))
     usage = shown(Phase.COMPLETED, priced, working_s=2.0).usage
 
@@ -192,7 +192,7 @@ def test_a_cost_is_told_where_it_is_known() -> None:
     assert usage.cost == "0.117"
 
 
-def test_where_nothing_was_sent_nothing_was_used() -> None:
+def test_a_run_that_sent_nothing_shows_no_usage() -> None:
     """The offline analysis is no faster than itself."""
     status = shown(Phase.COMPLETED, HALF_WAY, working_s=2.0)
 

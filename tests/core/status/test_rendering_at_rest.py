@@ -28,7 +28,6 @@ def restarted(status: ScanStatus, generation: int = 2) -> ScanStatus:
 
 COUNTS = st.integers(0, 99)
 
-
 ENDS = st.builds(
     lambda completed, unchanged, skipped, failed, latencies, usage: Tally(
         total=completed + unchanged + skipped + failed,
@@ -86,7 +85,7 @@ def test_conditions_that_somebody_took_away_come_back(phase: Phase, kept: list[s
 
 
 @pytest.mark.parametrize("phase", [Phase.COMPLETED, Phase.FAILED])
-def test_a_flaw_of_the_spec_is_told_at_rest(phase: Phase) -> None:
+def test_a_flaw_of_the_spec_shows_in_the_status_at_rest(phase: Phase) -> None:
     """A run that failed has something more urgent to say."""
     handled = replace(OVER["handled"], timetable=Timetable(flaw=Stall("InvalidSchedule", "No.")))
     status = shown(phase, FAILURES, at={"handled": handled})
