@@ -86,7 +86,9 @@ def test_a_stall_says_what_would_mend_it() -> None:
 def test_a_condition_that_does_not_hold_has_no_message(
     phase: Phase, stall: Stall | None, speaking: set[str]
 ) -> None:
-    """But for Ready, which says why not: who describes a scan reads each message a second time."""
+    """Ready alone says why it does not hold; otherwise `kubectl describe` would repeat the
+    messages.
+    """
     found = by_type(phase, stall)
 
     assert {type_ for type_, condition in found.items() if condition.message} == speaking
@@ -100,7 +102,9 @@ STALLS = st.sampled_from([None, STALL])
 def test_the_rules_of_kstatus_hold_after_every_history(
     history: list[tuple[Phase, Stall | None, int]],
 ) -> None:
-    """Never Stalled and Reconciling; a wait for Complete never succeeds by an older generation."""
+    """Stalled and Reconciling are never both True, and no wait for Complete ends by an older
+    generation.
+    """
     previous: list[Condition] = []
     for phase, stall, generation in history:
         found = by_type(phase, stall, previous, generation=generation)
@@ -139,7 +143,7 @@ def test_a_new_run_leaves_ready_with_its_old_generation(phase: Phase, stall: Sta
 
 
 def test_a_run_that_is_suspended_is_not_ready_by_an_older_one() -> None:
-    """Nothing else would tell kstatus that the newest spec is not done."""
+    """Nothing else tells kstatus that the newest spec is not done."""
     before = by_type(Phase.COMPLETED, generation=1)
     held = by_type(Phase.SUSPENDED, previous=list(before.values()), generation=2, now=LATER)
 
@@ -171,7 +175,7 @@ def test_a_scan_that_was_never_ready_is_not_ready_while_it_works() -> None:
 
 
 def test_conditions_of_other_controllers_stay_beside_ours() -> None:
-    """However much of it there is, and never in the place of one of ours."""
+    """Only so many of them are kept, and none takes the place of one of ours."""
     ours = list(by_type(Phase.SCANNING).values())
     theirs = [ours[0].model_copy(update={"type": f"Policy{n:02}"}) for n in range(FOREIGN_MAX + 1)]
     forged = ours[3].model_copy(update={"status": "True"})

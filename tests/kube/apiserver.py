@@ -17,7 +17,7 @@ from capscan.kube.config import ClusterSettings
 
 @dataclass(frozen=True)
 class Seen:
-    """One request as it came."""
+    """One request as the server got it."""
 
     method: str
     path: str
@@ -30,12 +30,12 @@ Handler = Callable[[Seen], Awaitable[web.Response]]
 
 
 def ok(body: Any = None) -> web.Response:
-    """200 with JSON."""
+    """Return an answer 200 with JSON."""
     return web.json_response({} if body is None else body)
 
 
 def refusal(status: int, message: str = "no", *, name: str = "x", **headers: str) -> web.Response:
-    """A Status object, as the API server says no."""
+    """Return a refusal with a Status object, as the API server sends it."""
     body = {"kind": "Status", "code": status, "message": message, "details": {"name": name}}
     return web.json_response(body, status=status, headers=headers)
 

@@ -39,7 +39,7 @@ async def test_a_listing_is_read_in_pages_of_metadata(api: Api) -> None:
 
 
 async def test_each_page_of_a_listing_is_used_before_the_next_one_is_asked_for(api: Api) -> None:
-    """What is wanted of it was taken before the next one is asked for."""
+    """So one page is in memory at a time."""
     server, client = api
     server.script = [page("a", "b", more="token"), page("c")]
 

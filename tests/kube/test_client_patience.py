@@ -48,7 +48,7 @@ async def test_an_error_that_may_pass_is_tried_again(api: Api, status: int) -> N
 async def test_every_call_is_repeated_to_the_letter(
     api: Api, call: Callable[[KubeClient], Awaitable[Any]]
 ) -> None:
-    """Whatever the first one did, for its answer may have been lost."""
+    """The first request may have had its effect, and only its answer was lost."""
     server, client = api
     server.script = [refusal(503), ok({"metadata": {}, "items": []})]
     await call(client)
@@ -155,7 +155,7 @@ async def test_a_client_with_a_limit_gives_up_a_server_that_does_not_listen(tmp_
 async def test_a_client_with_a_limit_gives_up_a_server_that_sends_nothing_back(
     tmp_path: Path,
 ) -> None:
-    """Sooner than the request's own timeout of 30 s."""
+    """It gives up sooner than the request's own timeout of 30 s."""
     over = anyio.Event()
 
     async def hangs(_: Seen) -> web.Response:

@@ -80,7 +80,7 @@ async def test_each_change_is_told(api: Api) -> None:
 async def test_crds_are_listed_again_where_the_version_is_too_old(
     api: Api, ended: web.Response
 ) -> None:
-    """Only a difference to what was known is news."""
+    """Only a difference to the earlier listing is told."""
     server, client = api
     server.script = [
         listing(meta("a.x")),

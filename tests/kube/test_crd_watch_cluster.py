@@ -19,7 +19,9 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_watch_that_is_left_keeps_no_socket(plane: Plane) -> None:
-    """Not even until the API server has agreed to the end of TLS: the loop may be over by then."""
+    """It does not wait until the API server agrees to the end of TLS: the loop may have ended by
+    then.
+    """
     before = open_files()
     client = KubeClient(ClusterSettings(kubeconfig=str(plane.info().kubeconfig)))
     await client.connect()
@@ -34,12 +36,12 @@ async def test_a_watch_that_is_left_keeps_no_socket(plane: Plane) -> None:
 
 
 def open_files() -> int:
-    """Of this process, sockets among them."""
+    """Return how many files this process has open, sockets among them."""
     return len(list(Path("/dev/fd").iterdir()))
 
 
 async def test_changes_on_a_real_api_server_are_told(plane: Plane, kubectl: Kubectl) -> None:
-    """Added, changed, labelled, removed; what its controllers write into the status is no news."""
+    """A CRD is added, labelled, changed and removed; a change of its status alone is not told."""
     client = KubeClient(ClusterSettings(kubeconfig=str(plane.info().kubeconfig)))
     await client.connect()
     try:

@@ -58,7 +58,7 @@ class FakeClient:
 async def test_a_watch_that_tells_nothing_again_and_again_is_not_begun_without_a_pause(
     error: KubeError | None,
 ) -> None:
-    """A proxy that closes streams, or an API server that forgets too soon."""
+    """Proxies may close streams at once, and an API server may forget versions too soon."""
     client = FakeClient()
     client.errors = {"watch": [error]}
     async with watching(client):
@@ -74,7 +74,7 @@ async def test_a_watch_that_tells_nothing_again_and_again_is_not_begun_without_a
 async def test_a_permission_that_is_missing_is_said_once_and_heals(
     verb: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It goes on trying, and by listing it sees what it may not watch."""
+    """It tries on, and by listing it sees the changes that it may not watch."""
     client = FakeClient()
     client.errors = {verb: [Forbidden("may not")]}
     async with watching(client) as told:

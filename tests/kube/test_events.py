@@ -136,7 +136,7 @@ async def test_notices_that_do_not_fit_the_queue_are_dropped_at_once(
 
 
 async def test_a_real_api_server_takes_the_events(plane: Plane, kubectl: Kubectl) -> None:
-    """The event, and its series."""
+    """The server takes an event, and the series that it becomes."""
     client = KubeClient(ClusterSettings(kubeconfig=str(plane.info().kubeconfig)))
     await client.connect()
     clock = Clock()

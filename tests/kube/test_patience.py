@@ -45,7 +45,7 @@ class Server:
 
 
 async def test_an_absent_server_is_waited_for_without_a_limit() -> None:
-    """Over so many tries that a power of two would not fit a float."""
+    """It takes so many tries that a power of two would not fit a float."""
     server = Server(lambda now_s: AWAY if now_s < 8_000 else None)
 
     assert await Patience().until_answered(server) == "answer"
@@ -101,7 +101,7 @@ async def test_a_server_error_is_waited_for_and_then_raised() -> None:
     ids=["server error", "forbidden", "not served"],
 )
 async def test_a_server_that_has_just_come_back_is_given_time_to_warm_up(error: KubeError) -> None:
-    """It may have been away for longer than the patience with server errors."""
+    """The server may have been away for longer than the patience with server errors."""
     back_s = 10 * SERVER_ERROR_PATIENCE_S
 
     def state(now_s: float) -> KubeError | None:

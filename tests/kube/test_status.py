@@ -93,7 +93,7 @@ async def test_a_status_that_is_refused_names_the_likely_cause(api: Api) -> None
 
 
 async def test_a_status_that_cannot_be_read_again_is_rejected(api: Api, writer: Writer) -> None:
-    """As what is refused is: whoever writes knows how to wait with it."""
+    """The error is the one of a refused write, which callers know how to wait for."""
     api[0].script = [refusal(409), refusal(400, "etcdserver: mvcc: database space exceeded")]
 
     with pytest.raises(StatusRejected, match="space exceeded"):

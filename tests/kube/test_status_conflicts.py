@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 async def test_after_a_conflict_the_status_is_rendered_again(
     api: Api, scan: Scan, writer: Writer
 ) -> None:
-    """From the status that is there now."""
+    """It is rendered from the status that is there now."""
     scan.touch(status={"observedGeneration": -1, "phase": "Scanning"})
     rendered: list[ScanStatus] = []
 
@@ -33,7 +33,7 @@ async def test_after_a_conflict_the_status_is_rendered_again(
 
 
 def overtaken(scan: Scan) -> Callable[[Seen], Awaitable[web.Response]]:
-    """The server, with a writer that is faster between each read and each write."""
+    """Return the server with another writer that writes between each read and each write."""
 
     async def answer(seen: Seen) -> web.Response:
         found = await scan(seen)
@@ -48,7 +48,7 @@ def overtaken(scan: Scan) -> Callable[[Seen], Awaitable[web.Response]]:
 async def test_a_writer_that_always_loses_the_race_writes_the_status_whole(
     api: Api, scan: Scan, writer: Writer
 ) -> None:
-    """Under no lock but the UID: nothing that another one wrote is left, and nothing waits."""
+    """It writes under no lock but the UID, and replaces all that the other one wrote."""
     api[0].handler = overtaken(scan)
 
     assert await writer.update(says("hello"))
@@ -62,7 +62,7 @@ async def test_a_writer_that_always_loses_the_race_writes_the_status_whole(
 async def test_while_others_write_without_a_lock_one_conflict_is_enough(
     api: Api, scan: Scan, writer: Writer
 ) -> None:
-    """Each of them takes as long as a write; and the lock is back once nobody else writes."""
+    """Each conflict costs a request. Once nobody else writes, the lock is used again."""
     api[0].handler = overtaken(scan)
     await writer.update(says("hello"))
     api[0].seen.clear()
@@ -109,7 +109,9 @@ async def test_a_whole_status_that_is_refused_is_rejected(
 
 
 async def test_a_lost_response_costs_no_second_write(api: Api, scan: Scan, writer: Writer) -> None:
-    """The write went through, its answer did not: the repeat conflicts, and all is as wanted."""
+    """The write went through and its answer was lost: the repeat conflicts, and nothing differs any
+    more.
+    """
     server = api[0]
 
     async def loses_one(seen: Seen) -> web.Response:
@@ -137,7 +139,7 @@ async def test_a_namesake_is_not_written_to(scan: Scan, writer: Writer) -> None:
 async def test_a_spec_that_cannot_be_read_keeps_no_status_from_being_written(
     api: Api, scan: Scan, writer: Writer
 ) -> None:
-    """As a newer operator's is, after a downgrade."""
+    """After a downgrade the spec may be one that only a newer operator can read."""
     scan.body["spec"] = {"refresh": "Weekly"}
     scan.touch()
 
@@ -148,7 +150,9 @@ async def test_a_spec_that_cannot_be_read_keeps_no_status_from_being_written(
 async def test_an_older_version_from_the_watch_is_not_taken(
     api: Api, scan: Scan, writer: Writer
 ) -> None:
-    """The watch is behind one's own writes; taking it would end in a conflict."""
+    """The watch may be behind the writer's own writes; taking its version would end in a
+    conflict.
+    """
     old = CapabilityScan.from_wire(scan.body)
     await writer.update(says("hello"))
 

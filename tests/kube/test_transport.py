@@ -114,7 +114,7 @@ async def test_refusals_without_a_status_object_are_refusals(api: Api, odd: str)
 
 
 async def test_an_answer_that_is_not_json_is_no_answer(api: Api) -> None:
-    """A load balancer's login page, with a 200."""
+    """A load balancer may answer with its login page and a 200."""
     server, client = api
     server.script = [web.Response(text="<html>Sign in</html>"), ok({"a": 1})]
 
@@ -188,7 +188,7 @@ async def test_an_expired_token_is_renewed_under_many_requests_at_once(
 
 
 async def test_a_kubeconfig_that_is_gone_when_the_token_expires_is_waited_for(api: Api) -> None:
-    """Somebody is writing it anew at that moment."""
+    """Somebody may be writing it at that moment."""
     server, client = api
     server.handler = only("second")
     server.kubeconfig.write_text("")

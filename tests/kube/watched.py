@@ -44,7 +44,7 @@ class Quiet:
 
 
 class Told:
-    """How often something changed."""
+    """Counts how often a change was told, and keeps the hindrances."""
 
     def __init__(self) -> None:
         self.times = 0
@@ -56,7 +56,7 @@ class Told:
 
 @asynccontextmanager
 async def watching(client: MetadataClient, server: ApiServer | None = None) -> AsyncIterator[Told]:
-    """After its script the server is quiet, unless it has been told what to do."""
+    """Run a watch. After its script the server holds the watch open, unless it has a handler."""
     told, quiet = Told(), Quiet()
     if server and server.handler is None:
         server.handler = quiet

@@ -36,7 +36,7 @@ def test_a_text_that_is_no_duration_is_refused_with_an_example(text: str) -> Non
 
 @pytest.mark.parametrize("text", ["99999999999999999h", f"{'9' * 400}s"])
 def test_a_duration_beyond_all_bounds_is_refused_as_well(text: str) -> None:
-    """Pydantic knows no OverflowError: it would end whoever parses the object."""
+    """pydantic does not catch an OverflowError, so that parsing the object would raise it."""
     with pytest.raises(ValueError, match="not a duration"):
         parse_duration(text)
 

@@ -50,7 +50,7 @@ def test_the_metadata_of_a_crd_is_read() -> None:
     ],
 )
 def test_a_status_that_cannot_be_read_counts_as_none(status: dict[str, Any]) -> None:
-    """Its letters are kept, so that the difference to a right one removes what is wrong."""
+    """The raw status is kept, so that the difference to a right one removes what is wrong."""
     scan = parsed(status=status)
 
     assert scan.status == ScanStatus()

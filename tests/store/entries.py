@@ -12,7 +12,7 @@ NAME = CRD.name
 
 
 def answer(run_id: str = "r1", description: str = "A widget.", of: Crd = CRD) -> Entry:
-    """What is written after an answer."""
+    """Return what is written after an answer."""
     known = analysis(of.name).model_copy(update={"description": description})
     answered = AnswerRecord("all", run_id, completion(known), "mark", 1, virtual.EPOCH)
     return capability.analysed(of, answered, f"key of {run_id}")

@@ -17,20 +17,20 @@ pytestmark = pytest.mark.anyio
 
 
 async def failure(case: Case, run_id: str = "r2") -> Entry:
-    """What is written after a failure, given what is there."""
+    """Return what is written after a failure, given what is stored."""
     known = await case.store.read(NAME)
     stored = await only(case) if known else None
     return capability.failed(CRD, known, stored, failed_item(NAME), run_id)
 
 
 async def only(case: Case) -> StoredRef:
-    """The one that is there."""
+    """Return the reference of the only Capability."""
     (ref,) = await case.store.list_refs()
     return ref
 
 
 async def everything(case: Case) -> list[NamedCapability]:
-    """All that a reader gets, by name."""
+    """Return all that a reader gets, sorted by name."""
     async with aclosing(case.store.list_all()) as listing:
         return sorted([found async for found in listing], key=lambda found: found.name)
 
@@ -213,7 +213,7 @@ async def test_a_capability_that_was_removed_is_gone(case: Case) -> None:
 
 
 async def test_a_namesake_of_a_capability_that_is_removed_stays(case: Case) -> None:
-    """Removed by its UID: another was written in its place since the listing."""
+    """It is removed by its UID, and another one was written in its place since the listing."""
     await case.store.write(answer())
     old = await only(case)
     case.meddler.delete(NAME)

@@ -24,7 +24,7 @@ def page(*names: str, more: str = "", **content: Any) -> web.Response:
 
 
 async def listed(client: KubeClient) -> list[str]:
-    """The names that a reader gets, in their order."""
+    """Return the names that a reader gets, in their order."""
     async with aclosing(CapabilityStore(client).list_all()) as listing:
         return [found.name async for found in listing]
 
@@ -47,7 +47,7 @@ async def test_a_listing_in_full_comes_in_pages_of_fifty(tmp_path: Path) -> None
 async def test_an_expired_continue_token_starts_over_and_no_name_comes_twice(
     tmp_path: Path,
 ) -> None:
-    """What was written meanwhile comes too; what was deleted after it was read is out already."""
+    """A Capability that was written meanwhile comes too; one that was deleted was told already."""
     async with serving(tmp_path) as (server, client):
         server.script = [
             page("a", "c", more="old"),

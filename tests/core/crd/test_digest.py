@@ -20,7 +20,7 @@ GOLDEN_DIR = Path(__file__).parent / "golden"
 
 
 def digest(**options: Any) -> Digest:
-    """Of a CRD as the builder makes it."""
+    """Return the digest of a CRD of the builder."""
     return digest_crd(parse_crd(crd(**options)))
 
 
@@ -43,7 +43,7 @@ def test_text_is_as_recorded(name: str) -> None:
 
 
 def test_fields_come_level_by_level_the_required_ones_first() -> None:
-    """What is told first is kept when bytes run out."""
+    """So the most important fields are kept when the bytes run out."""
     schema: Schema = {
         "type": "object",
         "required": ["z"],
@@ -58,7 +58,7 @@ def test_fields_come_level_by_level_the_required_ones_first() -> None:
 
 
 def test_containers_are_part_of_the_path() -> None:
-    """Lists as [], maps as {}, one in the other as well."""
+    """Lists are [] and maps are {}, also one inside the other."""
     rule: Schema = {"type": "object", "properties": {"host": {"type": "string"}}}
     schema: Schema = {
         "type": "object",
@@ -100,7 +100,7 @@ def test_kubernetes_own_types_are_named_and_not_entered() -> None:
 
 
 def test_status_counts_only_where_it_is_all_there_is() -> None:
-    """And then to its first level."""
+    """It counts to its first level."""
     status = {"type": "object", "properties": {"result": nested(2)}}
     alone: Schema = {"type": "object", "properties": {"status": status}}
     body = crd()
@@ -127,7 +127,7 @@ def test_everything_that_answers_depend_on_is_in_the_text() -> None:
 
 
 def test_a_crd_without_schema_is_digested() -> None:
-    """It still has its names."""
+    """The digest still has the names of the CRD."""
     body = crd()
     del body["spec"]["versions"][0]["schema"]
 
@@ -145,7 +145,7 @@ def test_a_crd_without_served_version_is_digested() -> None:
 
 
 def test_a_root_that_preserves_unknown_fields_is_digested() -> None:
-    """Nothing to walk, nothing to fail at."""
+    """There is nothing to walk, and nothing fails."""
     body = crd()
     body["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = {
         "type": "object",
@@ -190,7 +190,7 @@ def test_a_schema_of_38_levels_is_digested() -> None:
 
 
 def test_text_that_is_not_ascii_is_never_cut_inside_a_character() -> None:
-    """Four bytes a character, at a bound that does not divide by four."""
+    """Each character has four bytes, and the bound is no multiple of four."""
     leaf: Schema = {"type": "string", "description": "𝕏" * 300}
     found = digest(
         description="Größe – 大きさ",
@@ -203,7 +203,7 @@ def test_text_that_is_not_ascii_is_never_cut_inside_a_character() -> None:
 
 
 def test_odd_enum_values_read_as_json_writes_them() -> None:
-    """A bare `=`, booleans, null and numbers."""
+    """Among them are a bare `=`, booleans, null and numbers."""
     schema: Schema = {
         "type": "object",
         "properties": {"op": {"enum": ["=", True, None, 3, "true"]}},
@@ -213,7 +213,7 @@ def test_odd_enum_values_read_as_json_writes_them() -> None:
 
 
 def test_a_schema_without_descriptions_is_digested() -> None:
-    """Names and types are left."""
+    """Names and types are still there."""
     schema: Schema = {"type": "object", "properties": {"size": {"type": "integer"}}}
 
     found = digest(description="", schema=schema)

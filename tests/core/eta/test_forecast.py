@@ -133,7 +133,7 @@ def test_each_retry_is_one_more_request() -> None:
 
 @pytest.mark.parametrize(("failed_s", "left_s"), [(0.001, 100), (10.0, 350)])
 def test_failed_requests_count_with_their_own_times(failed_s: float, left_s: float) -> None:
-    """A refusal in a millisecond makes no answer quicker, nor its time harder to tell."""
+    """A refusal within a millisecond makes no answer quicker."""
     failed = latencies_of(*[failed_s] * (STEADY.count // 4))
     load = Load(1000, latencies=STEADY, in_vain=failed)
 
@@ -173,7 +173,7 @@ def test_growing_permits_are_counted_on_up_to_the_parallelism() -> None:
 
 
 def test_permits_on_their_way_back_after_an_outage_are_counted_on() -> None:
-    """One at a time is but how it begins."""
+    """A run that begins with one request at a time becomes faster."""
     load = Load(160, latencies=STEADY)
     back_s, up_s, one_s = (
         eta_s(load, pace, 64, now_s=1)

@@ -8,10 +8,10 @@ CENT = Decimal("0.01")
 
 
 def usage(tokens: int) -> Usage:
-    """A token costs a cent."""
+    """Return a usage of so many tokens, each of which costs a cent."""
     return Usage(1, input_tokens=tokens, cost=tokens * CENT)
 
 
 def limits(tokens: int) -> list[Budget]:
-    """The same limit, said in one way and in the other."""
+    """Return the same limit in tokens and in money."""
     return [Budget(max_tokens=tokens), Budget(max_cost=str(tokens * CENT))]

@@ -106,7 +106,7 @@ def test_a_reached_budget_says_what_to_write(
 def test_a_cost_is_told_in_its_significant_digits(
     limit: str, used: str, wanted: str, said: tuple[str, ...]
 ) -> None:
-    """And what is to be written is rounded up."""
+    """The amount to write into the spec is rounded up."""
     spent = Usage(1, cost=Decimal(used))
     found = exhausted(Budget(max_cost=limit), spent, Amount(0, Decimal(wanted)))
 
@@ -115,7 +115,7 @@ def test_a_cost_is_told_in_its_significant_digits(
 
 
 def test_requests_without_tokens_count_as_asked() -> None:
-    """Three times 500, say."""
+    """The server may have answered three times with a 500."""
     found = exhausted(Budget(max_tokens=500), Usage(requests=3), Amount.of(usage(3400)))
 
     assert found is not None
@@ -130,7 +130,7 @@ COSTS = st.decimals("0.000001", 100, places=6)
 def test_the_budget_that_a_message_asks_for_is_enough(
     tokens: int, cost: Decimal, used: Amount, wanted: Amount, others: Amount | None
 ) -> None:
-    """Rounded up, never down; as is what the whole run is said to take."""
+    """Amounts are rounded up, never down; the amount for the whole run too."""
     budget = Budget(max_tokens=tokens, max_cost=f"{cost:f}")
     spent = Usage(1, used.tokens, cost=used.cost)
     rest = NOTHING if others is None else others + wanted
@@ -152,7 +152,7 @@ def test_the_budget_that_a_message_asks_for_is_enough(
 
 
 def written_to(budget: Budget, field: str, amount: Decimal) -> Budget:
-    """With this limit instead."""
+    """Return the budget with this limit instead."""
     return Budget.model_validate(
         {"maxTokens": budget.max_tokens, "maxCost": budget.max_cost}
         | {field: f"{amount:f}" if field == "maxCost" else int(amount)}
@@ -193,7 +193,7 @@ def test_a_question_that_fits_exactly_is_allowed(budget: Budget) -> None:
 
 
 def test_a_budget_without_a_limit_allows_everything() -> None:
-    """Nor is what costs nothing, under any limit that is not reached."""
+    """A question that costs nothing is allowed under any limit that is not reached."""
     assert fits(Budget(), usage(10**9), Amount.of(usage(10**9)))
     assert fits(Budget(max_tokens=1, max_cost="0.0001"), NO_USAGE, NOTHING)
 

@@ -21,7 +21,7 @@ class Run:
         self.spending = Spending()
 
     def begin(self) -> bool:
-        """The next one, if there is room."""
+        """Begin the next question if there is room for it."""
         if not self.waiting:
             return False
         estimate, actual = self.waiting[0]
@@ -34,13 +34,13 @@ class Run:
         return True
 
     def end(self, which: int) -> None:
-        """One of those under way."""
+        """End one of the questions under way."""
         expected, estimate, actual = self.flying.pop(which % len(self.flying))
         self.used += actual
         self.spending = self.spending.ended(expected, estimate, actual)
 
     def play(self, moves: list[int]) -> None:
-        """Begin at every other move, end at the others; then as much as there is room for."""
+        """Begin or end a question at each move; then begin and end as many as there is room for."""
         for move in moves:
             if move % 2 or not self.flying:
                 self.begin()
@@ -93,7 +93,7 @@ def test_a_budget_is_exceeded_by_no_more_than_estimates_were_too_low(
 def test_a_question_that_is_left_waiting_has_a_reason(
     questions: list[tuple[int, int]], limit: int, moves: list[int], money: bool
 ) -> None:
-    """Nothing hangs: with nothing under way, a question that does not fit has a reason."""
+    """So nothing hangs: once nothing is under way, the run either ends or stalls."""
     run = Run(limits(limit)[money], questions)
     run.play(moves)
 

@@ -34,7 +34,9 @@ def test_without_a_pricing_the_cost_is_zero() -> None:
 
 @given(st.integers(0, 10**9), st.integers(0, 10**9), st.integers(0, 10**9))
 def test_no_cost_is_negative(prompt: int, cached: int, answer: int) -> None:
-    """Even where a provider claims that more came from its cache than was sent."""
+    """That holds even where a provider claims that more tokens came from its cache than were
+    sent.
+    """
     assert price(Usage(1, prompt, cached, answer), PRICING) >= 0
 
 

@@ -12,7 +12,7 @@ PROVIDER = "provider/1"
 
 
 def select(*names: str, **selector: Any) -> list[str]:
-    """The names that match, of those that are listed."""
+    """Return the names that match, out of those that are listed."""
     spec = ScanSpec(selector=Selector(**selector))
     done = plan([ref(name) for name in names], [], spec, run(), PROVIDER)
     return [item.ref.name for item in done.pending]

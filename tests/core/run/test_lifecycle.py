@@ -26,7 +26,7 @@ from tests.virtual import EPOCH
 
 
 def run(**changes: Any) -> Run:
-    """A run of the default spec."""
+    """Return a run of the default spec."""
     return fakes.run(**{"inputs_hash": inputs_hash(ScanSpec()), **changes})
 
 
@@ -124,7 +124,7 @@ def test_only_a_new_annotation_rescans(
 
 
 def begun(spec: dict[str, Any], handled: Handled, **scan: Any) -> Handled:
-    """The state after what is due has begun."""
+    """Return what is handled once the run that is due has begun."""
     seen = fakes.scan(spec, **scan)
     trigger = due(seen, handled)
     assert trigger is not None

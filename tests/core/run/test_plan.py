@@ -17,7 +17,7 @@ KEY = plan_key(CRD, PROVIDER)
 
 
 def kept(**changes: Any) -> StoredRef:
-    """A Capability that is right, written by another run."""
+    """Return a Capability that is still right and was written by another run."""
     plain = StoredRef("a.x", uid="c1", crd_uid=CRD.uid, plan_key=KEY, run_id="r0")
     return replace(plain, **changes)
 
@@ -105,7 +105,7 @@ def test_a_recreated_crd_is_new_and_its_old_capability_an_orphan() -> None:
 
 
 def test_narrowing_the_selector_orphans_nothing() -> None:
-    """Judged by every CRD of the cluster, not by those that match."""
+    """Every CRD of the cluster counts, not only those that match."""
     spec = ScanSpec(selector=Selector(include=["b.*"]))
     done = plan([CRD, ref("b.x")], [kept()], spec, run(), PROVIDER)
 
@@ -115,7 +115,7 @@ def test_narrowing_the_selector_orphans_nothing() -> None:
 
 
 def test_a_capability_that_nobody_owns_is_no_orphan() -> None:
-    """Somebody else wrote it, so it is not capscan's to delete."""
+    """Somebody else wrote it, so capscan may not delete it."""
     assert plan([], [kept(crd_uid=None)], ScanSpec(), run(), PROVIDER).orphaned == ()
 
 

@@ -40,7 +40,7 @@ def failures(count: int, reason: str = "Timeout") -> Iterable[ScanEvent]:
 
 @st.composite
 def sessions(draw: st.DrawFn) -> tuple[ScanPlan, list[ScanEvent]]:
-    """A plan, and what an engine may report while it works on it."""
+    """Draw a plan, and the events that an engine may report while it works on it."""
     plan = ScanPlan(
         listed=50,
         pending=pending(draw(st.integers(0, 12))),
@@ -57,15 +57,15 @@ def sessions(draw: st.DrawFn) -> tuple[ScanPlan, list[ScanEvent]]:
         if running and (not waiting or draw(st.booleans())):
             name = running.pop(draw(st.integers(0, len(running) - 1)))
             events.append(CrdReleased(name, 1.0, ending=Ending.ANSWERED))
-            events += draw(outcomes(name))
+            events += draw(whether_settled(name))
         elif waiting:
             running.append(waiting.pop(0))
             events.append(CrdStarted(running[-1], 0.0))
     return plan, events
 
 
-def outcomes(name: str) -> st.SearchStrategy[list[ScanEvent]]:
-    """What became of it: one event, or none where it was interrupted."""
+def whether_settled(name: str) -> st.SearchStrategy[list[ScanEvent]]:
+    """Draw what became of an item: one event, or none where it was interrupted."""
     return st.one_of(
         st.just([]),
         st.just([CrdScanned(name)]),
@@ -144,7 +144,7 @@ ONCE = {"Timeout": 1}
 def test_failures_are_judged_by_the_total(
     failed: int, total: int, percent: int, *, too_many: bool
 ) -> None:
-    """Of all items, not of those done so far: the first failure is not 100 %."""
+    """They are a share of all items, not of those done so far: the first failure is not 100 %."""
     tally = Tally(total=total, failed_by_reason={"Timeout": failed})
 
     assert too_many_failed(tally, percent) is too_many
@@ -161,7 +161,7 @@ def test_failures_are_judged_by_the_total(
     ],
 )
 def test_a_run_with_nothing_but_failures_has_failed(tally: Tally, phase: Phase) -> None:
-    """Also where all may fail: whoever waits for it would take it for done."""
+    """That holds where all may fail too: otherwise whoever waits for it would take it for done."""
     assert final_phase(tally, 100) is phase
 
 
@@ -197,7 +197,7 @@ def test_a_run_without_items_is_done() -> None:
 def test_only_requests_that_the_provider_worked_on_are_timed(
     ending: Ending, answered: int, in_vain: int
 ) -> None:
-    """All of them are paid for."""
+    """The usage of all of them counts."""
     spent = Usage(1, 100, 0, 10)
     tally = folded(Tally(total=1), [CrdStarted("a", 0.0), CrdReleased("a", 2.0, ending, spent)])
 

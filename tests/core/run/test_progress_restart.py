@@ -29,7 +29,7 @@ from tests.fakes import failed_item, name_of, ref
 
 @dataclass
 class Cluster:
-    """What the store and the CRDs say between two processes."""
+    """What the store and the CRDs hold between two processes."""
 
     waiting: list[str]
     settled: dict[str, str] = field(default_factory=dict)
@@ -60,13 +60,13 @@ def test_nothing_a_user_saw_falls_over_any_number_of_restarts(data: st.DataObjec
             shown = progress(tally)
             if data.draw(st.booleans(), label="dies"):
                 break
-            outcome = data.draw(st.sampled_from(["completed", "unchanged", "skipped", *REASONS]))
-            tally = fold(tally, closing(name, outcome))
+            state = data.draw(st.sampled_from(["completed", "unchanged", "skipped", *REASONS]))
+            tally = fold(tally, settled_as(name, state))
             assert_goes_on(shown, tally)
             shown = progress(tally)
             cluster.waiting.remove(name)
-            if outcome != "skipped":
-                cluster.settled[name] = outcome
+            if state != "skipped":
+                cluster.settled[name] = state
         else:
             shown = progress(tally)
             assert shown.settled == shown.total
@@ -82,15 +82,15 @@ def assert_goes_on(shown: Progress | None, tally: Tally) -> None:
     assert shown is None or never_falls(shown, after)
 
 
-def closing(name: str, outcome: str) -> ScanEvent:
-    match outcome:
+def settled_as(name: str, state: str) -> ScanEvent:
+    match state:
         case "completed":
             return CrdScanned(name)
         case "unchanged":
             return CrdUnchanged(name)
         case "skipped":
             return CrdSkipped(name)
-    return CrdFailed(failed_item(name, outcome))
+    return CrdFailed(failed_item(name, state))
 
 
 SHOWN = Progress(
@@ -155,7 +155,7 @@ def test_nothing_was_reported_where_a_run_got_to_no_counts() -> None:
 
 @pytest.mark.parametrize("cost", ["a lot", "NaN", "Infinity"])
 def test_a_cost_that_somebody_else_wrote_is_none(cost: str) -> None:
-    """No budget could be compared with it."""
+    """A budget could not be compared with such a cost."""
     tally = reported(SHOWN, usage=RunUsage(requests=2, cost=cost))
 
     assert tally is not None

@@ -41,7 +41,7 @@ def test_globs_match_names(glob: str, name: str, *, matches: bool) -> None:
 
 @given(name=st.text("ab.", min_size=1, max_size=12), data=st.data())
 def test_a_glob_made_of_a_name_matches_the_name(name: str, data: st.DataObject) -> None:
-    """Whatever is replaced by `?` for a character, or by `*` for a stretch."""
+    """A `?` stands for any of its characters, and a `*` for any part of it."""
     start = data.draw(st.integers(0, len(name)))
     end = data.draw(st.integers(start, len(name)))
     blots = "?" * (end - start), "*", "**"
@@ -51,7 +51,9 @@ def test_a_glob_made_of_a_name_matches_the_name(name: str, data: st.DataObject) 
 
 
 def test_a_glob_that_is_made_to_be_slow_is_matched_fast() -> None:
-    """Users write globs, and the operator's event loop matches them: no backtracking."""
+    """Users write globs, and the operator's event loop matches them, so that it must not
+    backtrack.
+    """
     began_s = time.monotonic()
 
     assert select("a" * 250 + ".example.com", include=["*a?" * 80 + "x"]) == []

@@ -35,7 +35,7 @@ def shown(
     previous: ScanStatus | None = None,
     **live: Any,
 ) -> ScanStatus:
-    """While a session knows `live` of it."""
+    """Render the status of a scan in this phase, of whose run a session knows `live`."""
     state = state_in(phase, tally, **(at or {}))
     return render(state, Live(tally, **live), previous or ScanStatus(), EPOCH, generation=2)
 

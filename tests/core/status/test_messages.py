@@ -112,7 +112,9 @@ def test_a_finished_scan_whose_next_run_is_held_back_is_not_said_to_have_stopped
 
 
 def test_the_message_names_who_stands_in_for_a_provider() -> None:
-    """Also where that one is what is waited for; status.provider stays what was asked for."""
+    """It is named where the run waits for it too; status.provider stays the one that was asked
+    for.
+    """
     asking = shown(Phase.SCANNING, HALF_WAY, provider="claude", pace=Pace(stand_in="spare"))
     pace = Pace(stand_in="spare", obstacle="It asked to wait.")
     waiting = shown(Phase.SCANNING, HALF_WAY, provider="claude", pace=pace)

@@ -1,4 +1,4 @@
-"""The status that a user reads, and the patch that ships it."""
+"""The fields of the status that a user reads."""
 
 import json
 from dataclasses import replace
@@ -31,7 +31,7 @@ def test_failed_items_that_do_not_fit_are_counted() -> None:
 
 
 def test_a_run_at_work_says_when_it_ends() -> None:
-    """Ten in twenty seconds, ten to go."""
+    """Ten items took twenty seconds, and ten are left."""
     status = shown(Phase.SCANNING, HALF_WAY, working_s=20.0, eta_s=20.0)
 
     assert status.eta == "20s"
@@ -41,7 +41,7 @@ def test_a_run_at_work_says_when_it_ends() -> None:
 
 
 def test_the_eta_is_at_least_a_second() -> None:
-    """Never `0s`, which would read as done."""
+    """`0s` would read as done."""
     nearly = Tally(total=1000, completed=999, asked=999)
 
     assert shown(Phase.SCANNING, nearly, eta_s=0.2).eta == "1s"
@@ -102,7 +102,7 @@ def test_the_status_shows_what_was_handled_and_who_answers() -> None:
 
 
 def test_the_largest_status_stays_small() -> None:
-    """Under 64 KiB: the API server refuses 1.5 MB, and every watcher reads all of it."""
+    """It stays under 64 KiB: the API server refuses 1.5 MB, and every watcher reads all of it."""
     items = tuple(
         failed_item(f"{n}{'x' * 250}").model_copy(update={"message": "m" * 500}) for n in range(50)
     )
@@ -117,7 +117,7 @@ def test_the_largest_status_stays_small() -> None:
 
 
 def test_rates_stand_still_while_the_provider_is_away() -> None:
-    """Each try of an outage would be a write with nothing new in it."""
+    """Otherwise each try during an outage would be a write with nothing new in it."""
     timed = replace(
         HALF_WAY, usage=Usage(requests=9), latencies=Latencies(9, 90.0, (10.0,) * 9), asked=10
     )
@@ -178,7 +178,7 @@ def test_the_status_shows_the_times_and_tokens_of_requests() -> None:
 
 
 def test_there_is_no_speedup_before_the_first_answer_of_a_process() -> None:
-    """What was used before a restart says nothing of it."""
+    """The usage from before a restart tells nothing of the speed of this process."""
     resumed = replace(ASKED, latencies=Latencies())
 
     assert shown(Phase.SCANNING, resumed, working_s=2.0).speedup is None
@@ -193,7 +193,7 @@ def test_the_status_shows_a_cost_where_it_is_known() -> None:
 
 
 def test_a_run_that_sent_nothing_shows_no_usage() -> None:
-    """The offline analysis is no faster than itself."""
+    """The offline analysis has no speedup either."""
     status = shown(Phase.COMPLETED, HALF_WAY, working_s=2.0)
 
     assert (status.usage, status.speedup, status.latency) == (None, None, None)

@@ -20,7 +20,7 @@ from tests.virtual import EPOCH
 
 
 def restarted(status: ScanStatus, generation: int = 2) -> ScanStatus:
-    """What a process makes of it that knows nothing else."""
+    """Return the status that a process renders which knows nothing but this one."""
     again = ScanStatus.model_validate(status.to_wire())
     at = ScanState.from_status(again, ScanSpec())
     return render(at, None, again, EPOCH + timedelta(hours=1), generation=generation)
@@ -56,7 +56,7 @@ ENDS = st.builds(
 def test_a_finished_run_reads_as_before_after_a_restart(
     phase: Phase, tally: Tally, working_s: float
 ) -> None:
-    """Although it is the status alone that knows of it."""
+    """The process knows of the run by its status alone."""
     at_its_end = shown(
         phase, tally, at=OVER, working_s=working_s, provider="claude", model="claude-4"
     )
@@ -86,7 +86,7 @@ def test_conditions_that_somebody_took_away_come_back(phase: Phase, kept: list[s
 
 @pytest.mark.parametrize("phase", [Phase.COMPLETED, Phase.FAILED])
 def test_a_flaw_of_the_spec_shows_in_the_status_at_rest(phase: Phase) -> None:
-    """A run that failed has something more urgent to say."""
+    """A failed run keeps its own message, which is more urgent."""
     handled = replace(OVER["handled"], timetable=Timetable(flaw=Stall("InvalidSchedule", "No.")))
     status = shown(phase, FAILURES, at={"handled": handled})
     held = {condition.type: condition for condition in status.conditions or ()}

@@ -81,7 +81,7 @@ def test_a_held_run_that_is_let_go_is_as_it_ended() -> None:
     ("max_failed_percent", "phase"), [(30, Phase.COMPLETED_WITH_FAILURES), (29, Phase.FAILED)]
 )
 def test_the_counts_tell_how_a_suspended_run_ended(max_failed_percent: int, phase: Phase) -> None:
-    """To a process that starts now: its phase says Suspended."""
+    """A process that starts now reads the phase Suspended, and computes the end from the counts."""
     status = render(ENDED.held(), None, ScanStatus(), EPOCH, generation=1)
     spec = ScanSpec(max_failed_percent=max_failed_percent)
     found = ScanState.from_status(status, spec)
