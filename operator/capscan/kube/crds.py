@@ -14,7 +14,7 @@ from capscan.core.errors import (
     ServerError,
 )
 from capscan.kube.client import KubeClient
-from capscan.kube.permissions import Rule
+from capscan.kube.permissions import RbacRule
 from capscan.model import Crd, CrdRef
 
 PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -57,5 +57,5 @@ def missing(verb: str, verbs: str, error: Forbidden, effect: str = "") -> Missin
     """Return the error of not being allowed to `verb` CRDs, and the `effect` of that. `verbs` are
     all that the reader of CRDs needs.
     """
-    rule = Rule("apiextensions.k8s.io", "customresourcedefinitions", verbs)
+    rule = RbacRule("apiextensions.k8s.io", "customresourcedefinitions", verbs)
     return rule.missing(error, verb=verb, what="CustomResourceDefinitions", effect=effect)

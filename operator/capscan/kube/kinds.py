@@ -5,7 +5,7 @@ kopf watches them (`handlers.py`); `watching.py` keeps that watch alive.
 
 from capscan.core.errors import Forbidden
 from capscan.kube.client import KubeClient
-from capscan.kube.permissions import Rule
+from capscan.kube.permissions import RbacRule
 from capscan.kube.status import StatusWriter
 from capscan.kube.transport import Json
 from capscan.model import CapabilityScan, InferenceProvider, ProviderStatus, ScanStatus
@@ -28,7 +28,7 @@ async def check_watch(client: KubeClient, plural: str) -> None:
         await client.check_watch(f"/apis/{GROUP}/{VERSION}/{plural}")
     except Forbidden as error:
         effect = ", so that it sees them change late, by listing them again and again"
-        rule = Rule(GROUP, plural, "watch")
+        rule = RbacRule(GROUP, plural, "watch")
         raise rule.missing(error, verb="watch", effect=effect) from error
 
 

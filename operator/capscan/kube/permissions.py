@@ -6,7 +6,7 @@ from capscan.core.errors import Forbidden, MissingPermission
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class RbacRule:
     """One rule of a ClusterRole, as the operator needs it."""
 
     group: str

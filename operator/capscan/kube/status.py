@@ -24,7 +24,7 @@ from capscan.core.errors import (
 )
 from capscan.core.merge_patch import merge_patch
 from capscan.kube.client import KubeClient
-from capscan.kube.permissions import Rule
+from capscan.kube.permissions import RbacRule
 from capscan.kube.transport import Json
 from capscan.model import ObjectMeta
 from capscan.model.base import Wire
@@ -139,7 +139,7 @@ class StatusWriter(Generic[S]):
         except NotFound as error:
             raise ObjectGone(str(error)) from error
         except Forbidden as error:
-            rule = Rule(GROUP, f"{self._plural}/status", "patch")
+            rule = RbacRule(GROUP, f"{self._plural}/status", "patch")
             raise rule.missing(error, verb="patch") from error
         except (Invalid, ServerError) as error:
             raise StatusRejected(
@@ -158,7 +158,7 @@ class StatusWriter(Generic[S]):
         except NotFound as error:
             raise ObjectGone(str(error)) from error
         except Forbidden as error:
-            rule = Rule(GROUP, self._plural, "get, list, watch")
+            rule = RbacRule(GROUP, self._plural, "get, list, watch")
             raise rule.missing(error, verb=rule.verbs) from error
         except (Invalid, ServerError) as error:
             raise StatusRejected(f"The API server does not say what it has: {error}") from error

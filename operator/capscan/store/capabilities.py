@@ -26,7 +26,7 @@ from capscan.core.errors import (
     StoreRejected,
 )
 from capscan.kube.client import KubeClient, items_of
-from capscan.kube.permissions import Rule
+from capscan.kube.permissions import RbacRule
 from capscan.kube.transport import Json
 from capscan.model import Capability, StoredRef
 from capscan.model.capability import (
@@ -235,5 +235,5 @@ def _missing_kind() -> ScanError:
 
 
 def _missing_permission(verb: str, error: Forbidden) -> ScanError:
-    rule = Rule(GROUP, "capabilities", "get, list, create, patch, delete")
+    rule = RbacRule(GROUP, "capabilities", "get, list, create, patch, delete")
     return rule.missing(error, verb=verb, what="Capabilities")

@@ -173,7 +173,7 @@ def test_growing_permits_are_counted_on_up_to_the_parallelism() -> None:
 
 
 def test_permits_on_their_way_back_after_an_outage_are_counted_on() -> None:
-    """A run that begins with one request at a time becomes faster."""
+    """One request at a time is allowed only at first."""
     load = Load(160, latencies=STEADY)
     back_s, up_s, one_s = (
         eta_s(load, pace, 64, now_s=1)
