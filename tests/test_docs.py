@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from capscan.core.conditions import Stall, conditions
+from capscan.core.conditions import ScanFacts, Stall, conditions
 from capscan.core.run.plan import inputs_hash
 from capscan.model import (
     Budget,
@@ -43,16 +43,8 @@ def held(
     phase: Phase, stall: Stall | None = None, *, waiting: bool = False, dry_run: bool = False
 ) -> list[Condition]:
     """Return the conditions of a scan that had none before."""
-    return conditions(
-        phase,
-        "message",
-        generation=1,
-        stall=stall,
-        waiting=waiting,
-        dry_run=dry_run,
-        previous=(),
-        now=NOW,
-    )
+    facts = ScanFacts(phase, "message", stall, waiting, dry_run=dry_run)
+    return conditions(facts, generation=1, previous=(), now=NOW)
 
 
 MAKERS = {"Stall": 0, "ProviderUnusable": 0, "Verdict": 1}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capscan.core.conditions import FOREIGN_MAX, Stall, beside, conditions
+from capscan.core.conditions import FOREIGN_MAX, ScanFacts, Stall, beside, conditions
 from capscan.model import Condition, Phase
 from tests.virtual import EPOCH
 
@@ -22,9 +22,8 @@ def by_type(
     generation: int = 1,
     now: datetime = EPOCH,
 ) -> dict[str, Condition]:
-    found = conditions(
-        phase, "so it is", generation=generation, stall=stall, previous=previous or [], now=now
-    )
+    facts = ScanFacts(phase, "so it is", stall)
+    found = conditions(facts, generation=generation, previous=previous or [], now=now)
     return {condition.type: condition for condition in found}
 
 
@@ -46,7 +45,7 @@ def holding(found: dict[str, Condition]) -> set[str]:
         (Phase.SCANNING, STALL, {"Stalled"}),
     ],
 )
-def test_conditions_by_phase(phase: Phase, stall: Stall | None, true: set[str]) -> None:
+def test_each_phase_has_its_conditions(phase: Phase, stall: Stall | None, true: set[str]) -> None:
     found = by_type(phase, stall)
 
     assert list(found) == ["Accepted", "Reconciling", "Stalled", "Ready", "Complete", "Failed"]
@@ -63,7 +62,7 @@ def test_conditions_by_phase(phase: Phase, stall: Stall | None, true: set[str]) 
         (Phase.SCANNING, "Scanning"),
     ],
 )
-def test_reasons(phase: Phase, reason: str) -> None:
+def test_each_end_of_a_run_has_its_reason(phase: Phase, reason: str) -> None:
     found = by_type(phase)
 
     assert {found[type_].reason for type_ in ("Ready", "Complete", "Failed")} == {reason}
@@ -84,10 +83,12 @@ def test_a_stall_says_what_would_mend_it() -> None:
         (Phase.FAILED, None, {"Accepted", "Stalled", "Ready", "Failed"}),
     ],
 )
-def test_what_is_not_so_has_no_message(
+def test_a_condition_that_does_not_hold_has_no_message(
     phase: Phase, stall: Stall | None, speaking: set[str]
 ) -> None:
-    """But for Ready, which says why not: who describes a scan reads each message a second time."""
+    """Ready alone says why it does not hold; otherwise `kubectl describe` would repeat the
+    messages.
+    """
     found = by_type(phase, stall)
 
     assert {type_ for type_, condition in found.items() if condition.message} == speaking
@@ -98,10 +99,12 @@ STALLS = st.sampled_from([None, STALL])
 
 
 @given(st.lists(st.tuples(PHASES, STALLS, st.integers(1, 3)), min_size=1, max_size=8))
-def test_whatever_happened_before_the_rules_of_kstatus_hold(
+def test_the_rules_of_kstatus_hold_after_every_history(
     history: list[tuple[Phase, Stall | None, int]],
 ) -> None:
-    """Never Stalled and Reconciling; a wait for Complete never succeeds by an older generation."""
+    """Stalled and Reconciling are never both True, and no wait for Complete ends by an older
+    generation.
+    """
     previous: list[Condition] = []
     for phase, stall, generation in history:
         found = by_type(phase, stall, previous, generation=generation)
@@ -140,7 +143,7 @@ def test_a_new_run_leaves_ready_with_its_old_generation(phase: Phase, stall: Sta
 
 
 def test_a_run_that_is_suspended_is_not_ready_by_an_older_one() -> None:
-    """Nothing else would tell kstatus that the newest spec is not done."""
+    """Nothing else tells kstatus that the newest spec is not done."""
     before = by_type(Phase.COMPLETED, generation=1)
     held = by_type(Phase.SUSPENDED, previous=list(before.values()), generation=2, now=LATER)
 
@@ -171,8 +174,8 @@ def test_a_scan_that_was_never_ready_is_not_ready_while_it_works() -> None:
     assert during["Ready"].observed_generation == 2
 
 
-def test_what_others_say_stands_beside_what_is_ours() -> None:
-    """However much of it there is, and never in the place of one of ours."""
+def test_conditions_of_other_controllers_stay_beside_ours() -> None:
+    """Only so many of them are kept, and none takes the place of one of ours."""
     ours = list(by_type(Phase.SCANNING).values())
     theirs = [ours[0].model_copy(update={"type": f"Policy{n:02}"}) for n in range(FOREIGN_MAX + 1)]
     forged = ours[3].model_copy(update={"status": "True"})

@@ -21,7 +21,7 @@ from capscan.core.text import counted, fold, lead, paragraphs, sentences, shorte
     ],
 )
 def test_sentences_end_where_a_reader_ends_them(text: str, expected: list[str]) -> None:
-    """Not at abbreviations, versions or names."""
+    """They do not end at abbreviations, versions or names."""
     assert expected == sentences(text)
 
 
@@ -32,7 +32,7 @@ def test_paragraphs_and_list_items_stand_apart() -> None:
     assert paragraphs(raw) == ["It controls:", "* where it goes", "* who", "And more."]
 
 
-def test_fold_drops_what_nobody_sees() -> None:
+def test_fold_drops_invisible_characters() -> None:
     """Control characters, zero-width and direction marks, lone surrogates."""
     assert fold("a\x00b\u200b\u202ec\ud800\n\t d") == "a bc d"
 
@@ -52,7 +52,7 @@ def test_links_go_with_the_words_that_lead_to_them(text: str, expected: str) -> 
 
 
 def test_lead_keeps_whole_sentences() -> None:
-    """A second one only if it fits; a first one that does not is cut at a word."""
+    """A second sentence is kept only if it fits; a first one that does not fit is cut at a word."""
     assert lead("First one. Second one.", 30) == "First one. Second one."
     assert lead("First one. Second one.", 15) == "First one."
     assert lead("One endless sentence without an end", 16) == "One endless…"
@@ -79,10 +79,10 @@ def test_texts_are_cut_at_a_word_unless_that_leaves_little(
 
 @given(st.text(), st.integers(min_value=1, max_value=50))
 def test_shorten_keeps_its_bound(text: str, chars_max: int) -> None:
-    """In characters, with the ellipsis."""
+    """The bound is in characters, and includes the ellipsis."""
     assert len(shorten(text, chars_max)) <= chars_max
 
 
 @pytest.mark.parametrize(("count", "text"), [(0, "0 CRDs"), (1, "1 CRD"), (2, "2 CRDs")])
-def test_one_is_singular(count: int, text: str) -> None:
+def test_a_count_of_one_is_singular(count: int, text: str) -> None:
     assert counted(count, "CRD") == text

@@ -34,7 +34,7 @@ def properties() -> dict[str, Any]:
 
 
 def test_fields_keep_the_order_of_the_model() -> None:
-    """A reader finds them as they were written."""
+    """A reader finds the fields in the order in which they were written."""
 
     assert list(properties()) == ["must", "may", "inner", "always", "many", "serial"]
 
@@ -71,7 +71,7 @@ def test_defaults_below_an_object_are_left_to_the_server() -> None:
 
 
 def test_integers_say_how_wide_they_are() -> None:
-    """By their upper bound."""
+    """Their upper bound decides."""
 
     assert properties()["always"]["properties"]["size"]["format"] == "int32"
     assert properties()["serial"]["format"] == "int64"
@@ -123,7 +123,9 @@ def test_a_model_that_makes_no_crd_is_refused(model: type[BaseModel], complaint:
         structural(model)
 
 
-def test_what_was_written_is_fresh(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_accepts_the_files_that_were_just_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Writing says what it wrote, once."""
 
     assert main([str(tmp_path)]) == 0
@@ -136,7 +138,7 @@ def test_what_was_written_is_fresh(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_a_stale_or_missing_file_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And left as it is."""
+    """`--check` leaves the file as it is."""
 
     main([str(tmp_path)])
     edited, gone = tmp_path / "capabilities.yaml", tmp_path / "capabilityscans.yaml"

@@ -1,10 +1,10 @@
-"""Writes captured/*.yaml: an object of a real run for every state there is to be judged.
+"""Writes captured/*.yaml: an object of a real run for every state that the tools have to judge.
 
     python -m tests.gitops.capture
 
-The operator works on a real API server, and a watch sees every version. What differs from one
-capture to the next, as times and ids do, is made the same; conditions are kept to the letter. The
-phase Pending alone is not here: nobody sees it but with a stall.
+The operator works on a real API server, and a watch sees every version. Times, ids and whatever
+else differs between two captures are made the same; conditions are kept to the letter. The phase
+Pending is missing: it is never seen without a stall.
 """
 
 import sys
@@ -17,11 +17,11 @@ from tests.operator.cluster import Cluster, Json, condition, settled
 from tests.operator.process import Operator
 
 LATENCY_S = 1.2
-"""Of one answer: several writes of the status, and looks at it, fit in between."""
+"""The latency of one answer: it is long enough for several writes and reads of the status."""
 
 
 def shows(phase: str, done: int | None = None) -> Accept:
-    """In this phase, observed, and with that many items settled."""
+    """Accept a scan in this phase that was observed and has that many items settled."""
 
     def accept(scan: Json) -> bool:
         status = scan["status"]
@@ -35,7 +35,7 @@ def shows(phase: str, done: int | None = None) -> Accept:
 
 
 def is_ahead(scan: Json) -> bool:
-    """Edited, and the edit was not seen yet."""
+    """Whether the scan was edited and the operator has not seen that yet."""
     ahead: bool = scan["metadata"]["generation"] > scan["status"]["observedGeneration"] > 0
     return ahead
 

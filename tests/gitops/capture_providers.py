@@ -1,4 +1,4 @@
-"""The InferenceProviders among the captures: real ones, before a model server that misbehaves."""
+"""Captures InferenceProviders of an operator at work, with a model server that misbehaves."""
 
 import json
 from contextlib import ExitStack
@@ -16,7 +16,7 @@ CLOSED_PORT = "http://127.0.0.1:9"
 
 
 def capture_providers(cluster: Cluster, operator: Operator) -> None:
-    """Every state there is to be judged; the operator is not started yet."""
+    """Capture every state that the tools have to judge. The operator is not started yet."""
     with ExitStack() as stack:
 
         def server(**behaviour: object) -> ModelServerProcess:

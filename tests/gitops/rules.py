@@ -1,8 +1,8 @@
-"""What kstatus, Flux and Argo CD say of an object, worked out in Python.
+"""The verdicts of kstatus, Flux and Argo CD on an object, computed in Python.
 
-kstatus is told here after its source (fluxcd/cli-utils, pkg/kstatus/status); the health checks of
-docs/gitops run in a CEL and a Lua of Python's. The tools themselves are in main.go: theirs is the
-last word, and `verdicts.json` has it.
+The rules of kstatus follow its source (fluxcd/cli-utils, pkg/kstatus/status); the health checks of
+docs/gitops run in Python's CEL and Lua. main.go asks the tools themselves: their verdicts, recorded
+in `verdicts.json`, are the ones that count.
 """
 
 import sys
@@ -24,11 +24,11 @@ ARGO = ROOT / "docs" / "gitops" / "argocd-cm.yaml"
 ARGO_KEY = "resource.customizations.health."
 ARGO_CODES = {"Unknown", "Progressing", "Suspended", "Healthy", "Degraded", "Missing"}
 LUA_STEPS_MAX = 1_000_000
-"""Argo CD ends a script after a second; a count is the same on every machine."""
+"""Argo CD ends a script after a second; a count of steps is the same on every machine."""
 
 
 def kstatus(body: Json) -> str:
-    """`status.Compute` of a kind that kstatus has no rules of its own for."""
+    """Return what `status.Compute` says of a kind that kstatus has no rules of its own for."""
     if body["metadata"].get("deletionTimestamp"):
         return "Terminating"
     if _is_ahead(body):
@@ -39,14 +39,14 @@ def kstatus(body: Json) -> str:
             return "InProgress"
         if condition["status"] == "True" and condition["type"] == "Stalled":
             return "Failed"
-    for condition in conditions:  # of whatever generation
+    for condition in conditions:  # its observedGeneration does not matter
         if condition["type"] == "Ready":
             return "Current" if condition["status"] == "True" else "InProgress"
     return "Current"
 
 
 def flux_checks(file: Path = FLUX) -> Json:
-    """The expressions of all Kustomizations by apiVersion and kind."""
+    """Return the expressions of all Kustomizations by apiVersion and kind."""
     return {
         f"{check['apiVersion']}/{check['kind']}": check
         for document in yaml.safe_load_all(file.read_text(encoding="utf-8"))
@@ -55,7 +55,9 @@ def flux_checks(file: Path = FLUX) -> Json:
 
 
 def flux(body: Json, check: Json) -> str:
-    """Flux's `StatusEvaluator` with one entry of healthCheckExprs; an error is Unknown."""
+    """Return what Flux's `StatusEvaluator` says by one entry of healthCheckExprs; an error is
+    Unknown.
+    """
     if _is_ahead(body):
         return "InProgress"
     try:
@@ -76,20 +78,22 @@ def _holds(expression: str, body: Json) -> bool:
 def _program(expression: str) -> celpy.Runner:
     limit = sys.getrecursionlimit()
     try:
-        environment = celpy.Environment()  # which raises the limit of the whole process
+        environment = celpy.Environment()  # raises the limit for the whole process
     finally:
         sys.setrecursionlimit(limit)
     return environment.program(environment.compile(expression))
 
 
 def argo_script(kind: str, file: Path = ARGO) -> str:
-    """The Lua that the ConfigMap has for a kind."""
+    """Return the Lua script that the ConfigMap has for a kind."""
     data = yaml.safe_load(file.read_text(encoding="utf-8"))["data"]
     return str(data[f"{ARGO_KEY}capscan.dev_{kind}"])
 
 
 def argo(body: Json, script: str) -> str:
-    """Argo CD's health of an object with a script; "" where the script says nothing."""
+    """Return the health that Argo CD computes with a script; "" where the script returns
+    nothing.
+    """
     if body["metadata"].get("deletionTimestamp"):
         return "Progressing"
     lua = _sandbox()
@@ -105,7 +109,9 @@ def argo(body: Json, script: str) -> str:
 
 
 def _sandbox() -> lua51.LuaRuntime:
-    """base and table, as Argo CD gives; no string, no math, and no methods of strings either."""
+    """Return a Lua with the libraries base and table, as in Argo CD: without string, math, and the
+    methods of strings.
+    """
     lua = lua51.LuaRuntime(register_eval=False, unpack_returned_tuples=True)
     lua.execute(
         """
@@ -131,7 +137,9 @@ def _to_lua(lua: lua51.LuaRuntime, value: Any) -> Any:
 
 
 def _is_ahead(body: Json) -> bool:
-    """Both say so: an observedGeneration that is there and another one than the object's."""
+    """Whether the object has an observedGeneration that is not its generation. kstatus and Flux
+    both ask for that.
+    """
     observed = _status(body).get("observedGeneration")
     return observed is not None and observed != body["metadata"]["generation"]
 

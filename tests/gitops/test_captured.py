@@ -1,4 +1,4 @@
-"""What GitOps tools make of real objects; verdicts.json has the tools' own words."""
+"""The verdicts of GitOps tools on captured objects; verdicts.json holds what the tools answered."""
 
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ EXPECTED = {
     "provider-circuit-open": ("InProgress", "InProgress", "Progressing"),
     "provider-deleted": ("Terminating", "InProgress", "Progressing"),
 }
-"""By kstatus, Flux and Argo CD. Each is as a person would have it."""
+"""The verdicts of kstatus, Flux and Argo CD: each is what a person would say."""
 
 
 def condition(status: Json, type_: str) -> Json:
@@ -68,36 +68,38 @@ def judged(body: Json) -> tuple[str, str, str]:
 
 
 def message(status: Json) -> str:
-    """Of a scan, or of a provider, which has one in Ready alone."""
+    """Return the message of a scan, or of a provider, which has one in its condition Ready
+    alone.
+    """
     if "message" in status:
         return str(status["message"])
     return str(condition(status, "Ready")["message"])
 
 
-def test_the_tools_say_what_a_person_would() -> None:
+def test_each_captured_state_gets_the_verdict_that_a_person_would_give() -> None:
     said = {name: (v["kstatus"], v["flux"], v["argo"]) for name, v in VERDICTS.items()}
 
     assert said == EXPECTED
 
 
-def test_the_recorded_verdicts_are_of_these_files() -> None:
-    """Whoever changes the tools' versions, a check or a capture has to ask the tools again."""
+def test_the_verdicts_were_recorded_with_the_present_files() -> None:
+    """Whoever changes a tool's version, a health check or a capture has to ask the tools again."""
     assert tools.recorded().inputs == tools.inputs(), STALE
 
 
-def test_the_tools_say_it_still(built: Path) -> None:
+def test_kstatus_flux_and_argo_give_the_recorded_verdicts(built: Path) -> None:
     assert tools.ask(built, tools.captured()) == VERDICTS, STALE
 
 
 @pytest.mark.parametrize("file", tools.captured(), ids=lambda file: file.stem)
-def test_the_rules_in_python_agree_with_the_tools(file: Path) -> None:
-    """So that they can be trusted with objects that the tools were never asked about."""
+def test_the_rules_in_python_give_the_verdicts_of_the_tools(file: Path) -> None:
+    """So the rules can be trusted with objects that the tools were never asked about."""
     assert judged(load(file)) == EXPECTED[file.stem]
 
 
 @pytest.mark.parametrize("file", tools.captured(), ids=lambda file: file.stem)
-def test_argo_is_told_what_is_going_on(file: Path) -> None:
-    """Its message is what people see in its user interface."""
+def test_argo_shows_the_message_of_the_scan_or_provider(file: Path) -> None:
+    """People see this message in the user interface of Argo CD."""
     body = load(file)
     status, metadata = body["status"], body["metadata"]
     said = VERDICTS[file.stem]["message"]
@@ -124,8 +126,8 @@ def test_conditions_are_those_of_the_api_conventions(file: Path) -> None:
         assert one["reason"][0].isupper()
 
 
-def test_a_dry_run_is_done_and_no_answer() -> None:
-    """Who waits for answers asks for Ready; after a dry run nobody says that it holds."""
+def test_a_dry_run_is_complete_and_says_nothing_of_ready() -> None:
+    """Whoever waits for answers waits for Ready, which a dry run does not claim."""
     plain = load(tools.CAPTURED / "dry-run.yaml")
     over = load(tools.CAPTURED / "dry-run-over-answers.yaml")
 
@@ -141,8 +143,8 @@ SCRIPT = rules.argo_script("CapabilityScan")
 CHECK = rules.flux_checks()["capscan.dev/v1alpha1/CapabilityScan"]
 
 
-def test_a_scan_without_a_status_passes_for_done_with_kstatus() -> None:
-    """Why the CRD has a default for it: the API server never shows one without."""
+def test_kstatus_takes_a_scan_without_a_status_for_done() -> None:
+    """That is why the CRD has a default status: the API server never shows a scan without one."""
     bare = COMPLETED | {"status": {}}
 
     assert kstatus(bare) == "Current"
@@ -150,12 +152,12 @@ def test_a_scan_without_a_status_passes_for_done_with_kstatus() -> None:
     assert rules.argo(bare, SCRIPT) == "Progressing"
 
 
-def test_a_scan_that_is_being_deleted_is_waited_for() -> None:
+def test_the_tools_wait_for_a_scan_that_is_being_deleted() -> None:
     metadata = COMPLETED["metadata"] | {"deletionTimestamp": "2026-01-01T00:00:00Z"}
 
     assert judged(COMPLETED | {"metadata": metadata}) == (
         "Terminating",
-        "InProgress",  # by the expression: Flux itself does not look at it
+        "InProgress",  # by the expression; Flux itself does not look at the deletion
         "Progressing",
     )
 
@@ -172,8 +174,8 @@ def test_a_scan_that_is_being_deleted_is_waited_for() -> None:
         pytest.param("while true do end", "Unknown", id="never ends"),
     ],
 )
-def test_scripts_get_no_more_than_argo_gives_them(script: str, health: str) -> None:
-    """Otherwise one could pass here that fails there."""
+def test_scripts_have_no_more_libraries_than_argo_gives_them(script: str, health: str) -> None:
+    """Otherwise a script could pass here and fail in Argo CD."""
     assert rules.argo(COMPLETED, script) == health
 
 

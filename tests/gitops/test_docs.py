@@ -1,4 +1,4 @@
-"""docs/gitops.md says what the tools said, and shows what the tools were given."""
+"""docs/gitops.md shows the recorded verdicts, and the health checks that the tools were given."""
 
 import re
 from collections.abc import Callable
@@ -49,11 +49,11 @@ PROVIDERS = {
     "provider-circuit-open": "its circuit is open",
     "provider-deleted": "it is being deleted, and somebody's finalizer holds it",
 }
-"""Both in the order of the page."""
+"""SCANS and PROVIDERS are in the order of the page."""
 
 
 def scan_table() -> str:
-    """The tables of the page are made of the captured objects and the recorded verdicts."""
+    """Return the table on scans, made of the captured objects and the recorded verdicts."""
     rows = ["| The scan | `status.phase` | kstatus | Flux | Argo CD |", "|---|---|---|---|---|"]
     for name, state in SCANS.items():
         rows.append(row(name, state, captured(name).get("phase", "")))
@@ -71,7 +71,7 @@ def provider_table() -> str:
 
 
 def captured(name: str) -> rules.Json:
-    """Its status."""
+    """Return the status of a captured object."""
     found = yaml.safe_load((tools.CAPTURED / f"{name}.yaml").read_text(encoding="utf-8"))
     return dict(found["status"])
 
@@ -87,7 +87,9 @@ def between(begin: str, end: str) -> str:
 
 
 @pytest.mark.parametrize(("kind", "table"), [("scans", scan_table), ("providers", provider_table)])
-def test_the_tables_are_what_the_tools_said(kind: str, table: Callable[[], str]) -> None:
+def test_the_tables_of_the_page_show_the_recorded_verdicts(
+    kind: str, table: Callable[[], str]
+) -> None:
     shown = between(f"<!-- verdicts on {kind}: begin -->", f"<!-- verdicts on {kind}: end -->")
 
     assert shown == table()
@@ -98,8 +100,8 @@ def test_every_captured_state_has_a_row() -> None:
 
 
 @pytest.mark.parametrize("file", [rules.FLUX, rules.ARGO], ids=lambda file: file.name)
-def test_the_health_checks_are_shown_as_they_are(file: Path) -> None:
-    """What a reader copies is what the tools were asked with."""
+def test_the_page_shows_the_health_checks_to_the_letter(file: Path) -> None:
+    """A reader copies the same checks that the tools were asked with."""
     assert file.read_text(encoding="utf-8").strip() in re.findall(
         r"```yaml\n(.*?)\n```", PAGE, re.DOTALL
     )
@@ -113,7 +115,7 @@ def test_the_health_checks_are_shown_as_they_are(file: Path) -> None:
         "github.com/argoproj/argo-cd/v3",
     ],
 )
-def test_the_versions_are_those_that_were_asked(module: str) -> None:
+def test_the_page_names_the_versions_of_the_tools_that_were_asked(module: str) -> None:
     pins = (tools.FOLDER / "go.mod").read_text(encoding="utf-8")
     version = re.search(rf"^\t{re.escape(module)} (v\S+)$", pins, re.MULTILINE)
 

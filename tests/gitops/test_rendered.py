@@ -1,4 +1,4 @@
-"""Whatever the operator can report, in whatever order: what GitOps tools make of it."""
+"""The verdicts of GitOps tools on all that the operator can report of a scan, in any order."""
 
 import json
 from dataclasses import dataclass, field
@@ -29,15 +29,15 @@ SAME = {
     "Failed": {"Degraded"},
     "InProgress": {"Progressing", "Suspended"},
 }
-"""What Argo CD may say where kstatus says this."""
+"""The verdicts that Argo CD may give where kstatus gives the one on the left."""
 
 Step = tuple[Phase, bool, int, int]
-"""Phase, stalled or not, edits that come with it, edits that come after it."""
+"""The phase, whether it is stalled, and how many edits come before and after the report."""
 
 
 @dataclass
 class Scan:
-    """A scan through all that is reported of it."""
+    """A scan and what was reported of it so far."""
 
     generation: int = 1
     status: ScanStatus = field(default_factory=ScanStatus)
@@ -46,7 +46,7 @@ class Scan:
     stalled: bool = False
 
     def report(self, phase: Phase, *, stalled: bool) -> None:
-        """The operator writes the status for the newest spec."""
+        """Let the operator write the status for the newest spec."""
         stall = STALL if stalled and phase in WORKING else None
         suspended = phase is Phase.SUSPENDED
         self.at = ScanState(
@@ -61,7 +61,7 @@ class Scan:
         self.phase, self.stalled = phase, stall is not None
 
     def acknowledge(self) -> None:
-        """An edit that asks nothing new, of a scan at rest."""
+        """Edit a scan at rest so that it asks nothing new, and let the operator see that."""
         self.generation += 1
         self._render(None)
 
@@ -69,7 +69,7 @@ class Scan:
         self.status = render(self.at, live, self.status, EPOCH, generation=self.generation)
 
     def wire(self) -> Json:
-        """As a watcher sees it."""
+        """Return the object as a watcher sees it."""
         return {
             "apiVersion": "capscan.dev/v1alpha1",
             "kind": "CapabilityScan",
@@ -79,7 +79,7 @@ class Scan:
 
     @property
     def wanted(self) -> str:
-        """What kstatus should say, by what is going on."""
+        """The verdict that kstatus should give."""
         if self.status.observed_generation != self.generation or self.phase is None:
             return "InProgress"
         if self.stalled or self.phase is Phase.FAILED:
@@ -101,8 +101,8 @@ STEPS = st.tuples(st.sampled_from(Phase), st.booleans(), st.integers(0, 2), st.i
 
 @settings(deadline=None)
 @given(st.lists(STEPS, max_size=6))
-def test_kstatus_says_what_is_going_on(steps: list[Step]) -> None:
-    """Above all: never Current before Complete of this very generation."""
+def test_kstatus_judges_every_sequence_of_reports_rightly(steps: list[Step]) -> None:
+    """Above all, it never says Current before Complete is True for this very generation."""
     scan = after(steps)
     wire = scan.wire()
     true = {
@@ -120,9 +120,9 @@ def test_kstatus_says_what_is_going_on(steps: list[Step]) -> None:
 
 @settings(deadline=None)
 @given(st.lists(STEPS, max_size=6))
-@example([(Phase.COMPLETED, False, 0, 0), (Phase.SCANNING, False, 0, 0)])  # asked by annotation
-def test_flux_and_argo_say_the_same(steps: list[Step]) -> None:
-    """With their health checks they know no more of a scan than kstatus, and no less."""
+@example([(Phase.COMPLETED, False, 0, 0), (Phase.SCANNING, False, 0, 0)])  # a rescan by annotation
+def test_flux_and_argo_judge_every_sequence_of_reports_as_kstatus_does(steps: list[Step]) -> None:
+    """With their health checks they know as much of a scan as kstatus does."""
     wire = after(steps).wire()
 
     assert rules.flux(wire, CHECK) == kstatus(wire)
@@ -141,8 +141,10 @@ def test_an_edit_that_asks_nothing_new_leaves_a_scan_current(phase: Phase, edits
     assert rules.flux(scan.wire(), CHECK) == "Current"
 
 
-def test_the_tools_agree_on_all_that_can_be_reported(built: Path, tmp_path: Path) -> None:
-    """Each phase after each phase, with and without a stall and edits."""
+def test_the_tools_give_the_same_verdicts_on_every_pair_of_phases(
+    built: Path, tmp_path: Path
+) -> None:
+    """Every phase after every other one is tried, with and without a stall and edits."""
     scans: dict[str, Json] = {"0": Scan().wire()}
     flags = (False, True)
     for first, second, stalled, before, later in product(Phase, Phase, flags, flags, flags):

@@ -1,4 +1,4 @@
-"""Whatever the operator can report of a provider: what GitOps tools make of it."""
+"""The verdicts of GitOps tools on all that the operator can report of a provider."""
 
 import json
 from itertools import product
@@ -23,12 +23,12 @@ VERDICTS = {
     "wrong key": (verdict_on(ProviderUnusable("InvalidCredentials", "no")), "Failed"),
     "away": (Verdict("False", "ProviderUnavailable", "refused"), "InProgress"),
 }
-"""With what kstatus should say of each while the circuit is closed."""
+"""What is known of a provider, and the verdict of kstatus on it while the circuit is closed."""
 SAME = {"Current": "Healthy", "Failed": "Degraded", "InProgress": "Progressing"}
 
 
 def wire(status: ProviderStatus, generation: int) -> Json:
-    """As a watcher sees it."""
+    """Return the object as a watcher sees it."""
     return {
         "apiVersion": "capscan.dev/v1alpha1",
         "kind": "InferenceProvider",
@@ -38,7 +38,7 @@ def wire(status: ProviderStatus, generation: int) -> Json:
 
 
 def rendered(verdict: Verdict, circuit: Circuit, edits: int) -> Json:
-    """A provider of generation 1 that was edited so often since it was last looked at."""
+    """Return a provider that was looked at in generation 1 and edited `edits` times since then."""
     state = AccountState(1, verdict, circuit, obstacle="It keeps failing.")
     return wire(render(state, ProviderStatus(), EPOCH), 1 + edits)
 
@@ -46,10 +46,10 @@ def rendered(verdict: Verdict, circuit: Circuit, edits: int) -> Json:
 @pytest.mark.parametrize("circuit", Circuit)
 @pytest.mark.parametrize("edits", [0, 1])
 @pytest.mark.parametrize(("verdict", "closed"), VERDICTS.values(), ids=VERDICTS)
-def test_the_tools_say_what_is_going_on(
+def test_the_tools_judge_every_state_of_a_provider_rightly(
     verdict: Verdict, closed: str, edits: int, circuit: Circuit
 ) -> None:
-    """An open circuit heals by itself; an edit is yet to be looked at."""
+    """An open circuit heals by itself, and an edit was not looked at yet: both are InProgress."""
     body = rendered(verdict, circuit, edits)
     open_ = verdict is USABLE and circuit is not Circuit.CLOSED
     wanted = "InProgress" if edits or open_ else closed
@@ -59,7 +59,9 @@ def test_the_tools_say_what_is_going_on(
     assert rules.argo(body, SCRIPT) == SAME[wanted]
 
 
-def test_the_rules_in_python_agree_with_the_tools_on_all_of_it(built: Path, tmp_path: Path) -> None:
+def test_the_rules_in_python_give_the_verdicts_of_the_tools_on_every_state(
+    built: Path, tmp_path: Path
+) -> None:
     verdicts = [verdict for verdict, _ in VERDICTS.values()]
     bodies = {"new": wire(ProviderStatus(), 1)} | {
         str(number): rendered(*case)

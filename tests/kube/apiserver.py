@@ -1,6 +1,7 @@
 """A loopback server that plays the API server's answers, one after the other."""
 
 import json
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from capscan.kube.config import ClusterSettings
 
 @dataclass(frozen=True)
 class Seen:
-    """One request as it came."""
+    """One request as the server got it."""
 
     method: str
     path: str
@@ -29,12 +30,12 @@ Handler = Callable[[Seen], Awaitable[web.Response]]
 
 
 def ok(body: Any = None) -> web.Response:
-    """200 with JSON."""
+    """Return an answer 200 with JSON."""
     return web.json_response({} if body is None else body)
 
 
 def refusal(status: int, message: str = "no", *, name: str = "x", **headers: str) -> web.Response:
-    """A Status object, as the API server says no."""
+    """Return a refusal with a Status object, as the API server sends it."""
     body = {"kind": "Status", "code": status, "message": message, "details": {"name": name}}
     return web.json_response(body, status=status, headers=headers)
 
@@ -88,12 +89,15 @@ class ApiServer:
 
 
 @asynccontextmanager
-async def serving(folder: Path) -> AsyncIterator[tuple[ApiServer, KubeClient]]:
-    """The server, and a client that is connected to it."""
+async def serving(
+    folder: Path, *, patience_s: float = math.inf
+) -> AsyncIterator[tuple[ApiServer, KubeClient]]:
+    """The server, and a client of that patience that is connected to it."""
     server = ApiServer(folder / "kubeconfig")
     await server.start()
     server.login(token="first")
-    client = KubeClient(ClusterSettings(kubeconfig=str(server.kubeconfig)))
+    settings = ClusterSettings(kubeconfig=str(server.kubeconfig))
+    client = KubeClient(settings, patience_s=patience_s)
     try:
         await client.connect()
         yield server, client

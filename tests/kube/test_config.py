@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(autouse=True)
 def no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Nothing of the machine that the tests run on."""
+    """Hide the kubeconfig and the environment of the machine that the tests run on."""
     for name in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -68,7 +68,7 @@ async def test_the_environment_names_the_kubeconfig(
     assert await server(ClusterSettings()) == "https://one:6443"
 
 
-async def test_the_environment_may_name_several_and_some_need_not_exist(
+async def test_kubeconfig_may_name_several_files_of_which_some_are_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     missing = tmp_path / "missing"
@@ -77,7 +77,7 @@ async def test_the_environment_may_name_several_and_some_need_not_exist(
     assert await server(ClusterSettings()) == "https://one:6443"
 
 
-async def test_the_home_folder_is_looked_into(tmp_path: Path) -> None:
+async def test_the_kubeconfig_in_the_home_folder_is_read(tmp_path: Path) -> None:
     written(tmp_path / "home" / ".kube" / "config")
 
     assert await server(ClusterSettings()) == "https://one:6443"
@@ -122,7 +122,7 @@ async def test_a_broken_kubeconfig_is_told_with_what_to_do(tmp_path: Path, text:
         await load_configuration(settings)
 
 
-async def test_a_context_that_is_not_there_is_named(tmp_path: Path) -> None:
+async def test_a_missing_context_is_named(tmp_path: Path) -> None:
     settings = ClusterSettings(kubeconfig=written(tmp_path / "config"), context="x9")
 
     with pytest.raises(NoCluster, match="x9"):
@@ -130,7 +130,9 @@ async def test_a_context_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("chosen", [None, "missing"])
-async def test_no_kubeconfig_is_told_by_its_path(tmp_path: Path, chosen: str | None) -> None:
+async def test_a_missing_kubeconfig_is_named_by_its_path(
+    tmp_path: Path, chosen: str | None
+) -> None:
     path = str(tmp_path / chosen) if chosen else None
 
     with pytest.raises(NoCluster, match=f"no such file: {path or '~/.kube/config'}"):
@@ -138,7 +140,7 @@ async def test_no_kubeconfig_is_told_by_its_path(tmp_path: Path, chosen: str | N
 
 
 async def test_in_a_pod_the_service_account_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Here there is none, and the message is about it, not about a kubeconfig."""
+    """There is no such account here, and the message names it instead of a kubeconfig."""
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
 

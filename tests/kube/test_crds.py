@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 Api = tuple[ApiServer, KubeClient]
 
 
-async def test_a_listing_is_of_references(api: Api) -> None:
+async def test_a_listing_of_crds_gives_references(api: Api) -> None:
     server, client = api
     server.script = [
         ok(

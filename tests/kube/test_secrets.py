@@ -60,7 +60,7 @@ BAD: dict[str, tuple[Any, str, str]] = {
 
 
 @pytest.mark.parametrize("case", BAD)
-async def test_where_there_is_no_key_the_message_says_what_to_do(api: Api, case: str) -> None:
+async def test_a_missing_key_says_what_to_do(api: Api, case: str) -> None:
     answer, reason, message = BAD[case]
 
     with pytest.raises(ProviderUnusable) as unusable:
@@ -72,7 +72,7 @@ async def test_where_there_is_no_key_the_message_says_what_to_do(api: Api, case:
 @pytest.mark.parametrize(
     "name", ["../../other/secrets/theirs", "a/../b", "..", "%2e%2e", "a?b", ""]
 )
-async def test_no_name_leads_out_of_the_namespace(api: Api, name: str) -> None:
+async def test_no_name_of_a_secret_leads_out_of_the_namespace(api: Api, name: str) -> None:
     """Clients make one path of it, dots and all; nothing is asked."""
     with pytest.raises(ProviderUnusable) as told:
         await Secrets(api[1], "capscan-system").read(SecretKeyRef.model_construct(name=name))

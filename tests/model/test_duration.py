@@ -29,14 +29,14 @@ def test_durations_are_read_as_kubernetes_reads_them(text: str, seconds: float) 
 @pytest.mark.parametrize(
     "text", ["", "90", "s", "-1s", "+1s", "1 s", "1d", "1us", ".5s", "1.s", "1S", "1s\n", "\u0663s"]
 )
-def test_anything_else_is_refused_with_an_example(text: str) -> None:
+def test_a_text_that_is_no_duration_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="2m30s"):
         parse_duration(text)
 
 
 @pytest.mark.parametrize("text", ["99999999999999999h", f"{'9' * 400}s"])
 def test_a_duration_beyond_all_bounds_is_refused_as_well(text: str) -> None:
-    """Pydantic knows no OverflowError: it would end whoever parses the object."""
+    """pydantic does not catch an OverflowError, so that parsing the object would raise it."""
     with pytest.raises(ValueError, match="not a duration"):
         parse_duration(text)
 

@@ -26,7 +26,7 @@ def test_a_scan_without_spec_and_status_asks_for_everything(body: dict[str, Any]
     assert scan.raw_status == {}
 
 
-def test_metadata_is_read() -> None:
+def test_the_metadata_of_a_crd_is_read() -> None:
     scan = CapabilityScan.from_wire(
         {"metadata": METADATA | {"annotations": {"capscan.dev/requestedAt": "now"}}}
     )
@@ -50,7 +50,7 @@ def test_metadata_is_read() -> None:
     ],
 )
 def test_a_status_that_cannot_be_read_counts_as_none(status: dict[str, Any]) -> None:
-    """Its letters are kept, so that the difference to a right one removes what is wrong."""
+    """The raw status is kept, so that the difference to a right one removes what is wrong."""
     scan = parsed(status=status)
 
     assert scan.status == ScanStatus()
@@ -104,7 +104,7 @@ def test_a_status_survives_the_round_trip() -> None:
     assert wire["progress"]["failedByReason"] == {"Timeout": 1}
 
 
-def test_what_is_none_is_absent_on_the_wire() -> None:
+def test_fields_that_are_none_are_absent_on_the_wire() -> None:
     assert ScanStatus().to_wire() == {"observedGeneration": -1}
 
 

@@ -32,7 +32,7 @@ def installed(kubectl: Kubectl) -> Kubectl:
 
 @pytest.fixture
 def emptied(installed: Kubectl) -> Iterator[Kubectl]:
-    """The same without any Capability, before the test and after it."""
+    """The same kubectl, with all Capabilities deleted before the test and after it."""
     installed("delete", "--raw", COLLECTION)
     yield installed
     installed("delete", "--raw", COLLECTION)

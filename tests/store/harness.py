@@ -1,13 +1,17 @@
-"""What the contract suite needs of a store besides its port: somebody else who meddles."""
+"""What the contract suite needs of a store besides its ports: somebody else who meddles."""
 
 import json
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
+
+import anyio.lowlevel
 
 from capscan.kube.client import KubeClient
 from capscan.kube.config import ClusterSettings
 from capscan.scan.ports import Store
 from capscan.store.capabilities import CapabilityStore
+from capscan.store.ports import Catalogue, NamedCapability
 from tests.fake_cluster import FakeStore
 from tests.kubectl import Kubectl
 
@@ -22,10 +26,23 @@ class Meddler(Protocol):
         """Add a label of one's own."""
 
     def labels(self, name: str) -> set[str]:
-        """The keys of all labels."""
+        """Return the keys of all labels."""
 
     def delete(self, name: str) -> None:
         """Delete the object."""
+
+
+class WholeStore(Store, Catalogue, Protocol):
+    """All that a store is for: runs write it, and readers list it."""
+
+
+class StoreInMemory(FakeStore):
+    """A FakeStore for readers too."""
+
+    async def list_all(self) -> AsyncGenerator[NamedCapability]:
+        for name, kept in list(self.by_name.items()):
+            await anyio.lowlevel.checkpoint()
+            yield NamedCapability(name, kept.capability)
 
 
 @dataclass
@@ -72,7 +89,7 @@ class OnTheCluster:
 class Case:
     """A store under test."""
 
-    store: Store
+    store: WholeStore
     meddler: Meddler
 
 
@@ -84,11 +101,11 @@ async def connected(kubectl: Kubectl) -> KubeClient:
 
 
 def on_the_cluster(client: KubeClient, kubectl: Kubectl) -> Case:
-    """The real thing."""
+    """Capability objects on a real API server."""
     return Case(CapabilityStore(client), OnTheCluster(kubectl))
 
 
 def in_memory() -> Case:
-    """The fake."""
-    store = FakeStore()
+    """The store in memory."""
+    store = StoreInMemory()
     return Case(store, InMemory(store))

@@ -14,7 +14,7 @@ from capscan.store.capabilities import CapabilityStore
 from tests.fakes import crd
 from tests.kube.apiserver import ok, refusal, serving
 from tests.kubectl import Kubectl
-from tests.store.test_contract import CRD, NAME, answer
+from tests.store.entries import CRD, NAME, answer
 
 pytestmark = pytest.mark.anyio
 
@@ -26,7 +26,7 @@ def body(kubectl: Kubectl) -> dict[str, Any]:
 
 
 async def test_the_crd_owns_its_capability(client: KubeClient, emptied: Kubectl) -> None:
-    """So that garbage collection takes it along; deleting the CRD waits for nothing."""
+    """So garbage collection deletes both; the CRD does not wait for its Capability."""
     await CapabilityStore(client).write(answer())
 
     assert body(emptied)["metadata"]["ownerReferences"] == [
@@ -78,7 +78,9 @@ async def test_an_analysis_that_was_taken_away_is_noticed(
     assert ref.edited
 
 
-async def test_one_word_taken_away_is_noticed(client: KubeClient, emptied: Kubectl) -> None:
+async def test_one_word_that_was_taken_away_is_noticed(
+    client: KubeClient, emptied: Kubectl
+) -> None:
     """A list is owned as a whole, so this shows as somebody else's list."""
     store = CapabilityStore(client)
     await store.write(answer())
@@ -123,7 +125,7 @@ THEIRS = {"manager": "kubectl-edit", "operation": "Update"}
 async def test_only_what_was_edited_since_the_last_answer_counts(
     tmp_path: Path, theirs: dict[str, Any], time: str, *, edited: bool, since: bool
 ) -> None:
-    """Who wrote the same value before stays a co-owner for ever: a restored backup, say."""
+    """Whoever wrote the same value before stays a co-owner for ever, as a restored backup does."""
     managed = [
         {**THEIRS, "time": f"2026-01-01T{time}", "fieldsV1": theirs},
         {**OURS, "time": "2026-01-01T10:00:00Z", "fieldsV1": {"f:analysis": {}}},
@@ -138,7 +140,7 @@ async def test_only_what_was_edited_since_the_last_answer_counts(
 
 
 async def test_an_object_that_is_not_understood_reads_as_none(tmp_path: Path) -> None:
-    """A newer version of capscan wrote it: asked again rather than stumbled over."""
+    """A newer version of capscan may have written it; its CRD is asked about again."""
     async with serving(tmp_path) as (server, client):
         server.script = [ok({"analysis": {"complexity": "unheard of"}})]
 
@@ -175,8 +177,10 @@ async def test_the_labels_speak_a_fixed_vocabulary(client: KubeClient, emptied: 
     }
 
 
-async def test_what_the_schema_refuses_is_rejected(client: KubeClient) -> None:
-    """The provider's model has the same bounds; this is the last door."""
+async def test_an_entry_that_the_schema_refuses_is_rejected(client: KubeClient) -> None:
+    """Answers are checked against the same bounds before; the API server is the last to check
+    them.
+    """
     entry = answer(of=crd("Not_A_Name"))
 
     with pytest.raises(StoreRejected, match="refused the Capability"):

@@ -1,41 +1,38 @@
 """What every store keeps: the one in memory, and Capability objects on a real API server."""
 
+from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
 
 from capscan.core.answer import capability
-from capscan.core.answer.capability import AnswerRecord, Entry
-from capscan.model import Capability, Crd, StoredRef
-from tests import virtual
-from tests.fakes import completion, crd, failed_item
-from tests.providers import analysis
+from capscan.core.answer.capability import Entry
+from capscan.model import Capability, StoredRef
+from capscan.store.ports import NamedCapability
+from tests.fakes import crd, failed_item
+from tests.store.entries import CRD, NAME, answer
 from tests.store.harness import Case
 
 pytestmark = pytest.mark.anyio
 
-CRD = crd("widgets.example.com")
-NAME = CRD.name
-
-
-def answer(run_id: str = "r1", description: str = "A widget.", of: Crd = CRD) -> Entry:
-    """What is written after an answer."""
-    known = analysis(of.name).model_copy(update={"description": description})
-    answered = AnswerRecord("all", run_id, completion(known), "mark", 1, virtual.EPOCH)
-    return capability.analysed(of, answered, f"key of {run_id}")
-
 
 async def failure(case: Case, run_id: str = "r2") -> Entry:
-    """What is written after a failure, given what is there."""
+    """Return what is written after a failure, given what is stored."""
     known = await case.store.read(NAME)
     stored = await only(case) if known else None
     return capability.failed(CRD, known, stored, failed_item(NAME), run_id)
 
 
 async def only(case: Case) -> StoredRef:
-    """The one that is there."""
+    """Return the reference of the only Capability."""
     (ref,) = await case.store.list_refs()
     return ref
+
+
+async def everything(case: Case) -> list[NamedCapability]:
+    """Return all that a reader gets, sorted by name."""
+    async with aclosing(case.store.list_all()) as listing:
+        return sorted([found async for found in listing], key=lambda found: found.name)
 
 
 async def read(case: Case, name: str = NAME) -> Capability:
@@ -47,6 +44,7 @@ async def read(case: Case, name: str = NAME) -> Capability:
 async def test_a_new_store_is_empty(case: Case) -> None:
     assert await case.store.list_refs() == []
     assert await case.store.read(NAME) is None
+    assert await everything(case) == []
 
 
 async def test_a_check_writes_nothing(case: Case) -> None:
@@ -55,7 +53,7 @@ async def test_a_check_writes_nothing(case: Case) -> None:
     assert await case.store.list_refs() == []
 
 
-async def test_what_is_written_is_read(case: Case) -> None:
+async def test_an_entry_that_was_written_is_read(case: Case) -> None:
     entry = answer()
     await case.store.write(entry)
 
@@ -72,12 +70,41 @@ async def test_the_listing_says_what_planning_needs(case: Case) -> None:
     assert ref.uid
 
 
-async def test_all_are_listed(case: Case) -> None:
+async def test_all_capabilities_are_listed(case: Case) -> None:
     names = [f"{kind}.example.com" for kind in ("c", "a", "b")]
     for name in names:
         await case.store.write(answer(of=crd(name)))
 
     assert {ref.name for ref in await case.store.list_refs()} == set(names)
+
+
+async def test_a_reader_gets_every_capability_in_full(case: Case) -> None:
+    answered, other = answer(), answer(of=crd("b.example.com"))
+    for entry in (answered, other):
+        await case.store.write(entry)
+
+    assert await everything(case) == [
+        NamedCapability("b.example.com", other.capability),
+        NamedCapability(NAME, answered.capability),
+    ]
+
+
+async def test_a_reader_gets_capabilities_that_never_had_an_answer_too(case: Case) -> None:
+    """They carry the failed attempt, which a command shows; a search leaves them out by itself."""
+    entry = await failure(case)
+    await case.store.write(entry)
+
+    assert await everything(case) == [NamedCapability(NAME, entry.capability)]
+
+
+async def test_a_reader_may_leave_a_listing_early(case: Case) -> None:
+    for name in ("a.example.com", "b.example.com"):
+        await case.store.write(answer(of=crd(name)))
+
+    async with aclosing(case.store.list_all()) as listing:
+        await anext(listing)
+
+    assert len(await everything(case)) == 2
 
 
 async def test_an_entry_replaces_the_one_before_and_the_object_stays(case: Case) -> None:
@@ -157,7 +184,7 @@ async def test_a_label_of_somebody_else_is_no_edit_and_survives(case: Case) -> N
     assert not (await only(case)).edited
 
 
-async def test_one_that_was_deleted_by_hand_can_be_written_again(case: Case) -> None:
+async def test_a_capability_that_was_deleted_by_hand_can_be_written_again(case: Case) -> None:
     await case.store.write(answer())
     before = await only(case)
     case.meddler.delete(NAME)
@@ -175,7 +202,7 @@ async def test_a_recreated_crd_becomes_the_owner(case: Case) -> None:
     assert (await only(case)).crd_uid == "another"
 
 
-async def test_what_is_removed_is_gone(case: Case) -> None:
+async def test_a_capability_that_was_removed_is_gone(case: Case) -> None:
     await case.store.write(answer())
     await case.store.write(answer(of=crd("b.example.com")))
     first = next(ref for ref in await case.store.list_refs() if ref.name == NAME)
@@ -185,8 +212,8 @@ async def test_what_is_removed_is_gone(case: Case) -> None:
     assert [ref.name for ref in await case.store.list_refs()] == ["b.example.com"]
 
 
-async def test_a_namesake_of_what_is_to_be_removed_stays(case: Case) -> None:
-    """Removed by its UID: another was written in its place since the listing."""
+async def test_a_namesake_of_a_capability_that_is_removed_stays(case: Case) -> None:
+    """It is removed by its UID, and another one was written in its place since the listing."""
     await case.store.write(answer())
     old = await only(case)
     case.meddler.delete(NAME)

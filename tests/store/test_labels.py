@@ -41,5 +41,5 @@ def test_a_group_that_no_label_can_hold_is_left_out() -> None:
     assert "capscan.dev/api-group" not in of(group="x" * 64)
 
 
-def test_without_an_analysis_there_is_little_to_select_by() -> None:
+def test_an_empty_capability_has_no_labels() -> None:
     assert labels(Capability()) == {}

@@ -1,8 +1,8 @@
 """Conditions by phase, to kstatus' rules.
 
 Reconciling and Stalled are never both True. While a run is at work, a Ready that was True stays,
-with its old observedGeneration: the last answer still holds until the new one is there. Not so
-while a run is suspended: with neither of the two True, kstatus goes by Ready, whatever its age.
+with its old observedGeneration: the last answer still holds until the new one is there. While a run
+is suspended, Ready is False: with neither of the two True, kstatus goes by Ready, whatever its age.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ DONE = frozenset({Phase.COMPLETED, Phase.COMPLETED_WITH_FAILURES})
 
 OURS = frozenset({"Accepted", "Reconciling", "Stalled", "Ready", "Complete", "Failed"})
 FOREIGN_MAX = 16
-"""Conditions of others that are kept: a status that they fill must leave room for what is ours."""
+"""So many conditions of other controllers are kept: a status must leave room for ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,9 @@ class Stall:
 
     @classmethod
     def by(cls, error: Exception) -> "Stall":
-        """What an error that ended a session comes to; one that is not ours is a bug."""
+        """Return the stall that an error leads to where it ended a session. An error that is
+        not of capscan's own kinds is a bug.
+        """
         match error:
             case ScanError():
                 return cls(error.reason, str(error))
@@ -40,66 +42,69 @@ class Stall:
                 return cls("InternalError", f"{cause}; see the operator's log.")
 
 
-def conditions(  # noqa: PLR0913
-    phase: Phase,
-    message: str,
-    *,
-    generation: int,
-    stall: Stall | None,
-    waiting: bool = False,
-    previous: Iterable[Condition],
-    now: datetime,
-    flaw: Stall | None = None,
-    hindrance: Stall | None = None,
-    dry_run: bool = False,
-) -> list[Condition]:
-    """All six conditions; a transition time moves only with its status.
+@dataclass(frozen=True, slots=True)
+class ScanFacts:
+    """What the conditions of a scan are judged by."""
 
-    A `flaw` is of the spec, in a part that no run needs, and a `hindrance` is what keeps the
-    operator from seeing that another run is due: either is Stalled once a run is done.
-    `waiting`: at work, but the provider lets nothing through for a while.
+    phase: Phase
+    message: str
+    """Where the scan stands, in a sentence."""
+    stall: Stall | None = None
+    waiting: bool = False
+    """The run is at work, but the provider lets nothing through for a while."""
+    flaw: Stall | None = None
+    """What is wrong with the spec, in a part that no run needs."""
+    hindrance: Stall | None = None
+    """What keeps the operator from seeing that another run is due."""
+    dry_run: bool = False
+
+    @property
+    def trouble(self) -> Stall | None:
+        """Why a scan that is done is Stalled all the same: its next run will not start in time."""
+        return (self.flaw or self.hindrance) if self.phase in DONE else None
+
+
+def conditions(
+    facts: ScanFacts, *, generation: int, previous: Iterable[Condition], now: datetime
+) -> list[Condition]:
+    """Return all six conditions; a transition time moves only with its status.
+
     A dry run says nothing of the Capabilities: Ready stays True where it was, and is absent where
-    not. kstatus then goes by neither Reconciling nor Stalled being True: what is asked for is done.
+    it was not. kstatus then goes by Reconciling and Stalled, of which neither is True: what is
+    asked for is done.
     """
     before = {condition.type: condition for condition in previous}
-    facts = _facts(phase, message, stall, waiting=waiting, dry_run=dry_run)
-    if flaw:
-        facts["Accepted"] = (False, flaw.reason, flaw.message)
-    if phase in DONE and (trouble := flaw or hindrance):
-        facts["Stalled"] = (True, trouble.reason, trouble.message)
-    standing = phase in WORKING or (dry_run and phase in DONE)
+    judgements = _judge(facts)
+    rehearsed = facts.dry_run and facts.phase in DONE
+    standing = facts.phase in WORKING or rehearsed
     keep_ready = standing and "Ready" in before and before["Ready"].status == "True"
-    if dry_run and phase in DONE and not keep_ready:
-        del facts["Ready"]
+    if rehearsed and not keep_ready:
+        del judgements["Ready"]
     return [
         before[type_]
         if type_ == "Ready" and keep_ready
-        else _from_fact(type_, fact, generation, before.get(type_), now)
-        for type_, fact in facts.items()
+        else _from_judgement(type_, judgement, generation, before.get(type_), now)
+        for type_, judgement in judgements.items()
     ]
 
 
 def beside(ours: Iterable[Condition], found: Iterable[Condition]) -> list[Condition]:
-    """Ours, and with them what other controllers have said of the same object, as it was found."""
+    """Return our conditions and, after them, those of other controllers on the same object as they
+    were found.
+    """
     foreign = [one for one in found if one.type not in OURS]
     return [one for one in ours if one.type in OURS] + foreign[:FOREIGN_MAX]
 
 
-Fact = tuple[bool, str, str]
+Judgement = tuple[bool, str, str]
 """Whether a condition holds, its reason and its message."""
 
 
-def _facts(
-    phase: Phase, message: str, stall: Stall | None, *, waiting: bool, dry_run: bool
-) -> dict[str, Fact]:
-    reason = "WaitingForProvider" if waiting else _REASONS.get(phase, phase.value)
-    if dry_run and phase in DONE:
-        reason = "DryRun"
-    if stall:
-        reason = stall.reason
-    working = phase in WORKING and stall is None
-    stuck = stall is not None or phase is Phase.FAILED
-    return {
+def _judge(facts: ScanFacts) -> dict[str, Judgement]:
+    phase, message, reason = facts.phase, facts.message, _reason(facts)
+    working = phase in WORKING and facts.stall is None
+    stuck = facts.stall is not None or phase is Phase.FAILED
+    judgements = {
         "Accepted": (True, "ValidSpec", "The spec is understood."),
         "Reconciling": (working, reason, message if working else ""),
         "Stalled": (stuck, reason, message if stuck else ""),
@@ -107,6 +112,21 @@ def _facts(
         "Complete": (phase in DONE, reason, message if phase in DONE else ""),
         "Failed": (phase is Phase.FAILED, reason, message if phase is Phase.FAILED else ""),
     }
+    if facts.flaw:
+        judgements["Accepted"] = (False, facts.flaw.reason, facts.flaw.message)
+    if facts.trouble:
+        judgements["Stalled"] = (True, facts.trouble.reason, facts.trouble.message)
+    return judgements
+
+
+def _reason(facts: ScanFacts) -> str:
+    if facts.stall:
+        return facts.stall.reason
+    if facts.dry_run and facts.phase in DONE:
+        return "DryRun"
+    if facts.waiting:
+        return "WaitingForProvider"
+    return _REASONS.get(facts.phase, facts.phase.value)
 
 
 _REASONS = {
@@ -116,10 +136,10 @@ _REASONS = {
 }
 
 
-def _from_fact(
-    type_: str, fact: Fact, generation: int, before: Condition | None, now: datetime
+def _from_judgement(
+    type_: str, judgement: Judgement, generation: int, before: Condition | None, now: datetime
 ) -> Condition:
-    holds, reason, message = fact
+    holds, reason, message = judgement
     status = "True" if holds else "False"
     return condition(type_, status, reason, message, generation=generation, before=before, now=now)
 
@@ -134,7 +154,7 @@ def condition(
     before: Condition | None,
     now: datetime,
 ) -> Condition:
-    """One condition; `before` is the same one as it was."""
+    """Return one condition; `before` is the condition of that type as it was."""
     same = before is not None and before.status == status
     return Condition(
         type=type_,

@@ -5,9 +5,10 @@ from typing import Any
 
 
 def merge_patch(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """The JSON merge patch (RFC 7386) that turns `current` into `wanted`; empty when they agree.
+    """Return the JSON merge patch (RFC 7386) that turns `current` into `wanted`; empty when they
+    are equal.
 
-    A merge patch never removes an absent key, so what is to vanish is sent as null.
+    A key that is absent from a merge patch stays as it is, so a key that is to go is sent as null.
     """
     patch: dict[str, Any] = dict.fromkeys(current.keys() - wanted.keys())
     for key, value in wanted.items():

@@ -1,4 +1,6 @@
-"""What is told of an object beside its status: a Kubernetes Event, once it is posted."""
+"""What happens to an object and is told beside its status. `kube/events.py` posts it as an
+Event.
+"""
 
 from dataclasses import dataclass
 
@@ -10,5 +12,5 @@ class Notice:
     reason: str
     """Why, in one CamelCase word."""
     note: str
-    """For a person."""
+    """The sentence for a person."""
     warning: bool = False

@@ -1,13 +1,13 @@
-"""Texts for people: descriptions as CRD authors write them, made readable and short, and counts.
+"""Texts for people: makes the descriptions of CRD authors readable and short, and words counts.
 
-Everything is bounded in work by what it reads first (`RAW_CHARS_MAX`), and every cut falls
-between characters, at a word where there is one.
+No function does more work than `RAW_CHARS_MAX` characters need. Every cut falls between characters,
+and at a word where there is one.
 """
 
 import re
 
 RAW_CHARS_MAX = 4000
-"""Of a single description; the longest seen in the wild say nothing new after that."""
+"""So much of a single description is read; the longest ones in real CRDs tell nothing new later."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 # Zero-width and direction marks change what a reader sees; lone surrogates cannot be encoded.
@@ -30,18 +30,18 @@ _NOT_AN_END = re.compile(
 
 
 def fold(raw: str) -> str:
-    """One line: control characters dropped, every run of white space a single space."""
+    """Return one line: without control characters, and with single spaces."""
     return " ".join(_printable(raw).split())
 
 
 def paragraphs(raw: str) -> list[str]:
-    """Folded paragraphs; each item of a list is one of its own."""
+    """Return the folded paragraphs; each item of a list is a paragraph of its own."""
     pieces = _PARAGRAPH.split(_printable(raw))
     return [folded for piece in pieces if (folded := " ".join(piece.split()))]
 
 
 def sentences(paragraph: str) -> list[str]:
-    """Splits folded text at full stops that end a sentence: not at `e.g.`, `v1.2` or `J.`."""
+    """Split folded text at the full stops that end a sentence: not at `e.g.`, `v1.2` or `J.`."""
     found, start = [], 0
     for match in _SENTENCE_END.finditer(paragraph):
         if _ends_sentence(paragraph, match):
@@ -52,12 +52,14 @@ def sentences(paragraph: str) -> list[str]:
 
 
 def without_links(folded: str) -> str:
-    """Without addresses and the words that only lead to one."""
+    """Return the text without addresses and without the words that only lead to one."""
     return _LINK.sub("", folded).strip()
 
 
 def lead(raw: str, chars_max: int) -> str:
-    """The first sentences of the first paragraph that fit; one that does not is cut at a word."""
+    """Return the first sentences of the first paragraph, as many as fit. Where not even one fits,
+    it is cut at a word.
+    """
     first = without_links(next(iter(paragraphs(raw)), ""))
     kept = ""
     for sentence in sentences(first):
@@ -69,8 +71,8 @@ def lead(raw: str, chars_max: int) -> str:
 
 
 def shorten(text: str, chars_max: int) -> str:
-    """At most `chars_max` characters, marked with an ellipsis: cut at a word where that leaves more
-    than half of what fits, else within one.
+    """Return at most `chars_max` characters; an ellipsis marks a cut. The cut is at a word where
+    that leaves more than half of what fits, else within a word.
     """
     if len(text) <= chars_max:
         return text
@@ -82,7 +84,7 @@ def shorten(text: str, chars_max: int) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """`1 CRD`, `2 CRDs`; for nouns whose plural ends in s."""
+    """Return `1 CRD` or `2 CRDs`, for nouns whose plural ends in s."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 

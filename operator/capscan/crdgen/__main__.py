@@ -1,4 +1,4 @@
-"""`python -m capscan.crdgen [--check] [DIR]`: writes the CRDs, or says which files are stale."""
+"""`python -m capscan.crdgen [--check] [DIR]` writes the CRDs, or says which files are stale."""
 
 import argparse
 import sys
@@ -9,7 +9,7 @@ from capscan.crdgen.render import render
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Returns the exit code: 1 where `--check` finds a file that is not what would be written."""
+    """Return the exit code: 1 where `--check` finds a file that is not what would be written."""
     parser = argparse.ArgumentParser(prog="python -m capscan.crdgen", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if stale")
     parser.add_argument("dir", nargs="?", type=Path, default=Path("crds"), metavar="DIR")

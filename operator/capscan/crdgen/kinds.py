@@ -1,13 +1,10 @@
-"""The kinds as data: names, printer columns, and the CEL rules that a schema cannot say.
+"""capscan's kinds as data: names, printer columns, and the CEL rules that a schema cannot say.
 
-A rule's message tells the user what to write instead: it is all that `kubectl apply` shows.
+A rule's message tells the user what to write instead: it is all that `kubectl apply` shows. The
+fields and their descriptions come from `capscan.model`; `render.py` makes a CRD of both.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
-from pydantic import BaseModel
-
+from capscan.crdgen.kind import Column, Kind, Rule
 from capscan.model import Capability, ProviderSpec, ProviderStatus, ScanSpec, ScanStatus
 from capscan.model.duration import PATTERN
 
@@ -15,56 +12,6 @@ _LABEL_NAME = "([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)"
 _DNS_LABEL = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 _DNS_NAME = f"({_DNS_LABEL}([.]{_DNS_LABEL})*)"
 """A subdomain of RFC 1123, as the names of most objects are."""
-
-CATEGORY = "capscan-all"
-"""`kubectl get capscan-all` lists every kind. It cannot be called `capscan`: kubectl expands
-categories before short names, and `kubectl get capscan NAME` would be "you must specify only one
-resource".
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A printer column; those with priority 1 show with `-o wide`."""
-
-    name: str
-    path: str
-    description: str
-    type: str = "string"
-    priority: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A CEL rule on the field at `path`, where `[]` stands for each item of a list; an empty path
-    is the object.
-    """
-
-    path: str
-    rule: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One CRD: `parts` are its top-level fields, or one model that holds them all."""
-
-    kind: str
-    plural: str
-    singular: str
-    short_name: str
-    description: str
-    parts: Mapping[str, type[BaseModel]] | type[BaseModel]
-    columns: tuple[Column, ...]
-    rules: tuple[Rule, ...] = ()
-    defaults: Mapping[str, Mapping[str, object]] | None = None
-    required: tuple[str, ...] = ()
-
-    @property
-    def has_status(self) -> bool:
-        """Whether status is a subresource of its own, out of reach for a writer of spec."""
-        return isinstance(self.parts, Mapping) and "status" in self.parts
-
 
 AGE = Column("Age", ".metadata.creationTimestamp", "When it was created.", type="date")
 

@@ -1,11 +1,11 @@
-"""One kind as the YAML text of its CRD. Deterministic: fields stand in the order of the models."""
+"""Renders a kind as the YAML text of its CRD, with the fields in the order of the models."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
-from capscan.crdgen.kinds import CATEGORY, Kind, Rule
+from capscan.crdgen.kind import CATEGORY, Kind, Rule
 from capscan.crdgen.schema import Schema, structural
 from capscan.model.meta import GROUP, VERSION
 
@@ -21,14 +21,14 @@ _ENVELOPE: Schema = {
 
 
 def render(kind: Kind) -> str:
-    """The whole file, header included."""
+    """Return the text of the whole file, header included."""
     return _HEADER + yaml.dump(
         crd(kind), Dumper=_Dumper, sort_keys=False, width=_WIDTH, allow_unicode=True
     )
 
 
 def crd(kind: Kind) -> dict[str, Any]:
-    """The CustomResourceDefinition as plain JSON."""
+    """Return the CustomResourceDefinition as plain JSON."""
     version: dict[str, Any] = {"name": VERSION, "served": True, "storage": True}
     if kind.has_status:
         version["subresources"] = {"status": {}}
@@ -100,7 +100,7 @@ def _attach(root: Schema, rule: Rule) -> None:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Indents lists below their key, and keeps a short list of words on one line."""
+    """Indents lists below their key, and keeps a list of words on one line."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
         super().increase_indent(flow, False)

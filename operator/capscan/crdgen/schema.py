@@ -1,4 +1,4 @@
-"""From a pydantic model to a structural schema, as Kubernetes wants it in a CRD.
+"""Turns a pydantic model into a structural schema, as Kubernetes wants it in a CRD.
 
 Structural means: no `$ref`, no `anyOf` around a type, every node typed. Beyond that, every node has
 a description, fields with a default are not required, and lists say how they merge. A keyword that
@@ -33,13 +33,16 @@ _KEYWORDS = (
     "additionalProperties",
     "items",
 )
-"""In the order in which a reader wants them: what it is, its bounds, what is in it."""
+"""The keywords in the order in which a reader wants them: what a field is, its bounds, what is in
+it."""
 
 _INT32_MAX = 2**31 - 1
 
 
 def structural(model: type[BaseModel]) -> Schema:
-    """The schema of `model`; raises ValueError where a node has no description or no type."""
+    """Return the schema of `model`. Raises ValueError where a node has no description or no
+    type.
+    """
     document = model.model_json_schema(by_alias=True, mode="serialization")
     return _node(document, document.get("$defs", {}), model.__name__)
 
@@ -81,7 +84,9 @@ def _object(node: Schema, defs: Mapping[str, Any], path: str) -> None:
 
 
 def _inlined(raw: Mapping[str, Any], defs: Mapping[str, Any], path: str) -> Schema:
-    """`raw` with what it refers to in its place; what stands beside a reference wins over it."""
+    """Return `raw` with references replaced by what they refer to. A keyword beside a reference
+    wins over the same keyword behind it.
+    """
     beside = {k: v for k, v in raw.items() if k not in {"$ref", "anyOf", "$defs", "title"}}
     if "$ref" in raw:
         return _inlined(defs[raw["$ref"].removeprefix("#/$defs/")], defs, path) | beside

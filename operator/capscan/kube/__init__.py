@@ -1,0 +1,8 @@
+"""The Kubernetes API as capscan uses it.
+
+From the inside out: `transport.py` sends one request, `patience.py` tries it again, `client.py` has
+the verbs. On these stand the CRDs (`crds.py`, `crd_watch.py`), the status of capscan's own objects
+(`status.py`), Events (`events.py`) and Secrets (`secrets.py`). Capability objects are in
+`capscan.store`. A client for Leases (coordination.k8s.io) would be one more file here, `lease.py`;
+what a lease starts and stops is put together in `capscan.app`.
+"""

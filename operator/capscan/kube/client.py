@@ -1,51 +1,34 @@
-"""The Kubernetes API in the few verbs that capscan uses; patiently.
+"""The Kubernetes API in the few verbs that capscan uses.
 
-Calls are patient: while the API server is away they wait and try again, for as long as the caller
-lets them. That is safe because each of them may be repeated: reads, server-side applies, deletes
-by UID, merge patches that carry a resourceVersion, and JSON patches that name a UID.
+While the API server is away, a call waits and tries again: for ever, unless the client is given a
+limit (`patience.py`). That is safe because each call may be repeated: reads, server-side applies,
+deletes by UID, merge patches that carry a resourceVersion, and JSON patches that name a UID. What
+one request looks like on the wire is in `transport.py`.
 """
 
 import json
 import logging
+import math
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import TypeVar
 
-import anyio
-import tenacity
-
-from capscan.core.errors import (
-    Conflict,
-    Expired,
-    Forbidden,
-    NotFound,
-    NotServed,
-    ServerError,
-    Unavailable,
-)
+from capscan.core.errors import Conflict, Expired, NotFound, Unavailable
 from capscan.kube.config import ClusterSettings, Credentials
-from capscan.kube.transport import Json, Request, Transport, told
+from capscan.kube.patience import Patience
+from capscan.kube.transport import Json, Request, Transport, error_of
 from capscan.model.capability import FIELD_MANAGER
 
 logger = logging.getLogger(__name__)
 
-SERVER_ERROR_PATIENCE_S = 20.0
-"""An answered 5xx is tried again for so long; then it is told, because somebody may have to act."""
-
-WARM_UP_S = 20.0
-"""An API server that was away refuses permissions, does not know its kinds and has no leader of its
-etcd for some seconds after it is back (measured: 403 and 404 from an otherwise willing server)."""
-
 PAGE_ITEMS_MAX = 500
+"""Objects in one page of a listing by metadata."""
 
 WATCH_S = 1800
+"""After so many seconds the API server ends a watch."""
 WATCH_SILENCE_S = 90.0
-"""A watch that says nothing for so long is dead: bookmarks come every minute."""
-
-BACKOFF_CAP_S = 10.0
-ASKED_S_MAX = 60.0
-"""An API server asks for a second or a few: a proxy that asks for an hour is not obeyed."""
+"""A watch that sends nothing for so long is dead: bookmarks come every minute."""
 
 _APPLY_PATCH = "application/apply-patch+yaml; charset=utf-8"
 """With the charset, the transport sends text as it is instead of making JSON of it once more."""
@@ -59,10 +42,10 @@ T = TypeVar("T")
 class KubeClient:
     """One cluster, as one user."""
 
-    def __init__(self, settings: ClusterSettings) -> None:
+    def __init__(self, settings: ClusterSettings, *, patience_s: float = math.inf) -> None:
+        """`patience_s` is how many seconds one request waits for an API server that is away."""
         self._transport = Transport(settings)
-        self._last_absence_s = float("-inf")
-        self._absent_since_s: float | None = None
+        self._patience = Patience(patience_s)
 
     async def connect(self) -> None:
         """Load the configuration; raises NoCluster. Nothing is sent yet."""
@@ -73,34 +56,58 @@ class KubeClient:
         await self._transport.close()
 
     async def login(self) -> Credentials:
-        """Freshly read credentials for another client, as the same user."""
+        """Return freshly read credentials for another client, as the same user."""
         return await self._transport.login()
 
     async def get(self, path: str) -> Json:
-        """One object. Raises NotFound, Forbidden."""
-        return await self._patiently(Request("GET", path))
+        """Return one object. Raises NotFound, Forbidden."""
+        return await self._send(Request("GET", path))
 
     async def list_metadata(self, path: str, take: Callable[[Json], T]) -> list[T]:
-        """What `take` takes of every object's metadata.
+        """Return what `take` makes of every object's metadata.
 
-        In pages, of which one at a time is held: managedFields alone are kilobytes an object.
-        Starts over when a continue token expires.
+        The listing comes in pages of which one at a time is held: managedFields alone are kilobytes
+        an object. It starts over when a continue token expires. Raises NotFound, Forbidden.
         """
         items, _ = await self.list_metadata_at(path, take)
         return items
 
     async def list_metadata_at(self, path: str, take: Callable[[Json], T]) -> tuple[list[T], str]:
-        """The same, and the version from which a watch goes on."""
+        """Return the same, and the resourceVersion from which a watch goes on."""
         while True:
+            items: list[T] = []
+            version = ""
             try:
-                return await self._list_pages(path, take)
+                async for page in self.pages(path, PAGE_ITEMS_MAX, accept=_METADATA_LIST):
+                    items += (take(item["metadata"]) for item in items_of(page))
+                    version = page["metadata"].get("resourceVersion", "")
             except Expired:
                 logger.info("The listing of %s outlived its continue token; starting over.", path)
+            else:
+                return items, version
+
+    async def pages(
+        self, path: str, items_max: int, *, accept: str = "application/json"
+    ) -> AsyncGenerator[Json]:
+        """Yield a listing in pages of at most `items_max` objects, all of one resourceVersion.
+
+        Raises Expired where the reader took so long that the continue token is too old.
+        """
+        token = ""
+        while True:
+            query = {"limit": str(items_max)} | ({"continue": token} if token else {})
+            page = await self._send(Request("GET", path, query, accept=accept))
+            token = page["metadata"].get("continue", "")
+            yield page
+            if not token:
+                return
 
     async def watch_metadata(self, path: str, version: str) -> AsyncGenerator[tuple[str, Json]]:
-        """What happens after that version: type and metadata, until the server ends the watch.
+        """Yield what happens after that version, as type and metadata, until the server ends the
+        watch.
 
-        Not patient. Raises Expired where the version is too old, and every other KubeError.
+        A watch is not patient. Raises Expired where the version is too old, and every other
+        KubeError.
         """
         query = {
             "watch": "true",
@@ -113,62 +120,53 @@ class KubeClient:
             async for line in lines:
                 match line:
                     case {"type": "ERROR", "object": dict(status)}:
-                        raise told(status)
+                        raise error_of(status)
                     case {"type": str(type_), "object": {"metadata": dict(metadata)}}:
                         yield type_, metadata
                     case _:
                         raise Unavailable(f"no event of a watch: {str(line)[:100]}")
 
     async def check_watch(self, path: str) -> None:
-        """Raises what a watch would be refused with: Forbidden, NotFound."""
+        """Raise what a watch would be refused with: Forbidden, NotFound."""
         query = {"watch": "true", "timeoutSeconds": "1"}
-        await self._patiently(Request("GET", path, query, accept=_METADATA), self._transport.knock)
-
-    async def _list_pages(self, path: str, take: Callable[[Json], T]) -> tuple[list[T], str]:
-        items: list[T] = []
-        token = ""
-        while True:
-            query = {"limit": str(PAGE_ITEMS_MAX)} | ({"continue": token} if token else {})
-            page = await self._patiently(Request("GET", path, query, accept=_METADATA_LIST))
-            items += (take(item["metadata"]) for item in page["items"] or ())  # null where empty
-            token = page["metadata"].get("continue", "")
-            if not token:
-                return items, page["metadata"].get("resourceVersion", "")
+        request = Request("GET", path, query, accept=_METADATA)
+        await self._patience.until_answered(lambda: self._transport.knock(request))
 
     async def list_objects(self, path: str) -> tuple[list[Json], str]:
-        """Every object in full, and the version of the listing: where there are few."""
-        listing = await self._patiently(Request("GET", path))
-        return listing["items"] or [], listing["metadata"].get("resourceVersion", "")
+        """Return every object in full, and the version of the listing: for kinds of few objects."""
+        listing = await self._send(Request("GET", path))
+        return items_of(listing), listing["metadata"].get("resourceVersion", "")
 
     async def apply(self, path: str, body: Json, *, dry_run: bool = False) -> Json:
-        """Server-side apply; conflicts over fields are won. Raises Invalid, Forbidden, NotFound,
-        Conflict where somebody else wrote at the same moment.
+        """Apply on the server's side, and win conflicts over fields. Raises Invalid, Forbidden,
+        NotFound, and Conflict where somebody else wrote at the same moment.
         """
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
         query |= {"dryRun": "All"} if dry_run else {}
-        return await self._patiently(
+        return await self._send(
             Request("PATCH", path, query, _as_yaml(body), content_type=_APPLY_PATCH)
         )
 
     async def create(self, path: str, body: Json) -> Json:
-        """A new object, named by its body: Conflict may be the echo of a repeat. Raises Conflict,
-        Forbidden, Invalid.
+        """Create an object under the name in its body. Raises Forbidden, Invalid, and Conflict,
+        which may be the echo of a repeat.
         """
-        return await self._patiently(Request("POST", path, body=body))
+        return await self._send(Request("POST", path, body=body))
 
     async def merge_patch(self, path: str, body: Json) -> Json:
-        """Merge patch. `body` must carry metadata.resourceVersion where others write too, or a
-        repeat could undo their write. Raises Conflict, NotFound, Forbidden, Invalid.
+        """Send a merge patch (RFC 7386). `body` must carry metadata.resourceVersion where others
+        write too, or a repeat could undo their write. Raises Conflict, NotFound, Forbidden,
+        Invalid.
         """
-        return await self._patiently(
+        return await self._send(
             Request("PATCH", path, body=body, content_type="application/merge-patch+json")
         )
 
     async def json_patch(self, path: str, operations: list[Json]) -> Json:
-        """JSON Patch (RFC 6902), of operations that may be repeated. Raises NotFound, Forbidden,
-        Invalid, also where a `test` among them fails.
+        """Send a JSON Patch (RFC 6902) of operations that may be repeated. Raises NotFound,
+        Forbidden, and Invalid, also where a `test` among them fails.
         """
-        return await self._patiently(
+        return await self._send(
             Request("PATCH", path, body=operations, content_type="application/json-patch+json")
         )
 
@@ -176,62 +174,24 @@ class KubeClient:
         """Delete exactly the object with this UID; one that is gone or another is left alone."""
         try:
             body = {"preconditions": {"uid": uid}}
-            await self._patiently(Request("DELETE", path, body=body))
+            await self._send(Request("DELETE", path, body=body))
         except (NotFound, Conflict):
             logger.debug("%s with UID %s is gone already.", path, uid)
 
-    async def _patiently(
-        self, request: Request, send: Callable[[Request], Awaitable[Json]] | None = None
-    ) -> Json:
-        retrying = tenacity.AsyncRetrying(
-            retry=self._will_pass,
-            wait=_pause,
-            sleep=anyio.sleep,
-            before_sleep=self._note_absence,
-            reraise=True,
-        )
-        return await retrying(send or self._transport.send, request)
+    async def _send(self, request: Request) -> Json:
+        return await self._patience.until_answered(lambda: self._transport.send(request))
 
-    def _will_pass(self, state: tenacity.RetryCallState) -> bool:
-        error = state.outcome.exception() if state.outcome else None
-        now_s = anyio.current_time()
-        if isinstance(error, Unavailable):
-            self._last_absence_s = now_s
-            return True
-        if error is None:
-            self._note_return(now_s)
-        warming_up = now_s - self._last_absence_s < WARM_UP_S
-        if isinstance(error, ServerError):
-            return warming_up or (state.seconds_since_start or 0.0) < SERVER_ERROR_PATIENCE_S
-        return warming_up and isinstance(error, Forbidden | NotServed)
 
-    def _note_absence(self, state: tenacity.RetryCallState) -> None:
-        """One line when an outage begins to be felt, however many requests feel it."""
-        if self._absent_since_s is None and state.attempt_number > 1:
-            self._absent_since_s = anyio.current_time()
-            error = state.outcome.exception() if state.outcome else None
-            logger.warning("The API server is not answering (%s); trying on.", error)
-
-    def _note_return(self, now_s: float) -> None:
-        if self._absent_since_s is not None:
-            logger.info("The API server answers again, after %.0f s.", now_s - self._absent_since_s)
-            self._absent_since_s = None
+def items_of(listing: Json) -> list[Json]:
+    """Return the objects of a listing or of a page; an empty one may say null."""
+    return listing["items"] or []
 
 
 def _as_yaml(body: Json) -> str:
-    """JSON that the API server's YAML reader takes.
+    """Return JSON that the API server's YAML reader takes.
 
-    It refuses the surrogate pairs with which JSON escapes what is beyond the BMP, so characters
-    go out as themselves; those that YAML does not print are escaped.
+    It refuses the surrogate pairs with which JSON escapes what is beyond the BMP. So characters
+    go out as themselves, and those that YAML does not print are escaped.
     """
     text = json.dumps(body, ensure_ascii=False)
     return _NOT_IN_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
-
-
-_backoff = tenacity.wait_random_exponential(multiplier=0.4, max=BACKOFF_CAP_S)
-
-
-def _pause(state: tenacity.RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    asked_s = error.retry_after_s if isinstance(error, Unavailable) else None
-    return max(_backoff(state), min(asked_s or 0.0, ASKED_S_MAX))

@@ -1,4 +1,4 @@
-"""Where the cluster is and who we are there: a kubeconfig, or the pod we run in."""
+"""Reads where the cluster is, and as which user to go there: from a kubeconfig, or from the pod."""
 
 import os
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from capscan.core.errors import NoCluster
 
 @dataclass(frozen=True, slots=True)
 class ClusterSettings:
-    """Which cluster to talk to; nothing set means what kubectl would take."""
+    """Which cluster to talk to; where nothing is set, the one that kubectl would take."""
 
     kubeconfig: str | None = None
     context: str | None = None
@@ -36,7 +36,7 @@ _UNUSABLE = (
     kube_config.ConfigException,
     yaml.YAMLError,
     OSError,
-    # What the client's loader raises over a file that is YAML, but no kubeconfig.
+    # The client's loader raises these over a file that is YAML, but no kubeconfig.
     AttributeError,
     KeyError,
     TypeError,
@@ -45,7 +45,7 @@ _UNUSABLE = (
 
 
 async def load_configuration(settings: ClusterSettings) -> Configuration:
-    """Read the configuration anew, exec plugins included; raises NoCluster with what to do."""
+    """Read the configuration anew, and run its exec plugin. Raises NoCluster, with what to do."""
     configuration = Configuration()
     configuration.connection_pool_maxsize = 0  # the engine bounds what is in flight
     try:
@@ -64,7 +64,7 @@ async def load_configuration(settings: ClusterSettings) -> Configuration:
 
 
 def credentials(configuration: Configuration) -> Credentials:
-    """The loaded configuration in plain terms."""
+    """Return the loaded configuration in plain terms."""
     token = configuration.api_key.get("BearerToken")
     return Credentials(
         server=configuration.host,
@@ -83,7 +83,8 @@ def _in_cluster(settings: ClusterSettings) -> bool:
 
 
 def _kubeconfig(settings: ClusterSettings) -> str:
-    """The paths as kubectl takes them; the client itself would fall back to localhost."""
+    """Return the paths that kubectl would read. Raises FileNotFoundError where none of them is a
+    file: the client itself would fall back to localhost."""
     paths = settings.kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
     if not any(Path(p).expanduser().is_file() for p in paths.split(os.pathsep) if p):
         raise FileNotFoundError(f"no such file: {paths}")
@@ -93,7 +94,7 @@ def _kubeconfig(settings: ClusterSettings) -> str:
 def _explain(settings: ClusterSettings, error: Exception) -> str:
     if _in_cluster(settings):
         return f"cannot use the pod's service account: {error}"
-    if isinstance(error, TypeError):  # what the loader says of a file that is no mapping
+    if isinstance(error, TypeError):  # the loader raises it over a file that is no mapping
         error = ValueError("the file is no kubeconfig")
     return (
         f"no cluster to talk to: {error}. Set KUBECONFIG or pass --kubeconfig; for a local "

@@ -1,21 +1,22 @@
-"""A watch of the cluster's CRDs by their metadata alone: that something changed, not what.
+"""A watch of the cluster's CRDs by their metadata alone: it tells that something changed, not what.
 
-In full they would be 200 MB where there are four thousand. What counts as a change is what a plan
-goes by: a CRD's UID, its generation and its labels. capscan's own CRDs do not count.
+In full, four thousand CRDs would be 200 MB. A change is one of what planning reads: a CRD's UID,
+its generation or its labels. capscan's own CRDs do not count. When a change leads to a run is
+decided in `core/run/burst.py` and `scan/`.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import NoReturn
+from typing import NoReturn, Protocol, TypeVar
 
 import anyio
 
 from capscan.core.conditions import Stall
 from capscan.core.errors import Expired, Forbidden, KubeError, Unavailable
 from capscan.core.retry import stepped_s
-from capscan.kube.client import WARM_UP_S, KubeClient
 from capscan.kube.crds import PATH, missing, ref_of
+from capscan.kube.patience import WARM_UP_S
 from capscan.kube.transport import Json
 from capscan.model import CrdRef
 from capscan.model.meta import GROUP
@@ -23,16 +24,29 @@ from capscan.model.meta import GROUP
 logger = logging.getLogger(__name__)
 
 PAUSE_S = (1.0, 2.0, 5.0, 10.0, 30.0)
-"""Before a watch that broke is begun again; the last one repeats. One that was told anything before
-it broke starts from the first."""
+"""Pauses before a watch that broke is begun again; the last one repeats. A watch that told of
+anything before it broke starts from the first pause."""
 
 _RIGHTS = "get, list, watch"
+
+
+T = TypeVar("T")
+
+
+class MetadataClient(Protocol):
+    """What a watch needs of `KubeClient`, which says what each method does and raises."""
+
+    async def list_metadata_at(
+        self, path: str, take: Callable[[Json], T], /
+    ) -> tuple[list[T], str]: ...
+    def watch_metadata(self, path: str, version: str, /) -> AsyncGenerator[tuple[str, Json]]: ...
+    async def check_watch(self, path: str, /) -> None: ...
 
 
 class CrdWatch:
     """Tells of changes for as long as it runs, across any number of broken watches."""
 
-    def __init__(self, client: KubeClient) -> None:
+    def __init__(self, client: MetadataClient) -> None:
         self._client = client
         self._known: dict[str, CrdRef] | None = None
         self._version = ""
@@ -44,8 +58,8 @@ class CrdWatch:
     async def run(
         self, on_change: Callable[[], None], on_hindrance: Callable[[Stall | None], None]
     ) -> NoReturn:
-        """Until cancelled. `on_change` is called once the CRDs were listed, and at each change;
-        `on_hindrance` where a right is missing, and with None once it is there.
+        """Watch until cancelled. Call `on_change` once the CRDs are listed, and at each change.
+        Call `on_hindrance` where a right is missing, and with None once it is there.
         """
         self._known, self._version, self._hindrance = None, "", None
         while True:
@@ -96,9 +110,11 @@ class CrdWatch:
         return before != known[name]
 
     def _refused(self, error: Forbidden, on_hindrance: Callable[[Stall | None], None]) -> None:
-        """Listing again and again stands in for a watch, where that is allowed."""
+        """Tell of a missing right, once. Where only the watch is refused, listing again and again
+        stands in for it.
+        """
         if anyio.current_time() - self._absent_s < WARM_UP_S:
-            return  # it refuses everybody when it has just come back
+            return  # an API server that has just come back refuses everybody
         if self._version:
             late = f", so that spec.follow sees changes up to {PAUSE_S[-1]:.0f} seconds late"
             fault = missing("watch", _RIGHTS, error, late)
@@ -111,7 +127,9 @@ class CrdWatch:
             on_hindrance(hindrance)
 
     async def _pause_if_again(self, error: KubeError) -> None:
-        """A watch may end or be too old; not each time, before it has told of anything."""
+        """Pause unless the watch told of something: any watch may end, or be of a version that is
+        too old, but not time after time.
+        """
         if self._failures:
             await self._pause(error)
         else:

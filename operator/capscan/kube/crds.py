@@ -1,4 +1,7 @@
-"""CustomResourceDefinitions: listed by metadata, read one at a time."""
+"""CustomResourceDefinitions: listed by metadata, read one at a time.
+
+Reading one in full is parsed by `core/crd/parsing.py`; changes are watched by `crd_watch.py`.
+"""
 
 from typing import Any
 
@@ -11,26 +14,27 @@ from capscan.core.errors import (
     ServerError,
 )
 from capscan.kube.client import KubeClient
+from capscan.kube.permissions import RbacRule
 from capscan.model import Crd, CrdRef
 
 PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 class CrdSource:
-    """The cluster's CRDs."""
+    """The cluster's CRDs: the port `scan.ports.Crds`."""
 
     def __init__(self, client: KubeClient) -> None:
         self._client = client
 
     async def list_refs(self) -> list[CrdRef]:
-        """Every CRD of the cluster, by metadata alone. Raises MissingPermission."""
+        """Return every CRD of the cluster, by metadata alone. Raises MissingPermission."""
         try:
             return await self._client.list_metadata(PATH, ref_of)
         except Forbidden as error:
             raise missing("list", "get, list", error) from error
 
     async def read(self, name: str) -> Crd:
-        """One CRD in full. Raises NotFound, CrdUnreadable, MissingPermission."""
+        """Return one CRD in full. Raises NotFound, CrdUnreadable, MissingPermission."""
         try:
             return parse_crd(await self._client.get(f"{PATH}/{name}"))
         except Forbidden as error:
@@ -40,7 +44,7 @@ class CrdSource:
 
 
 def ref_of(metadata: dict[str, Any]) -> CrdRef:
-    """What a plan goes by."""
+    """Return the part of a CRD's metadata that planning needs."""
     return CrdRef(
         name=metadata["name"],
         uid=metadata["uid"],
@@ -50,9 +54,8 @@ def ref_of(metadata: dict[str, Any]) -> CrdRef:
 
 
 def missing(verb: str, verbs: str, error: Forbidden, effect: str = "") -> MissingPermission:
-    """The right to `verb` CRDs, and its `effect`; `verbs` are all that is needed of them."""
-    return MissingPermission(
-        f"The operator may not {verb} CustomResourceDefinitions{effect}. Add to its ClusterRole: "
-        f"apiGroups [apiextensions.k8s.io], resources [customresourcedefinitions], verbs [{verbs}]."
-        f" The API server said: {error}"
-    )
+    """Return the error of not being allowed to `verb` CRDs, and the `effect` of that. `verbs` are
+    all that the reader of CRDs needs.
+    """
+    rule = RbacRule("apiextensions.k8s.io", "customresourcedefinitions", verbs)
+    return rule.missing(error, verb=verb, what="CustomResourceDefinitions", effect=effect)

@@ -1,8 +1,8 @@
 """Kubernetes Events about capscan's objects: `kubectl describe` shows them.
 
-Telling never waits and never fails: what does not fit the queue is dropped, and so is what the API
-server does not take. The same note about the same object within six minutes is one Event with a
-count, as client-go's recorder has it.
+Telling never waits and never fails: a notice that does not fit the queue is dropped, and so is one
+that the API server refuses. The same note about the same object within six minutes is one Event
+with a count, as in client-go's recorder. Who tells what is decided in `scan` and `inference`.
 """
 
 import logging
@@ -25,11 +25,11 @@ from capscan.model.meta import GROUP, VERSION
 logger = logging.getLogger(__name__)
 
 NAMESPACE = "default"
-"""Where Events about cluster-scoped objects belong."""
+"""The namespace where Events about cluster-scoped objects belong."""
 PATH = f"/apis/events.k8s.io/v1/namespaces/{NAMESPACE}/events"
 
 _ACTIONS = {"CapabilityScan": "Run", "InferenceProvider": "Check"}
-"""What the operator does about objects of that kind, in the one word that an Event must have."""
+"""What the operator does with objects of a kind: an Event must name an action in one word."""
 QUEUE_MAX = 256
 EVENTS_PER_MINUTE = 60
 SERIES_S = 360.0
@@ -54,7 +54,7 @@ class _Posted:
 
 
 class EventRecorder:
-    """Posts what it is told, in the order in which it is told."""
+    """Posts notices in the order in which it is told of them."""
 
     def __init__(self, client: KubeClient, *, instance: str, now: Callable[[], datetime]) -> None:
         self._client = client
@@ -66,7 +66,7 @@ class EventRecorder:
         self._forbidden = False
 
     def tell(self, kind: str, about: ObjectMeta, notice: Notice) -> None:
-        """Post it soon, if that can be done."""
+        """Put the notice into the queue; drop it where the queue is full."""
         if self._forbidden:
             return
         try:
@@ -75,7 +75,7 @@ class EventRecorder:
             logger.warning("%s: no Event %s: too many wait", about.name, notice.reason)
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Post what is in the queue, until cancelled."""
         with self._queue, self._told:
             async for told in self._told:
                 async with self._limiter:
@@ -98,7 +98,7 @@ class EventRecorder:
             logger.exception("%s: no Event %s", told.about.name, told.notice.reason)
 
     async def _extended(self, told: _Told) -> bool:
-        """Whether it only adds to a series."""
+        """Add to an Event that is there, and return True; False where a new one is needed."""
         key = _key(told)
         posted = self._posted.get(key)
         if posted is None or (told.at - posted.last).total_seconds() > SERIES_S:
@@ -116,7 +116,7 @@ class EventRecorder:
         name = f"{told.about.name[:_NAME_CHARS_MAX]}.{secrets.token_hex(8)}"
         try:
             await self._client.create(PATH, self._event(name, told))
-        except Conflict:  # a repeat, after an answer that was lost
+        except Conflict:  # the request was repeated because its answer was lost
             logger.debug("the Event %s is there already", name)
         recent = {
             key: posted
@@ -147,7 +147,8 @@ class EventRecorder:
 
 
 def _key(told: _Told) -> tuple[str, str, str]:
-    """What is one series: a note cannot be changed, so that another one is another Event."""
+    """Return what one Event stands for. The note of an Event cannot be changed, so that another
+    note is another Event."""
     return told.about.uid, told.notice.reason, told.notice.note
 
 

@@ -1,6 +1,7 @@
 """One task for each object of a kind, found by the object's UID.
 
-Names come back with other objects behind them; UIDs do not.
+A name may come back with another object behind it; a UID never does. What a task does for its
+object is the keeper's business: `scan/controllers.py` and `inference/accounts/` have keepers.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +16,7 @@ from capscan.model import ObjectMeta
 
 
 class HasMeta(Protocol):
-    """An object of ours."""
+    """An object of capscan's own kinds."""
 
     @property
     def metadata(self) -> ObjectMeta: ...
@@ -32,11 +33,11 @@ class Keeper(Protocol[O_contra]):
     def name(self) -> str: ...
 
     def observe(self, seen: O_contra, /) -> None:
-        """A version of the object that a watch brought."""
+        """Take note of a version of the object that a watch brought."""
         ...
 
     async def run(self) -> None:
-        """Until it is cancelled, or until there is nothing left to look after."""
+        """Work until cancelled, or until there is nothing left to look after."""
         ...
 
 
@@ -53,7 +54,7 @@ class _Running(Generic[O, K]):
 
 
 class Keepers(Generic[O, K]):
-    """Starts and ends keepers; none outlives the task group."""
+    """Starts and ends keepers; no keeper outlives the task group."""
 
     def __init__(self, group: anyio.abc.TaskGroup, create: Callable[[O], K]) -> None:
         self._group = group
@@ -64,39 +65,39 @@ class Keepers(Generic[O, K]):
         return iter([running.keeper for running in self._by_uid.values()])
 
     def of(self, uid: str) -> K | None:
-        """The keeper of the object of that UID."""
+        """Return the keeper of the object of that UID; None where there is none."""
         running = self._by_uid.get(uid)
         return running.keeper if running else None
 
     def observe(self, seen: O) -> None:
-        """An object was seen: hand it to its keeper, a new one if need be."""
-        uid = seen.metadata.uid
-        if any(_version(seen) < _version(namesake.seen) for namesake in self._namesakes(seen)):
-            return  # a late word of one that was deleted
+        """Hand an object that was seen to its keeper; start one if it has none."""
+        uid, version = seen.metadata.uid, seen.metadata.version
+        if any(version < namesake.seen.metadata.version for namesake in self._namesakes(seen)):
+            return  # this is late news of an object that was deleted since
         for namesake in self._namesakes(seen):
-            namesake.scope.cancel()  # a deletion that was missed
+            namesake.scope.cancel()  # its deletion was missed
         if running := self._by_uid.get(uid):
-            running.seen = max(running.seen, seen, key=_version)
+            running.seen = max(running.seen, seen, key=lambda known: known.metadata.version)
             running.keeper.observe(seen)
             return
         running = self._by_uid[uid] = _Running(self._create(seen), seen)
         self._group.start_soon(self._run, uid, running, name=running.keeper.name)
 
     def remove(self, uid: str) -> None:
-        """The object was deleted: stop the work at once."""
+        """Stop the work at once: the object was deleted."""
         if running := self._by_uid.get(uid):
             running.scope.cancel()
 
     def retain(self, uids: Iterable[str], version: str = "") -> None:
-        """Deletions may have been missed: stop what is not in this listing. With the version of it,
-        what came later is left alone.
+        """Stop the keepers of objects that are not in this listing: their deletion was missed. With
+        the version of the listing, objects that were seen later are left alone.
         """
         for uid in self._by_uid.keys() - set(uids):
-            if not version or _version(self._by_uid[uid].seen) <= int(version):
+            if not version or self._by_uid[uid].seen.metadata.version <= int(version):
                 self.remove(uid)
 
     def ended(self, keeper: K) -> None:
-        """That one looks after nothing any more, and is found no longer."""
+        """Hear that this keeper has ended and is no longer found; subclasses may act on it."""
 
     async def until_done(self) -> None:
         """Wait for every keeper that runs now to end."""
@@ -104,7 +105,7 @@ class Keepers(Generic[O, K]):
             await running.done.wait()
 
     def _namesakes(self, seen: O) -> list[_Running[O, K]]:
-        """Of another UID, under the same name."""
+        """Return the keepers of other objects that have or had the same name."""
         return [
             running
             for uid, running in self._by_uid.items()
@@ -116,7 +117,7 @@ class Keepers(Generic[O, K]):
             try:
                 await running.keeper.run()
             except Exception:
-                running.keeper = self._create(running.seen)  # of the broken one nothing is kept
+                running.keeper = self._create(running.seen)  # nothing of the broken one is kept
                 raise
 
         try:
@@ -127,8 +128,3 @@ class Keepers(Generic[O, K]):
                 del self._by_uid[uid]
             running.done.set()
             self.ended(running.keeper)
-
-
-def _version(seen: HasMeta) -> int:
-    """resourceVersions of one kind are ordered integers (KEP-5504)."""
-    return int(seen.metadata.resource_version or 0)

@@ -9,18 +9,18 @@ from capscan.kube.client import KubeClient
 from capscan.model import SecretKeyRef
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
-"""Anything else in a path could lead out of the namespace."""
+"""Any other name, put into a path, could lead out of the namespace."""
 
 
 class Secrets:
-    """Reads keys; keeps none."""
+    """Reads keys, and keeps none of them."""
 
     def __init__(self, client: KubeClient, namespace: str) -> None:
         self._client = client
         self._namespace = namespace
 
     async def read(self, ref: SecretKeyRef) -> str:
-        """The value, without white space around it. Raises ProviderUnusable, with what to do."""
+        """Return the key, stripped of white space. Raises ProviderUnusable, with what to do."""
         if not _NAME.fullmatch(ref.name):
             raise ProviderUnusable(
                 "SecretNotFound", f"No Secret can be called {ref.name!r}: see apiKeySecretRef.name"

@@ -1,12 +1,12 @@
-"""The status of an object of ours, written under a lock.
+"""Writes the status of capscan's own objects, under a lock.
 
-A write is a function from the newest status to the wanted one. The difference goes out with the
-resourceVersion it was computed from; on a conflict the object is read and the function applied
+A write is a function from the newest status to the wanted one. The difference is sent with the
+resourceVersion it was computed from. On a conflict the object is read and the function applied
 again. A lost response needs no special care: the repeat conflicts, the re-read shows our own
 write, and the difference is empty.
 
-Others who write without a lock can win every time, and would bring a run to a halt. So after a few
-conflicts the status goes out whole, under no lock but the object's UID: it is ours to say.
+Somebody who writes without a lock can win every time, and would bring a run to a halt. So after a
+few conflicts the status is sent whole, under no lock but the object's UID: it is capscan's to say.
 """
 
 from collections.abc import Awaitable, Callable
@@ -17,7 +17,6 @@ from capscan.core.errors import (
     Conflict,
     Forbidden,
     Invalid,
-    MissingPermission,
     NotFound,
     ObjectGone,
     ServerError,
@@ -25,20 +24,22 @@ from capscan.core.errors import (
 )
 from capscan.core.merge_patch import merge_patch
 from capscan.kube.client import KubeClient
+from capscan.kube.permissions import RbacRule
 from capscan.kube.transport import Json
 from capscan.model import ObjectMeta
 from capscan.model.base import Wire
 from capscan.model.meta import GROUP, VERSION, readable
 
 CONFLICTS_MAX = 3
-"""In a row, before a status is written whole: two operators, or a user, never come to that."""
+"""After so many conflicts in a row the status is written whole. Two operators, or a user, never
+cause that many."""
 
 S = TypeVar("S", bound=Wire)
 S_co = TypeVar("S_co", bound=Wire, covariant=True)
 
 
 class HasStatus(Protocol[S_co]):
-    """An object of ours, as it was last seen."""
+    """An object of capscan's own kinds, as it was last seen."""
 
     @property
     def metadata(self) -> ObjectMeta: ...
@@ -50,7 +51,8 @@ class HasStatus(Protocol[S_co]):
 
 @dataclass(frozen=True, slots=True)
 class Stored(Generic[S]):
-    """What the API server has of it, as far as a status goes: its spec may be beyond reading."""
+    """The parts of an object that a status needs; its spec may be one that this version cannot
+    read."""
 
     metadata: ObjectMeta
     status: S
@@ -76,14 +78,14 @@ class StatusWriter(Generic[S]):
         self._path = f"/apis/{GROUP}/{VERSION}/{plural}/{seen.metadata.name}"
 
     def observe(self, seen: HasStatus[S]) -> bool:
-        """Take a version that a watch brought; False if a newer one is known already."""
-        if _version(seen) < _version(self._seen):
+        """Take a version that a watch brought. Return False if a newer one is known already."""
+        if seen.metadata.version < self._seen.metadata.version:
             return False
         self._seen = seen
         return True
 
     async def update(self, render: Callable[[S], S]) -> bool:
-        """Make the status what `render` says of the newest one; whether anything was sent.
+        """Make the status what `render` makes of the newest one. Return whether anything was sent.
 
         Raises ObjectGone, MissingPermission, StatusRejected.
         """
@@ -99,7 +101,7 @@ class StatusWriter(Generic[S]):
                     self._conflicts = 0
                 else:
                     self.observe(await self._replace(seen, wanted))
-                    # The next one tries the lock once, to find out whether that is over.
+                    # The next write tries the lock once, to find out whether the race is over.
                     self._conflicts = CONFLICTS_MAX - 1
             except Conflict:
                 self._conflicts += 1
@@ -108,7 +110,9 @@ class StatusWriter(Generic[S]):
                 return True
 
     async def _patch(self, seen: HasStatus[S], patch: Json) -> HasStatus[S]:
-        """The difference, to nothing but the version that it was computed from."""
+        """Send the difference. The API server takes it only for the version that it was made
+        from.
+        """
         metadata = {"resourceVersion": seen.metadata.resource_version}
         return await self._send(
             self._client.merge_patch(
@@ -117,7 +121,7 @@ class StatusWriter(Generic[S]):
         )
 
     async def _replace(self, seen: HasStatus[S], wanted: Json) -> HasStatus[S]:
-        """All of it, to whatever version there is of this very object."""
+        """Send the whole status, for whatever version there is of this very object."""
         operations: list[Json] = [
             {"op": "test", "path": "/metadata/uid", "value": seen.metadata.uid},
             {"op": "add", "path": "/status", "value": wanted},
@@ -125,7 +129,8 @@ class StatusWriter(Generic[S]):
         try:
             return await self._send(self._client.json_patch(f"{self._path}/status", operations))
         except StatusRejected:
-            await self._read_again()  # a test that fails is a refusal like any other: ObjectGone
+            # A failed `test` is a refusal like any other; reading raises ObjectGone after one.
+            await self._read_again()
             raise
 
     async def _send(self, sending: Awaitable[Json]) -> HasStatus[S]:
@@ -134,7 +139,8 @@ class StatusWriter(Generic[S]):
         except NotFound as error:
             raise ObjectGone(str(error)) from error
         except Forbidden as error:
-            raise missing_permission(f"{self._plural}/status", "patch", error) from error
+            rule = RbacRule(GROUP, f"{self._plural}/status", "patch")
+            raise rule.missing(error, verb="patch") from error
         except (Invalid, ServerError) as error:
             raise StatusRejected(
                 f"The API server does not take the status: {error}. Are its CRDs older than the "
@@ -152,25 +158,11 @@ class StatusWriter(Generic[S]):
         except NotFound as error:
             raise ObjectGone(str(error)) from error
         except Forbidden as error:
-            raise missing_permission(self._plural, "get, list, watch", error) from error
+            rule = RbacRule(GROUP, self._plural, "get, list, watch")
+            raise rule.missing(error, verb=rule.verbs) from error
         except (Invalid, ServerError) as error:
             raise StatusRejected(f"The API server does not say what it has: {error}") from error
         seen = self._parse(body)
         if seen.metadata.uid != self._seen.metadata.uid:
             raise ObjectGone(f"{self._path} was deleted and created again")
         self.observe(seen)
-
-
-def _version(seen: HasStatus[S]) -> int:
-    """resourceVersions of one kind are ordered integers (KEP-5504)."""
-    return int(seen.metadata.resource_version)
-
-
-def missing_permission(
-    resource: str, verbs: str, error: Forbidden, effect: str = ""
-) -> MissingPermission:
-    """Rights to a resource of ours, and what comes of their lack."""
-    return MissingPermission(
-        f"The operator may not {verbs} {resource}{effect}. Add to its ClusterRole: apiGroups "
-        f"[{GROUP}], resources [{resource}], verbs [{verbs}]. The API server said: {error}"
-    )

@@ -1,4 +1,4 @@
-"""What has to go on goes on, whatever bug it meets."""
+"""Starts long-running work again after a bug, so that one bug does not stop the operator."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -10,13 +10,13 @@ from capscan.core.retry import stepped_s
 logger = logging.getLogger(__name__)
 
 RESTART_S = (1.0, 5.0, 30.0, 120.0)
-"""Pauses before what broke is begun anew; the last one repeats."""
+"""Pauses before work that ended by a bug is begun again; the last one repeats."""
 HEALTHY_S = 300.0
-"""What ran for so long begins with the first pause again."""
+"""After work has run for so long, the pauses begin with the first one again."""
 
 
 async def supervised(name: str, run: Callable[[], Awaitable[object]]) -> None:
-    """Run it until it returns; again, after a pause, each time that it raises."""
+    """Run `run` until it returns. Each time it raises, log that, pause, and run it again."""
     failures = 0
     while True:
         began_s = anyio.current_time()

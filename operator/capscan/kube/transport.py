@@ -1,8 +1,8 @@
-"""One request to the API server, once: sent with fresh credentials, and its errors translated.
+"""Sends one request to the API server once, with fresh credentials, and translates its errors.
 
-Built on the transport of kubernetes.aio (configuration, credentials, TLS) and on raw JSON: the
+It uses the transport of kubernetes.aio (configuration, credentials, TLS) with raw JSON: the
 generated methods would parse every schema of every CRD into models. What to do about an error is
-not decided here.
+decided in `patience.py` and by the callers.
 """
 
 import json
@@ -44,12 +44,12 @@ _ERRORS: Mapping[int, type[KubeError]] = {
     422: Invalid,
 }
 _PASSING = frozenset({401, 408, 429})
-"""Refusals that may not last; any other 4xx would come again."""
+"""Refusals that may pass by themselves; any other 4xx would come again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What goes out; `body` as text is sent as it is, as an object in JSON."""
+    """What is sent. A `body` that is text is sent as it is, any other one as JSON."""
 
     method: str
     path: str
@@ -78,20 +78,20 @@ class Transport:
             await self._api.close()
 
     async def login(self) -> Credentials:
-        """Freshly read credentials for another client, as the same user."""
+        """Return freshly read credentials for another client, as the same user."""
         return credentials(await load_configuration(self._settings))
 
     async def send(self, request: Request) -> Json:
-        """The object that came back. Raises KubeError."""
+        """Return the object that came back. Raises KubeError."""
         return await self._held(request, self._send_by)
 
     async def knock(self, request: Request) -> Json:
-        """Whether a watch would be let in: it is closed at once. Raises KubeError."""
+        """Begin a watch and close it at once. Raises KubeError where a watch would be refused."""
         return await self._held(request, self._knock_by)
 
     async def stream(self, request: Request, *, silence_s: float) -> AsyncGenerator[Json]:
-        """The objects of a watch, one a line, until the server ends it. Raises KubeError;
-        Unavailable too where nothing is sent for `silence_s` seconds.
+        """Yield the objects of a watch, one a line, until the server ends it. Raises KubeError, and
+        Unavailable where nothing is sent for `silence_s` seconds.
         """
         api = self._api
         if api is None:
@@ -114,7 +114,9 @@ class Transport:
     async def _held(
         self, request: Request, send: Callable[[ApiClient, Request], Awaitable[Json]]
     ) -> Json:
-        """By connections that stay open meanwhile, whatever becomes of the credentials."""
+        """Send over connections that stay open until the answer is there, even where another
+        request is told meanwhile that the credentials have expired.
+        """
         api = self._api
         if api is None:
             raise RuntimeError("connect() comes first")
@@ -137,7 +139,7 @@ class Transport:
     async def _open(
         self, api: ApiClient, request: Request, timeout: aiohttp.ClientTimeout
     ) -> RESTResponse:
-        """A response with its head read; raises KubeError where that says no."""
+        """Return a response whose head was read. Raises KubeError where that is a refusal."""
         arguments = await api.param_serialize(
             request.method,
             request.path,
@@ -155,21 +157,21 @@ class Transport:
         return response
 
     async def _renew_credentials(self, refused: ApiClient) -> None:
-        """A 401 means an expired token or a rotated certificate: read what is there now, once for
-        all requests that were refused together.
+        """Read the credentials again, once for all requests that were refused together: a 401 means
+        an expired token or a rotated certificate.
         """
         async with self._renewing:
             if self._api is not refused:
                 return
             try:
                 self._api = await self._new_api()
-            except NoCluster as error:  # being written at this moment, or its exec plugin failed
+            except NoCluster as error:  # the file is being written, or its exec plugin failed
                 raise Unavailable(str(error)) from error
 
     async def _new_api(self) -> ApiClient:
         try:
             api = ApiClient(await load_configuration(self._settings))
-        except OSError as error:  # ssl's errors among them: a CA or a key that is none
+        except OSError as error:  # also what ssl raises over a CA or a key that is none
             raise NoCluster(
                 f"the certificates of the kubeconfig cannot be used: {error}"
             ) from error
@@ -177,7 +179,7 @@ class Transport:
         return api
 
     async def _close_if_stale(self, api: ApiClient) -> None:
-        """Once the last request on it has ended: closing would pull it from under the others."""
+        """Close the connections of old credentials, once the last request on them has ended."""
         if api is not self._api and not self._in_flight[api]:
             del self._in_flight[api]
             with anyio.CancelScope(shield=True):
@@ -185,8 +187,8 @@ class Transport:
 
 
 def _cut(response: aiohttp.ClientResponse) -> None:
-    """End it now. Closed politely, TLS would keep the socket until the other side agrees, and
-    nobody waits for that: not even the closing of the connector, which has let go of it.
+    """End the connection now. A polite end of TLS would keep the socket until the other side
+    agrees, and nobody waits for that: the connector has let go of it before it is closed.
     """
     if response.connection and response.connection.transport:
         response.connection.transport.abort()
@@ -203,8 +205,8 @@ def _parse(data: bytes) -> Json:
     return parsed
 
 
-def told(status: Json) -> KubeError:
-    """The error that a watch sends for an event."""
+def error_of(status: Json) -> KubeError:
+    """Return the error that a watch sent in the place of an event."""
     code, message = int(status.get("code") or 500), str(status.get("message") or "no reason given")
     if kind := _ERRORS.get(code):
         return kind(message)
@@ -236,9 +238,9 @@ def _raise(status: int, retry_after: str | None, data: bytes) -> NoReturn:
 
 
 def _refusal(message: str) -> KubeError:
-    """A 403 is RBAC's, or admission's, or says that a kind is on its way out: only the first is
-    mended by a permission. The words are those of the API server's own plugins, of webhooks and of
-    ValidatingAdmissionPolicies.
+    """Return what a 403 means. It comes from RBAC, from admission, or because a kind is being
+    deleted; only the first is mended by a permission. They are told apart by the words of the API
+    server's own plugins, of webhooks and of ValidatingAdmissionPolicies.
     """
     if "is terminating" in message:
         return NotServed(message)

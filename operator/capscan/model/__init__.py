@@ -1,4 +1,4 @@
-"""The nouns: the kinds a user sees and the facts capscan reads, as frozen values."""
+"""The kinds that a user sees and the facts that capscan reads, as frozen values."""
 
 from capscan.model.capability import (
     Analysis,

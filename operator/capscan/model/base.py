@@ -1,4 +1,6 @@
-"""What all wire models share: camelCase names, frozen values, Kubernetes' way to write time."""
+"""What all models of Kubernetes objects share: camelCase names, frozen values, and how Kubernetes
+writes times and durations.
+"""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -27,7 +29,7 @@ class Wire(BaseModel):
     )
 
     def to_wire(self) -> dict[str, Any]:
-        """JSON-ready, camelCase, without the fields that are None."""
+        """Return the value ready for JSON, in camelCase, without the fields that are None."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 

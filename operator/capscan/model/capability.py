@@ -1,4 +1,7 @@
-"""Capability: what one CRD gives to the users of the cluster, and where that is known from."""
+"""Capability: what one CRD gives to the users of the cluster, and where that is known from.
+
+`core/answer/capability.py` puts one together; `store/` keeps it.
+"""
 
 from enum import StrEnum
 from typing import Annotated
@@ -6,6 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from capscan.model.base import Count, Time, Wire
+from capscan.model.failure import Failure
 from capscan.model.meta import GROUP
 
 PLAN_KEY = f"{GROUP}/plan-key"
@@ -13,7 +17,7 @@ PLAN_KEY = f"{GROUP}/plan-key"
 RUN_ID = f"{GROUP}/run-id"
 """Annotation: the run that wrote the analysis."""
 FAILED_RUN = f"{GROUP}/failed-run"
-"""Annotation: the run that gave this CRD up, if that is its newest news."""
+"""Annotation: the run that gave this CRD up, if nothing happened to it since."""
 FAILED_REASON = f"{GROUP}/failed-reason"
 """Annotation: why, so that a restarted operator counts without reading the objects."""
 
@@ -94,15 +98,12 @@ class Provenance(Wire):
     )
 
 
-class LastAttempt(Wire):
-    """The newest attempt, when it failed."""
-
+class _OfRun(Wire):
     run_id: str = Field(alias="runID", description="The run that gave the CRD up.")
-    reason: str = Field(description="Why, in one CamelCase word.")
-    message: Annotated[str, Field(max_length=512)] = Field(description="Why, in a sentence.")
-    attempts: Count = Field(description="How often it was tried.")
-    retryable: bool = Field(description="Whether trying again later may help.")
-    time: Time = Field(description="When it was given up.")
+
+
+class LastAttempt(Failure, _OfRun):
+    """The newest attempt, when it failed."""
 
 
 class Summary(Wire):

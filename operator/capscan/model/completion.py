@@ -1,4 +1,4 @@
-"""Completion: what one question to a provider brought back, and what its response said besides."""
+"""Completion: the answer to one question, what it cost, and what the response said of limits."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ NO_USAGE = Usage()
 
 @dataclass(frozen=True, slots=True)
 class ObservedLimit:
-    """One limit as a response's headers tell it; None where they do not."""
+    """One limit as a response's headers tell it. A field that they do not tell is None."""
 
     limit: int | None = None
     remaining: int | None = None
@@ -73,11 +73,12 @@ class Completion:
 
     analysis: Analysis
     provider: str
-    """Who answered: another one than was asked where that one's circuit is open."""
+    """Who answered. It is not who was asked where the circuit of that provider is open."""
     model: str
     identity: str
-    """Of whom was asked at that moment: an InferenceProvider may be edited in mid-run."""
+    """The identity of who was asked, at that moment: an InferenceProvider may be edited in
+    mid-run."""
     usage: Usage = NO_USAGE
-    """Of this answer, repairs included."""
+    """What this answer cost, repairs included."""
     prompt_version: int | None = None
-    """Version of the words in which the question was put; None where none were needed."""
+    """Version of the prompt that the question was put in; None where no model was asked."""

@@ -1,4 +1,4 @@
-"""What capscan reads: CustomResourceDefinitions, and the metadata that planning runs on.
+"""What capscan reads: CustomResourceDefinitions, and the metadata that planning needs.
 
 Listings are metadata only (`CrdRef`, `StoredRef`); the full text of a CRD (`Crd`) is read when
 its turn comes and dropped once it is digested.
@@ -23,7 +23,7 @@ class CrdRef:
 
 @dataclass(frozen=True, slots=True)
 class StoredRef:
-    """One Capability in a metadata-only listing: what it says about its own freshness."""
+    """One Capability in a metadata-only listing: what its annotations say of its freshness."""
 
     name: str
     uid: str
@@ -31,25 +31,19 @@ class StoredRef:
     """UID of the owning CRD; None for an object that capscan did not write."""
     plan_key: str | None = None
     run_id: str | None = None
-    """The run that wrote the analysis which is there."""
+    """The run that wrote the stored analysis."""
     failed_run: str | None = None
     failed_reason: str | None = None
     edited: bool = False
-    """Somebody else owns a field that capscan writes: what is there is not what was answered."""
+    """Somebody else owns a field that capscan writes, so the object no longer says what was
+    answered."""
 
 
 @dataclass(frozen=True, slots=True)
-class Crd:
-    """A CustomResourceDefinition, parsed at the door.
-
-    `schema` is the OpenAPI v3 schema of `version` as plain JSON; empty where there is none.
-    `version` is the served version that a user would write today: the storage version if it is
-    served, else the first served one, else the first; empty where the CRD lists none.
-    """
+class CrdNames:
+    """What a CRD is called, in all the ways that users see."""
 
     name: str
-    uid: str
-    generation: int
     group: str
     kind: str
     plural: str
@@ -58,7 +52,18 @@ class Crd:
     short_names: tuple[str, ...]
     categories: tuple[str, ...]
     version: str
+    """The served version that a user would write today: the storage version if it is served, else
+    the first served one, else the first; empty where the CRD lists none."""
     versions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Crd(CrdNames):
+    """A CustomResourceDefinition, parsed at the door."""
+
+    uid: str
+    generation: int
     served: bool
     deprecated: bool
     schema: Mapping[str, Any]
+    """The OpenAPI v3 schema of `version` as plain JSON; empty where there is none."""

@@ -14,8 +14,8 @@ _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
 
 
 def parse_duration(text: str) -> timedelta:
-    """Read `2m30s`; raises ValueError for anything that `PATTERN` does not match, and for more
-    than a timedelta holds.
+    """Read `2m30s`. Raises ValueError for anything that `PATTERN` does not match, and for more than
+    a timedelta holds.
     """
     if not re.fullmatch(PATTERN, text):
         raise ValueError(f"not a duration: {text!r}; write it like 500ms, 90s, 2m30s or 1h")
@@ -26,14 +26,14 @@ def parse_duration(text: str) -> timedelta:
 
 
 def format_latency(seconds: float) -> str:
-    """Write `850ms`, `1.5s`, `2m30s`: as much as a reader of latencies wants to know."""
+    """Write `850ms`, `1.5s` or `2m30s`: as exact as a reader of latencies needs."""
     if seconds < 1:
         return f"{round(seconds * 1000)}ms"
     return f"{seconds:.1f}s" if seconds < 60 else format_duration(timedelta(seconds=seconds))
 
 
 def format_duration(duration: timedelta) -> str:
-    """Write `2m30s`; whole seconds from one second on, milliseconds below."""
+    """Write `2m30s`: in whole seconds from one second on, in milliseconds below."""
     total_s = duration.total_seconds()
     if 0 < total_s < 1:
         return f"{round(total_s * 1000)}ms"

@@ -45,8 +45,21 @@ class Condition(Wire):
 
 
 def readable(model: type[W], raw: dict[str, Any]) -> W:
-    """What can be read; the model's defaults where it is beyond reading."""
+    """Return what `raw` says; the model's defaults where somebody wrote over it beyond reading."""
     try:
         return model.model_validate(raw)
     except ValidationError:
         return model()
+
+
+def parts_of(body: dict[str, Any], spec: type[Wire], status: type[Wire]) -> dict[str, Any]:
+    """Return the fields of one of our objects with a status. Raises pydantic's ValidationError
+    where metadata or spec cannot be read; such a status counts as none.
+    """
+    raw_status = body.get("status") or {}
+    return {
+        "metadata": ObjectMeta.model_validate(body["metadata"]),
+        "spec": spec.model_validate(body.get("spec") or {}),
+        "status": readable(status, raw_status),
+        "raw_status": raw_status,
+    }

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from capscan.model.base import Count, Duration, Time, Wire
-from capscan.model.meta import Condition, ObjectMeta, readable
+from capscan.model.meta import Condition, ObjectMeta, parts_of
 
 ObjectName = Annotated[str, Field(min_length=1, max_length=253)]
 Amount = Annotated[str, Field(max_length=16)]
@@ -196,18 +196,11 @@ class InferenceProvider(Wire):
     spec: ProviderSpec
     status: ProviderStatus = ProviderStatus()
     raw_status: dict[str, Any] = Field(default={}, exclude=True)
-    """The status to the letter: what the difference to a wanted one is computed from."""
+    """The status to the letter: the difference to a wanted one is computed from it."""
 
     @classmethod
     def from_wire(cls, body: dict[str, Any]) -> "InferenceProvider":
-        """Parse the object; raises pydantic's ValidationError where metadata or spec are not ours.
-
-        A status that somebody else wrote over beyond reading counts as none.
+        """Parse the object. Raises pydantic's ValidationError where its metadata or spec cannot be
+        read; a status that somebody else wrote over counts as none.
         """
-        raw = body.get("status") or {}
-        return cls(
-            metadata=ObjectMeta.model_validate(body["metadata"]),
-            spec=ProviderSpec.model_validate(body["spec"]),
-            status=readable(ProviderStatus, raw),
-            raw_status=raw,
-        )
+        return cls(**parts_of(body, ProviderSpec, ProviderStatus))

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from capscan.model.base import Count, Duration, Wire
-from capscan.model.meta import ObjectMeta, readable
+from capscan.model.meta import ObjectMeta, parts_of
 from capscan.model.scan_status import ScanStatus
 
 Glob = Annotated[
@@ -169,18 +169,11 @@ class CapabilityScan(Wire):
     spec: ScanSpec = ScanSpec()
     status: ScanStatus = ScanStatus()
     raw_status: dict[str, Any] = Field(default={}, exclude=True)
-    """The status to the letter: what the difference to a wanted one is computed from."""
+    """The status to the letter: the difference to a wanted one is computed from it."""
 
     @classmethod
     def from_wire(cls, body: dict[str, Any]) -> "CapabilityScan":
-        """Parse the object; raises pydantic's ValidationError where metadata or spec are not ours.
-
-        A status that somebody else wrote over beyond reading counts as none.
+        """Parse the object. Raises pydantic's ValidationError where its metadata or spec cannot be
+        read; a status that somebody else wrote over counts as none.
         """
-        raw = body.get("status") or {}
-        return cls(
-            metadata=ObjectMeta.model_validate(body["metadata"]),
-            spec=ScanSpec.model_validate(body.get("spec") or {}),
-            status=readable(ScanStatus, raw),
-            raw_status=raw,
-        )
+        return cls(**parts_of(body, ScanSpec, ScanStatus))

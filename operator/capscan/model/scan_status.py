@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from capscan.model.base import Count, Duration, Time, Wire
+from capscan.model.failure import Failure
 from capscan.model.meta import GROUP, Condition
 
 REQUESTED_AT = f"{GROUP}/requestedAt"
@@ -133,15 +134,12 @@ class RunLatency(Wire):
     p95: str = Field(description="One in twenty is slower, such as 4.2s.")
 
 
-class FailedItem(Wire):
-    """One CRD that was given up."""
-
+class _Named(Wire):
     name: str = Field(description="Name of the CRD.")
-    reason: str = Field(description="Why, in one CamelCase word.")
-    message: Annotated[str, Field(max_length=512)] = Field(description="Why, in a sentence.")
-    attempts: Count = Field(description="How often it was tried.")
-    retryable: bool = Field(description="Whether trying again later may help.")
-    time: Time = Field(description="When it was given up.")
+
+
+class FailedItem(Failure, _Named):
+    """One CRD that was given up."""
 
 
 class FinishedRun(Wire):

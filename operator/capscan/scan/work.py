@@ -9,7 +9,7 @@ from math import inf
 
 import anyio
 
-from capscan.core.eta.forecast import Load, Throughput, eta_s, settle
+from capscan.core.eta.forecast import Load, Throughput, add_item, eta_s
 from capscan.core.money.budget import exhausted
 from capscan.core.run import progress
 from capscan.core.run.events import CrdFailed, ScanEvent, Settled
@@ -99,7 +99,7 @@ class Work:
     def _on_event(self, event: ScanEvent) -> None:
         self.tally = progress.fold(self.tally, event)
         if isinstance(event, Settled):
-            self._throughput = settle(
+            self._throughput = add_item(
                 self._throughput,
                 anyio.current_time(),
                 pace=self._job.pace(self.found.provider),

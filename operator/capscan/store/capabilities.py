@@ -1,11 +1,14 @@
 """Capability objects as the store of analyses, and as the checkpoint of runs.
 
 Every write is one server-side apply of the whole object: what is no longer said, such as an old
-failure, goes away with it. Fields that other people add (labels, annotations) stay.
+failure, goes away with it. Fields that other people add (labels, annotations) stay. What goes into
+a Capability is decided in `core/answer/capability.py`.
 """
 
 import contextlib
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,16 +16,17 @@ from pydantic import ValidationError
 from capscan.core.answer.capability import Entry
 from capscan.core.errors import (
     Conflict,
+    Expired,
     Forbidden,
     Invalid,
     MissingKind,
-    MissingPermission,
     NotFound,
     ScanError,
     ServerError,
     StoreRejected,
 )
-from capscan.kube.client import KubeClient
+from capscan.kube.client import KubeClient, items_of
+from capscan.kube.permissions import RbacRule
 from capscan.kube.transport import Json
 from capscan.model import Capability, StoredRef
 from capscan.model.capability import (
@@ -34,11 +38,17 @@ from capscan.model.capability import (
 )
 from capscan.model.meta import GROUP, VERSION
 from capscan.store.labels import labels
+from capscan.store.ports import NamedCapability
+
+logger = logging.getLogger(__name__)
 
 PATH = f"/apis/{GROUP}/{VERSION}/capabilities"
 
+PAGE_ITEMS_MAX = 50
+"""Capabilities in one page of a listing in full: 8 KiB each, and managedFields beside them."""
+
 CHECKED_NAME = "written.by.capscan"
-"""Of no object: what `check` pretends to write."""
+"""The name that `check` pretends to write under; no CRD is called so."""
 
 _OWN_FIELDS = frozenset(
     f"f:{field.alias}" for field in Capability.model_fields.values() if field.alias
@@ -46,13 +56,13 @@ _OWN_FIELDS = frozenset(
 
 
 class CapabilityStore:
-    """The port `scan.ports.Store` over Capability objects."""
+    """The ports `scan.ports.Store` and `store.ports.Catalogue` over Capability objects."""
 
     def __init__(self, client: KubeClient) -> None:
         self._client = client
 
     async def list_refs(self) -> list[StoredRef]:
-        """Every Capability by metadata alone. Raises MissingKind, MissingPermission."""
+        """Return every Capability by metadata alone. Raises MissingKind, MissingPermission."""
         try:
             return await self._client.list_metadata(PATH, _ref)
         except NotFound as error:
@@ -60,25 +70,61 @@ class CapabilityStore:
         except Forbidden as error:
             raise _missing_permission("list", error) from error
 
+    async def list_all(self) -> AsyncGenerator[NamedCapability]:
+        """Yield every Capability in full, by name, with at most two pages of 50 in memory.
+
+        All of them are of one moment, that of the first page, unless the reader takes longer over
+        the pages than etcd keeps old versions (five minutes, by default). Then the rest is of a
+        newer moment, and names that were yielded already are left out of it. So no name comes
+        twice. A Capability that cannot be understood is left out, as `read` returns None for it.
+        Raises MissingKind, MissingPermission.
+        """
+        seen: set[str] = set()
+        async with aclosing(self._objects()) as objects:
+            async for body in objects:
+                name = body["metadata"]["name"]
+                if name not in seen and (capability := _understood(body)):
+                    yield NamedCapability(name, capability)
+                seen.add(name)
+
+    async def _objects(self) -> AsyncGenerator[Json]:
+        """Yield every object, and all of them once more where a continue token has expired."""
+        while True:
+            try:
+                async with aclosing(self._client.pages(PATH, PAGE_ITEMS_MAX)) as pages:
+                    async for page in pages:
+                        for body in items_of(page):
+                            yield body
+            except Expired:
+                logger.info("A listing of Capabilities outlived its continue token; starting over.")
+            except NotFound as error:
+                raise _missing_kind() from error
+            except Forbidden as error:
+                raise _missing_permission("list", error) from error
+            else:
+                return
+
     async def read(self, name: str) -> Capability | None:
-        """One Capability, None where there is none or where it cannot be understood."""
+        """Return one Capability; None where there is none or where it cannot be understood. Raises
+        MissingPermission.
+        """
         try:
-            return Capability.model_validate(await self._client.get(f"{PATH}/{name}"))
-        except (NotFound, ValidationError):
+            return _understood(await self._client.get(f"{PATH}/{name}"))
+        except NotFound:
             return None
         except Forbidden as error:
             raise _missing_permission("get", error) from error
 
     async def check(self) -> None:
-        """Whether a write would be let through: nobody is asked what could not be kept.
+        """Raise MissingKind or MissingPermission where a write would: before anybody is asked.
 
-        What admission says of this one object is no verdict on others: each is told its own.
+        What admission says of this one object is no verdict on others, so it is ignored here.
         """
         with contextlib.suppress(Invalid, Conflict):
             await self._apply(CHECKED_NAME, _frame(CHECKED_NAME), dry_run=True)
 
     async def write(self, entry: Entry) -> None:
-        """Store it whole, creating it where there is none.
+        """Store the entry whole, and create the object where there is none.
 
         Raises StoreRejected, MissingKind, MissingPermission.
         """
@@ -96,11 +142,21 @@ class CapabilityStore:
             raise _missing_permission("create, patch", error) from error
 
     async def remove(self, stored: StoredRef) -> None:
-        """Delete exactly this object. Raises MissingPermission."""
+        """Delete exactly this object; one that is gone already is no error. Raises
+        MissingPermission.
+        """
         try:
             await self._client.delete(f"{PATH}/{stored.name}", stored.uid)
         except Forbidden as error:
             raise _missing_permission("delete", error) from error
+
+
+def _understood(body: Json) -> Capability | None:
+    """Return the Capability, or None where this version cannot read it."""
+    try:
+        return Capability.model_validate(body)
+    except ValidationError:
+        return None
 
 
 def _body(entry: Entry) -> Json:
@@ -148,10 +204,11 @@ def _ref(metadata: Mapping[str, Any]) -> StoredRef:
 
 
 def _edited(managed_fields: list[Mapping[str, Any]], *, analysed: bool) -> bool:
-    """Whether somebody else wrote, or took away, what capscan answers for, since it did.
+    """Whether somebody else has changed or removed fields of capscan's since capscan wrote them.
 
-    Older entries mean nothing: who once wrote the same value stays a co-owner for ever, as after
-    the restoring of a backup. Times have one second; within it, it counts as an edit.
+    Older entries mean nothing: whoever once wrote the same value stays a co-owner for ever, as a
+    restored backup shows. Times have a resolution of one second; a write of another manager within
+    the same second counts as an edit.
     """
     ours = next((entry for entry in managed_fields if _is_ours(entry)), None)
     if ours is None:
@@ -177,9 +234,6 @@ def _missing_kind() -> ScanError:
     )
 
 
-def _missing_permission(verbs: str, error: Forbidden) -> ScanError:
-    return MissingPermission(
-        f"The operator may not {verbs} Capabilities. Add to its ClusterRole: apiGroups [{GROUP}], "
-        f"resources [capabilities], verbs [get, list, create, patch, delete]. The API server said: "
-        f"{error}"
-    )
+def _missing_permission(verb: str, error: Forbidden) -> ScanError:
+    rule = RbacRule(GROUP, "capabilities", "get, list, create, patch, delete")
+    return rule.missing(error, verb=verb, what="Capabilities")

@@ -33,7 +33,7 @@ ENTRY = analysed(CRD, ANSWERED, "key")
 
 
 def stored(**changes: Any) -> StoredRef:
-    """ENTRY in a listing."""
+    """Return ENTRY as a listing shows it."""
     plain = StoredRef(CRD.name, uid="c1", crd_uid=CRD.uid, plan_key="key", run_id="r1")
     return replace(plain, **changes)
 
@@ -59,7 +59,7 @@ def test_an_answer_is_stored_with_where_it_comes_from() -> None:
     }
 
 
-def test_the_crd_is_copied_as_far_as_a_reader_needs_it() -> None:
+def test_a_capability_copies_what_a_reader_needs_of_the_crd() -> None:
     assert ENTRY.capability.resource is not None
     assert ENTRY.capability.resource.to_wire() == {
         "group": "example.com",
@@ -110,7 +110,7 @@ def after_failure(known: Capability | None, before: StoredRef | None) -> Entry:
 
 
 def test_the_old_analysis_stays_after_a_failure() -> None:
-    """And what is said about it: resource and provenance speak of what was analysed."""
+    """So do its resource and its provenance, which belong to it."""
     entry = after_failure(ENTRY.capability, stored())
 
     assert entry.capability.model_copy(update={"last_attempt": None}) == ENTRY.capability
@@ -127,8 +127,8 @@ def test_a_first_failure_is_stored_alone() -> None:
 
 
 @pytest.mark.parametrize("known", [None, Capability()], ids=["deleted by hand", "emptied"])
-def test_where_no_analysis_is_left_nothing_speaks_of_one(known: Capability | None) -> None:
-    """The Capability was listed, and gone when its turn came."""
+def test_annotations_of_an_analysis_go_with_the_analysis(known: Capability | None) -> None:
+    """The Capability was listed, and it was gone when the turn of its CRD came."""
     entry = after_failure(known, stored())
 
     assert (entry.plan_key, entry.run_id) == (None, None)

@@ -20,7 +20,7 @@ GOLDEN_DIR = Path(__file__).parent / "golden"
 
 
 def digest(**options: Any) -> Digest:
-    """Of a CRD as the builder makes it."""
+    """Return the digest of a CRD of the builder."""
     return digest_crd(parse_crd(crd(**options)))
 
 
@@ -43,7 +43,7 @@ def test_text_is_as_recorded(name: str) -> None:
 
 
 def test_fields_come_level_by_level_the_required_ones_first() -> None:
-    """What is told first is kept when bytes run out."""
+    """So the most important fields are kept when the bytes run out."""
     schema: Schema = {
         "type": "object",
         "required": ["z"],
@@ -58,7 +58,7 @@ def test_fields_come_level_by_level_the_required_ones_first() -> None:
 
 
 def test_containers_are_part_of_the_path() -> None:
-    """Lists as [], maps as {}, one in the other as well."""
+    """Lists are [] and maps are {}, also one inside the other."""
     rule: Schema = {"type": "object", "properties": {"host": {"type": "string"}}}
     schema: Schema = {
         "type": "object",
@@ -100,7 +100,7 @@ def test_kubernetes_own_types_are_named_and_not_entered() -> None:
 
 
 def test_status_counts_only_where_it_is_all_there_is() -> None:
-    """And then to its first level."""
+    """It counts to its first level."""
     status = {"type": "object", "properties": {"result": nested(2)}}
     alone: Schema = {"type": "object", "properties": {"status": status}}
     body = crd()
@@ -126,8 +126,8 @@ def test_everything_that_answers_depend_on_is_in_the_text() -> None:
 # --- bad input ------------------------------------------------------------------------------------
 
 
-def test_a_crd_without_schema() -> None:
-    """It still has its names."""
+def test_a_crd_without_schema_is_digested() -> None:
+    """The digest still has the names of the CRD."""
     body = crd()
     del body["spec"]["versions"][0]["schema"]
 
@@ -137,15 +137,15 @@ def test_a_crd_without_schema() -> None:
     assert "kind: Widget" in found.text
 
 
-def test_a_crd_without_served_version() -> None:
+def test_a_crd_without_served_version_is_digested() -> None:
     """The text says so."""
     found = digest(versions=[{"name": "v1", "served": False}])
 
     assert (found.version, "version: v1 (not served)" in found.text) == ("v1", True)
 
 
-def test_a_root_that_preserves_unknown_fields() -> None:
-    """Nothing to walk, nothing to fail at."""
+def test_a_root_that_preserves_unknown_fields_is_digested() -> None:
+    """There is nothing to walk, and nothing fails."""
     body = crd()
     body["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = {
         "type": "object",
@@ -155,7 +155,7 @@ def test_a_root_that_preserves_unknown_fields() -> None:
     assert digest_crd(parse_crd(body)).fields == ()
 
 
-def test_a_crd_of_2_9_megabytes() -> None:
+def test_a_crd_of_2_9_megabytes_is_digested() -> None:
     """Bounded in bytes and in work, and it says that something is missing."""
     body = crd(schema=wide(2_900_000))
     assert len(json.dumps(body)) > 2_900_000
@@ -169,7 +169,7 @@ def test_a_crd_of_2_9_megabytes() -> None:
     assert calls(lambda: digest_crd(twice)) < 1.5 * calls(lambda: digest_crd(parsed))
 
 
-def test_more_nodes_than_are_walked() -> None:
+def test_a_schema_with_more_nodes_than_are_walked_is_marked_as_cut() -> None:
     """The count stops at the bound and says so."""
     row: Schema = {"type": "object", "properties": {f"f{i}": {"type": "string"} for i in range(80)}}
     schema = {"type": "object", "properties": {f"r{i}": row for i in range(80)}}
@@ -180,7 +180,7 @@ def test_more_nodes_than_are_walked() -> None:
     assert found.text.endswith("\ntruncated: true\n")
 
 
-def test_38_levels() -> None:
+def test_a_schema_of_38_levels_is_digested() -> None:
     """Depth is no reason to stop."""
     found = digest(schema=nested(38))
 
@@ -190,7 +190,7 @@ def test_38_levels() -> None:
 
 
 def test_text_that_is_not_ascii_is_never_cut_inside_a_character() -> None:
-    """Four bytes a character, at a bound that does not divide by four."""
+    """Each character has four bytes, and the bound is no multiple of four."""
     leaf: Schema = {"type": "string", "description": "𝕏" * 300}
     found = digest(
         description="Größe – 大きさ",
@@ -203,7 +203,7 @@ def test_text_that_is_not_ascii_is_never_cut_inside_a_character() -> None:
 
 
 def test_odd_enum_values_read_as_json_writes_them() -> None:
-    """A bare `=`, booleans, null and numbers."""
+    """Among them are a bare `=`, booleans, null and numbers."""
     schema: Schema = {
         "type": "object",
         "properties": {"op": {"enum": ["=", True, None, 3, "true"]}},
@@ -212,8 +212,8 @@ def test_odd_enum_values_read_as_json_writes_them() -> None:
     assert digest(schema=schema).fields[1].enum == ("=", "true", "null", "3", "true")
 
 
-def test_no_descriptions_at_all() -> None:
-    """Names and types are left."""
+def test_a_schema_without_descriptions_is_digested() -> None:
+    """Names and types are still there."""
     schema: Schema = {"type": "object", "properties": {"size": {"type": "integer"}}}
 
     found = digest(description="", schema=schema)

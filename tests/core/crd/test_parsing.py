@@ -18,7 +18,7 @@ JSON = st.recursive(
 
 
 def test_names_versions_and_schema_are_read() -> None:
-    """The ordinary case, complete."""
+    """This is the ordinary case with every field."""
     body = crd("gateways", group="net.example.com", short_names=["gw"], categories=["all"])
     body["metadata"] |= {"uid": "u-1", "generation": 3}
 
@@ -68,7 +68,7 @@ def test_version_is_the_one_a_user_would_write(
 
 
 def test_a_crd_without_schema_has_an_empty_one() -> None:
-    """Versions of old CRDs carry none."""
+    """The versions of old CRDs have no schema."""
     body = crd()
     del body["spec"]["versions"][0]["schema"]
 
@@ -76,7 +76,7 @@ def test_a_crd_without_schema_has_an_empty_one() -> None:
 
 
 def test_missing_names_are_made_of_what_is_there() -> None:
-    """singular from the kind; group and plural from the name."""
+    """The singular comes from the kind, the group and the plural from the name."""
     body = crd("widgets", kind="Widget")
     del body["spec"]["group"]
     body["spec"]["names"] = {"kind": "Widget"}
@@ -87,13 +87,13 @@ def test_missing_names_are_made_of_what_is_there() -> None:
 
 
 def test_a_deprecated_version_is_known_as_such() -> None:
-    """It is the version's own flag."""
+    """The flag of the version that is used counts."""
     assert parse_crd(crd(versions=[{"name": "v1beta1", "deprecated": True}])).deprecated
 
 
 @given(JSON, JSON, JSON, JSON)
-def test_junk_never_raises(metadata: Any, names: Any, versions: Any, spec: Any) -> None:
-    """Any JSON in any place, the whole body included."""
+def test_parsing_junk_never_raises(metadata: Any, names: Any, versions: Any, spec: Any) -> None:
+    """Any JSON may stand in any place, also in the place of the whole body."""
     for body in (
         {"metadata": metadata, "spec": spec},
         {"metadata": metadata, "spec": {"names": names, "versions": versions}},

@@ -13,7 +13,7 @@ from math import log
 from random import Random
 from statistics import fmean
 
-from capscan.core.eta.forecast import Load, eta_s, settle
+from capscan.core.eta.forecast import Load, add_item, eta_s
 from capscan.core.eta.latency import WINDOW, Latencies, add
 from capscan.core.pace import Pace
 
@@ -26,7 +26,7 @@ def lognormal(mean_s: float, sigma: float) -> Sampler:
 
 
 def two_classes(random: Random) -> float:
-    """Seven of ten are ten times as quick as the others."""
+    """Seven of ten requests are ten times as quick as the others."""
     return lognormal(0.4 if random.random() < 0.7 else 4.0, 0.3)(random)
 
 
@@ -36,7 +36,7 @@ def heavy_tail(random: Random) -> float:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a run meets."""
+    """The conditions that a run works under."""
 
     items: int
     latency: Sampler
@@ -62,7 +62,9 @@ class Estimate:
 
 
 class Run:
-    """One run of a setting; what was said of its end at each 2.5 % from 5 % to 95 % is kept."""
+    """One run of a setting; it keeps the estimates made at each 2.5 % from 5 % to 95 % of
+    progress.
+    """
 
     def __init__(self, setting: Setting, seed: int) -> None:
         self._setting = setting
@@ -148,7 +150,7 @@ class Run:
         if self._setting.permits_at_start and 2 * (len(self._began_s) + 1) >= self._permits:
             self._permits = min(self._setting.permits_max, self._permits + 1)
         self._done += 1
-        throughput = settle(
+        throughput = add_item(
             self._load.throughput,
             self.now_s,
             pace=self._pace,
@@ -185,7 +187,7 @@ class Run:
 
 
 def informed(setting: Setting) -> Latencies:
-    """What somebody would have seen who had asked before."""
+    """Return the estimate that a user would have seen last before that time."""
     random = Random(0)
     latencies = Latencies()
     for _ in range(WINDOW):

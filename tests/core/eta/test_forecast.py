@@ -13,8 +13,8 @@ from capscan.core.eta.forecast import (
     SAMPLES_MIN,
     Load,
     Throughput,
+    add_item,
     eta_s,
-    settle,
 )
 from capscan.core.eta.latency import Latencies, add
 from capscan.core.pace import Pace
@@ -47,7 +47,7 @@ def throughputs(draw: st.DrawFn) -> Throughput:
     throughput = Throughput()
     for now_s in sorted(draw(st.lists(st.floats(0, 1000), max_size=10))):
         pace, in_flight = draw(PACES), draw(st.integers(0, 300))
-        throughput = settle(throughput, now_s, pace=pace, parallelism=64, in_flight=in_flight)
+        throughput = add_item(throughput, now_s, pace=pace, parallelism=64, in_flight=in_flight)
     return throughput
 
 
@@ -89,17 +89,17 @@ def test_more_in_the_queue_never_ends_sooner(
 
 
 @given(loads(), PACES)
-def test_nobody_guesses_an_end_from_too_few_answers(load: Load, pace: Pace) -> None:
+def test_there_is_no_estimate_from_too_few_answers(load: Load, pace: Pace) -> None:
     few = latencies_of(*load.latencies.recent_s[: SAMPLES_MIN - 1])
 
     assert not eta_s(replace(load, latencies=few), pace, 10, now_s=1000)
 
 
-def test_nothing_is_said_while_every_request_fails() -> None:
+def test_there_is_no_estimate_while_every_request_fails() -> None:
     assert eta_s(Load(10, in_vain=STEADY), Pace(), 10, now_s=1) is None
 
 
-def test_nothing_is_said_while_nobody_knows_when_the_provider_is_back() -> None:
+def test_there_is_no_estimate_while_nobody_knows_when_the_provider_is_back() -> None:
     assert eta_s(Load(10, latencies=STEADY), Pace(returns=False), 10, now_s=1) is None
 
 
@@ -117,7 +117,7 @@ def test_nothing_is_said_while_nobody_knows_when_the_provider_is_back() -> None:
         (Pace(wait_s=30), 130),
     ],
 )
-def test_the_tightest_bound_decides(pace: Pace, seconds: float) -> None:
+def test_the_tightest_bound_decides_the_estimate(pace: Pace, seconds: float) -> None:
     """1,000 items of a second each, ten at once where nothing else is known."""
     load = Load(1000, latencies=STEADY, ages_s=[0.5] * 10)
 
@@ -132,15 +132,15 @@ def test_each_retry_is_one_more_request() -> None:
 
 
 @pytest.mark.parametrize(("failed_s", "left_s"), [(0.001, 100), (10.0, 350)])
-def test_what_fails_takes_a_time_of_its_own(failed_s: float, left_s: float) -> None:
-    """A refusal in a millisecond makes no answer quicker, nor its time harder to tell."""
+def test_failed_requests_count_with_their_own_times(failed_s: float, left_s: float) -> None:
+    """A refusal within a millisecond makes no answer quicker."""
     failed = latencies_of(*[failed_s] * (STEADY.count // 4))
     load = Load(1000, latencies=STEADY, in_vain=failed)
 
     assert eta_s(load, Pace(), 10, now_s=1) == pytest.approx(left_s, rel=0.06)
 
 
-def test_the_last_one_is_waited_for_though_the_rate_is_high() -> None:
+def test_the_last_request_counts_though_the_rate_is_high() -> None:
     latencies = latencies_of(*[0.5, 1.0, 2.0, 4.0] * 10)
     left_s = eta_s(Load(0, ages_s=[4.0], latencies=latencies), Pace(items_per_s=100), 10, now_s=1)
 
@@ -152,7 +152,7 @@ def test_what_the_api_server_delivers_is_the_bound_where_permits_are_idle() -> N
     """The offline analysis takes microseconds; reading the CRDs does not."""
     throughput = Throughput()
     for n in range(100):
-        throughput = settle(throughput, n / 20, pace=Pace(), parallelism=10, in_flight=0)
+        throughput = add_item(throughput, n / 20, pace=Pace(), parallelism=10, in_flight=0)
     load = Load(200, latencies=latencies_of(*[1e-5] * 100), throughput=throughput)
 
     assert eta_s(load, Pace(), 10, now_s=5) == pytest.approx(10, rel=0.05)
@@ -162,7 +162,7 @@ def test_growing_permits_are_counted_on_up_to_the_parallelism() -> None:
     throughput = Throughput()
     for n in range(10):
         pace = Pace(permits=4 + n)
-        throughput = settle(throughput, n, pace=pace, parallelism=64, in_flight=3 + n)
+        throughput = add_item(throughput, n, pace=pace, parallelism=64, in_flight=3 + n)
     growing = Load(600, ages_s=[0.5] * 13, latencies=STEADY, throughput=throughput)
     steady = replace(growing, throughput=Throughput())
     grown_s, steady_s = (eta_s(load, Pace(13), 64, now_s=10) for load in (growing, steady))
@@ -173,7 +173,7 @@ def test_growing_permits_are_counted_on_up_to_the_parallelism() -> None:
 
 
 def test_permits_on_their_way_back_after_an_outage_are_counted_on() -> None:
-    """One at a time is but how it begins."""
+    """One request at a time is allowed only at first."""
     load = Load(160, latencies=STEADY)
     back_s, up_s, one_s = (
         eta_s(load, pace, 64, now_s=1)
@@ -187,11 +187,11 @@ def test_permits_on_their_way_back_after_an_outage_are_counted_on() -> None:
     assert one_s > 5 * up_s
 
 
-def test_a_closed_gate_begins_the_count_anew() -> None:
-    throughput = settle(Throughput(), 1, pace=Pace(), parallelism=10, in_flight=9)
+def test_a_closed_gate_begins_the_count_of_items_again() -> None:
+    throughput = add_item(Throughput(), 1, pace=Pace(), parallelism=10, in_flight=9)
 
     assert throughput.settled_s == (1,)
-    assert settle(throughput, 2, pace=Pace(wait_s=5), parallelism=10, in_flight=8) == Throughput()
+    assert add_item(throughput, 2, pace=Pace(wait_s=5), parallelism=10, in_flight=8) == Throughput()
 
 
 # -- simulated runs; benchmarks/bench_eta.py has all of them, over more seeds

@@ -18,7 +18,7 @@ def folded(seconds: list[float]) -> Latencies:
     return latencies
 
 
-def test_nothing_is_said_of_no_requests() -> None:
+def test_there_are_no_latencies_before_the_first_request() -> None:
     assert Latencies().average_s is None
     assert Latencies().percentile_s(50) is None
 

@@ -19,14 +19,14 @@ def samples(count: int, seed: int = 0) -> list[float]:
     return sorted(random.lognormvariate(SOURCE.mu, SOURCE.sigma) for _ in range(count))
 
 
-def test_it_finds_what_the_samples_came_from() -> None:
+def test_a_fit_finds_the_distribution_of_its_samples() -> None:
     found = fit(samples(2000), [])
 
     assert found.mu == pytest.approx(SOURCE.mu, abs=0.05)
     assert found.sigma == pytest.approx(SOURCE.sigma, abs=0.05)
 
 
-def test_the_slow_ones_count_before_they_are_back() -> None:
+def test_slow_requests_count_before_they_are_back() -> None:
     """After the quickest 16 of 64, the plain average would be a quarter of the true one."""
     means_s = []
     for seed in range(50):
@@ -45,7 +45,7 @@ def test_half_are_done_by_the_median_time() -> None:
     assert SOURCE.log_done(0) < -1e9
 
 
-def test_what_has_taken_long_takes_longer_still() -> None:
+def test_a_request_that_has_taken_long_is_expected_to_take_longer() -> None:
     """The tail of a lognormal is heavy: age speaks for more to come."""
     assert SOURCE.log_done(1, age_s=20) < SOURCE.log_done(1, age_s=2)
 
@@ -59,7 +59,9 @@ def test_every_fit_is_finite(finished_s: list[float], ages_s: list[float]) -> No
 
 
 @given(st.floats(0, 1e9), st.floats(0, 1e9), st.floats(0, 1e9))
-def test_to_be_done_only_grows_likelier(first_s: float, second_s: float, age_s: float) -> None:
+def test_the_chance_that_a_request_is_done_never_falls(
+    first_s: float, second_s: float, age_s: float
+) -> None:
     sooner, later = sorted((first_s, second_s))
 
     assert SOURCE.log_done(sooner, age_s) <= SOURCE.log_done(later, age_s) + 1e-9 <= 1e-9

@@ -8,159 +8,50 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capscan.core.money.budget import exhausted, fits, overrun, rest_of
-from capscan.core.money.spending import NOTHING, Amount, Spending
+from capscan.core.money.spending import NOTHING, Amount
 from capscan.model import Budget, Progress, Usage
 from capscan.model.completion import NO_USAGE
-
-CENT = Decimal("0.01")
-
-
-def usage(tokens: int) -> Usage:
-    """A token costs a cent."""
-    return Usage(1, input_tokens=tokens, cost=tokens * CENT)
-
-
-def limits(tokens: int) -> list[Budget]:
-    """The same limit, said in one way and in the other."""
-    return [Budget(max_tokens=tokens), Budget(max_cost=str(tokens * CENT))]
-
-
-class Run:
-    """Questions that are begun as far as the budget goes, and return in any order."""
-
-    def __init__(self, budget: Budget, questions: list[tuple[int, int]]) -> None:
-        self.budget = budget
-        self.waiting = [(usage(estimated), usage(actual)) for estimated, actual in questions]
-        self.flying: list[tuple[Amount, Usage, Usage]] = []
-        self.used = NO_USAGE
-        self.spending = Spending()
-
-    def begin(self) -> bool:
-        """The next one, if there is room."""
-        if not self.waiting:
-            return False
-        estimate, actual = self.waiting[0]
-        expected = self.spending.expected(estimate)
-        if not fits(self.budget, self.used, expected, self.spending.reserved):
-            return False
-        self.spending = self.spending.begun(expected)
-        self.flying.append((expected, estimate, actual))
-        del self.waiting[0]
-        return True
-
-    def end(self, which: int) -> None:
-        """One of those under way."""
-        expected, estimate, actual = self.flying.pop(which % len(self.flying))
-        self.used += actual
-        self.spending = self.spending.ended(expected, estimate, actual)
-
-    def play(self, moves: list[int]) -> None:
-        """Begin at every other move, end at the others; then as much as there is room for."""
-        for move in moves:
-            if move % 2 or not self.flying:
-                self.begin()
-            else:
-                self.end(move // 2)
-        while self.begin() or self.flying:
-            if self.flying:
-                self.end(0)
-
-
-ESTIMATES = st.tuples(st.integers(1, 5000), st.integers(0, 5000))
-UPPER_BOUNDS = ESTIMATES.map(lambda pair: (max(pair), min(pair)))
-MOVES = st.lists(st.integers(0, 64), max_size=60)
-
-
-@given(st.lists(UPPER_BOUNDS, max_size=20), st.integers(1, 60_000), MOVES, st.booleans())
-def test_where_no_estimate_is_too_low_the_budget_is_never_exceeded(
-    questions: list[tuple[int, int]], limit: int, moves: list[int], money: bool
-) -> None:
-    run = Run(limits(limit)[money], questions)
-    run.play(moves)
-
-    assert Amount.of(run.used).tokens <= limit
-    assert not overrun(run.budget, run.used)
-
-
-@given(st.lists(UPPER_BOUNDS, min_size=1, max_size=20), MOVES, st.booleans())
-def test_a_budget_that_suffices_keeps_nobody_from_being_asked(
-    questions: list[tuple[int, int]], moves: list[int], money: bool
-) -> None:
-    enough = sum(estimated for estimated, _ in questions)
-    run = Run(limits(enough)[money], questions)
-    run.play(moves)
-
-    assert not run.waiting
-
-
-@given(st.lists(ESTIMATES, max_size=20), st.integers(1, 60_000), MOVES, st.booleans())
-def test_a_budget_is_exceeded_by_no_more_than_estimates_were_too_low(
-    questions: list[tuple[int, int]], limit: int, moves: list[int], money: bool
-) -> None:
-    run = Run(limits(limit)[money], questions)
-    run.play(moves)
-    error = sum(max(0, actual - estimated) for estimated, actual in questions)
-
-    assert Amount.of(run.used).tokens <= limit + error
-
-
-@given(st.lists(ESTIMATES, max_size=20), st.integers(1, 60_000), MOVES, st.booleans())
-def test_who_is_left_waiting_is_told_why(
-    questions: list[tuple[int, int]], limit: int, moves: list[int], money: bool
-) -> None:
-    """Nothing hangs: with nothing under way, a question that does not fit has a reason."""
-    run = Run(limits(limit)[money], questions)
-    run.play(moves)
-
-    assert run.spending.reserved == NOTHING
-    expected = run.spending.expected(run.waiting[0][0]) if run.waiting else NOTHING
-    assert bool(exhausted(run.budget, run.used, expected)) >= bool(run.waiting)
-
-
-def test_estimates_that_are_far_too_low_are_not_believed_for_long() -> None:
-    """Each answer is three times as dear; the first one that returns teaches the others."""
-    run = Run(Budget(max_tokens=100_000), [(1000, 3000)] * 200)
-    for _ in range(8):
-        run.begin()
-    run.end(0)
-    run.play([])
-
-    assert not overrun(run.budget, run.used)
-    assert Amount.of(run.used).tokens == 99_000
-
+from tests.core.money.budgets import limits, usage
 
 FIRST = (
     "Nothing was asked: the first question is expected to take 3400 tokens, and spec.budget allows "
     "500 tokens. To begin, raise spec.budget.maxTokens to at least 3400; spec.dryRun tells what "
     "the whole run takes."
 )
+
 FIRST_OF_BOTH = (
     "Nothing was asked: the first question is expected to take 3400 tokens and cost 34.00, and "
     "spec.budget allows 500 tokens and 5.00. To begin, raise spec.budget.maxTokens to at least "
     "3400 and spec.budget.maxCost to at least 34.00; spec.dryRun tells what the whole run takes."
 )
+
 NEXT = (
     "This run has used 450 of 500 tokens, and the next question is expected to take 100 tokens; "
     "what is settled stays. To go on, raise spec.budget.maxTokens to at least 550"
 )
+
 LOWERED = (
     "This run has used 640 of 500 tokens; what is settled stays. To go on, raise "
     "spec.budget.maxTokens to "
 )
+
 COST = (
     "This run has cost 4.50 of 5.00, and the next question is expected to cost 1.00; what is "
     "settled stays. To go on, raise spec.budget.maxCost to at least 5.50"
 )
+
 BOTH = (
     "This run has used 500 of 500 tokens and cost 5.00 of 5.00; what is settled stays. To go on, "
     "raise spec.budget.maxTokens to at least 600 and spec.budget.maxCost to at least 6.00; the "
     "whole run takes about 1800 tokens and costs about 18.00."
 )
+
 HALF = (
     "This run has used 500 of 500 tokens and cost 5.00 of 5.50, and the next question is expected "
     "to cost 1.00; what is settled stays. To go on, raise spec.budget.maxTokens to at least 600 "
     "and spec.budget.maxCost to at least 6.00."
 )
+
 EITHER = Budget(max_tokens=500, max_cost="5")
 TOKENS, MONEY = limits(500)
 
@@ -187,7 +78,7 @@ TOKENS, MONEY = limits(500)
         (Budget(max_tokens=500, max_cost="5.50"), 500, 100, 0, HALF),
     ],
 )  # fmt: skip
-def test_what_is_in_the_way_is_told_with_what_to_write(
+def test_a_reached_budget_says_what_to_write(
     budget: Budget, used: int, wanted: int, rest: int, message: str
 ) -> None:
     spent = usage(used) if used else NO_USAGE
@@ -212,10 +103,10 @@ def test_what_is_in_the_way_is_told_with_what_to_write(
         ("1200", "1199.987654321", "0.1", ("has cost 1199.9877 of 1200.00,", "least 1200.09.")),
     ],
 )  # fmt: skip
-def test_a_cost_is_told_in_digits_that_say_something(
+def test_a_cost_is_told_in_its_significant_digits(
     limit: str, used: str, wanted: str, said: tuple[str, ...]
 ) -> None:
-    """And what is to be written is rounded up."""
+    """The amount to write into the spec is rounded up."""
     spent = Usage(1, cost=Decimal(used))
     found = exhausted(Budget(max_cost=limit), spent, Amount(0, Decimal(wanted)))
 
@@ -223,8 +114,8 @@ def test_a_cost_is_told_in_digits_that_say_something(
     assert [part for part in said if part not in found.message] == []
 
 
-def test_what_was_asked_and_took_nothing_was_asked() -> None:
-    """Three times 500, say."""
+def test_requests_without_tokens_count_as_asked() -> None:
+    """The server may have answered three times with a 500."""
     found = exhausted(Budget(max_tokens=500), Usage(requests=3), Amount.of(usage(3400)))
 
     assert found is not None
@@ -236,10 +127,10 @@ COSTS = st.decimals("0.000001", 100, places=6)
 
 
 @given(st.integers(1, 10**6), COSTS, AMOUNTS, AMOUNTS, st.none() | AMOUNTS)
-def test_what_one_is_told_to_write_is_enough(
+def test_the_budget_that_a_message_asks_for_is_enough(
     tokens: int, cost: Decimal, used: Amount, wanted: Amount, others: Amount | None
 ) -> None:
-    """Rounded up, never down; as is what the whole run is said to take."""
+    """Amounts are rounded up, never down; the amount for the whole run too."""
     budget = Budget(max_tokens=tokens, max_cost=f"{cost:f}")
     spent = Usage(1, used.tokens, cost=used.cost)
     rest = NOTHING if others is None else others + wanted
@@ -261,7 +152,7 @@ def test_what_one_is_told_to_write_is_enough(
 
 
 def written_to(budget: Budget, field: str, amount: Decimal) -> Budget:
-    """With this limit instead."""
+    """Return the budget with this limit instead."""
     return Budget.model_validate(
         {"maxTokens": budget.max_tokens, "maxCost": budget.max_cost}
         | {field: f"{amount:f}" if field == "maxCost" else int(amount)}
@@ -283,7 +174,9 @@ def written_to(budget: Budget, field: str, amount: Decimal) -> Budget:
         (Progress(total=5, completed=5), NOTHING),
     ],
 )
-def test_what_is_left_takes_what_others_took(progress: Progress, rest: Amount) -> None:
+def test_the_rest_is_expected_to_take_what_other_items_took(
+    progress: Progress, rest: Amount
+) -> None:
     """Of those that were asked about: what is unchanged took nothing. The last one too begins only
     where there is room for what it is expected to take.
     """
@@ -294,13 +187,13 @@ def test_what_is_left_takes_what_others_took(progress: Progress, rest: Amount) -
 
 
 @pytest.mark.parametrize("budget", [Budget(), Budget(max_tokens=100), Budget(max_cost="1")])
-def test_what_fits_exactly_fits(budget: Budget) -> None:
+def test_a_question_that_fits_exactly_is_allowed(budget: Budget) -> None:
     assert not exhausted(budget, usage(60), Amount.of(usage(40)))
     assert fits(budget, usage(60), Amount.of(usage(10)), Amount.of(usage(30)))
 
 
-def test_without_a_limit_nothing_is_too_much() -> None:
-    """Nor is what costs nothing, under any limit that is not reached."""
+def test_a_budget_without_a_limit_allows_everything() -> None:
+    """A question that costs nothing is allowed under any limit that is not reached."""
     assert fits(Budget(), usage(10**9), Amount.of(usage(10**9)))
     assert fits(Budget(max_tokens=1, max_cost="0.0001"), NO_USAGE, NOTHING)
 
@@ -309,11 +202,13 @@ TOKENS_OVER = (
     "It has used 640 tokens, 140 more than spec.budget.maxTokens allows: the last answers took "
     "more than was expected, or the limit was lowered."
 )
+
 BOTH_OVER = (
     "It has used 640 tokens, 140 more than spec.budget.maxTokens allows, and cost 6.40, 1.40 more "
     "than spec.budget.maxCost allows: the last answers took more than was expected, or the limit "
     "was lowered."
 )
+
 COST_OVER = (
     "It has cost 6.40, 1.40 more than spec.budget.maxCost allows: the last answers took more than "
     "was expected, or the limit was lowered."
@@ -329,5 +224,5 @@ COST_OVER = (
         (EITHER, 640, BOTH_OVER),
     ],
 )
-def test_by_how_much_a_run_went_over_is_told(budget: Budget, used: int, said: str) -> None:
+def test_a_message_says_by_how_much_a_run_went_over(budget: Budget, used: int, said: str) -> None:
     assert overrun(budget, usage(used)) == said

@@ -31,13 +31,15 @@ def bill(items: int, usage: Usage = ONE) -> Bill:
         (Pace(items_per_s=2.0, wait_s=30), 10, 230),
     ],
 )
-def test_the_time_is_that_of_the_narrowest(pace: Pace, parallelism: int, seconds: int) -> None:
+def test_the_narrowest_bound_decides_the_duration(
+    pace: Pace, parallelism: int, seconds: int
+) -> None:
     found = estimate(bill(400), 1000, pace, parallelism)
 
     assert found.duration == timedelta(seconds=seconds)
 
 
-def test_what_sends_nothing_takes_no_time_and_costs_nothing() -> None:
+def test_questions_that_send_nothing_take_no_time_and_cost_nothing() -> None:
     found = estimate(bill(400, NO_USAGE), 1000, Pace(items_per_s=1, wait_s=9), 10)
 
     assert (found.duration, found.cost) == (timedelta(0), None)

@@ -22,19 +22,21 @@ def test_each_kind_of_token_has_its_price() -> None:
     assert price(usage, PRICING) == Decimal(3) + Decimal("0.15") + Decimal(3)
 
 
-def test_cached_tokens_cost_what_others_cost_unless_said_otherwise() -> None:
+def test_cached_tokens_cost_as_much_as_others_without_a_price_of_their_own() -> None:
     usage = Usage(1, input_tokens=1_000_000, cached_input_tokens=400_000)
 
     assert price(usage, Pricing(input_per_million_tokens="3")) == 3
 
 
-def test_without_a_pricing_nothing_is_known_to_cost() -> None:
+def test_without_a_pricing_the_cost_is_zero() -> None:
     assert price(Usage(9, 10**6, 0, 10**6), None) == 0
 
 
 @given(st.integers(0, 10**9), st.integers(0, 10**9), st.integers(0, 10**9))
 def test_no_cost_is_negative(prompt: int, cached: int, answer: int) -> None:
-    """Even where a provider claims that more came from its cache than was sent."""
+    """That holds even where a provider claims that more tokens came from its cache than were
+    sent.
+    """
     assert price(Usage(1, prompt, cached, answer), PRICING) >= 0
 
 
@@ -49,5 +51,5 @@ def test_no_cost_is_negative(prompt: int, cached: int, answer: int) -> None:
         ("1200", "1200.00"),
     ],
 )
-def test_it_is_shown_as_money(cost: str, text: str) -> None:
+def test_a_cost_is_shown_as_money(cost: str, text: str) -> None:
     assert shown(Decimal(cost)) == text

@@ -14,7 +14,7 @@ from capscan.model import Usage
 
 
 @given(st.lists(st.floats(0.01, 1.0), max_size=20))
-def test_estimates_that_were_high_enough_are_not_touched(shares: list[float]) -> None:
+def test_estimates_that_were_high_enough_are_not_raised(shares: list[float]) -> None:
     excess = Excess()
     for share in shares:
         excess = excess.seen(100.0, 100.0 * share)
@@ -33,10 +33,10 @@ def test_estimates_that_were_high_enough_are_not_touched(shares: list[float]) ->
         ([2.0, 0.0], 2.0),
     ],
 )
-def test_what_came_out_dearer_is_expected_to_do_so_again(
+def test_questions_that_came_out_dearer_raise_the_next_estimate(
     shares: list[float], factor: float
 ) -> None:
-    """By its mean, and by how much it varies; what was refused without a look says nothing."""
+    """The mean and the deviation count; questions that were not looked at do not."""
     excess = Excess()
     for share in shares:
         excess = excess.seen(100.0, 100.0 * share)
@@ -44,8 +44,10 @@ def test_what_came_out_dearer_is_expected_to_do_so_again(
     assert excess.factor == pytest.approx(factor)
 
 
-def test_money_and_tokens_are_corrected_apart() -> None:
-    """An answer costs five times what a prompt does: it may be dear, and short."""
+def test_money_and_tokens_are_corrected_separately() -> None:
+    """Tokens of an answer cost five times as much as those of a prompt: a short answer may be
+    dear.
+    """
     estimate = Usage(1, 1000, 0, 100, Decimal("0.01"))
     spending = Spending().begun(NOTHING)
     spending = spending.ended(NOTHING, estimate, replace(estimate, cost=Decimal("0.02")))
@@ -54,7 +56,7 @@ def test_money_and_tokens_are_corrected_apart() -> None:
 
 
 def test_what_the_next_one_is_expected_to_take_is_known_until_it_begins() -> None:
-    """By what others have taught meanwhile."""
+    """What is expected follows what other answers have taught meanwhile."""
     one = Usage(1, 100)
     first = Amount.of(one)
     waits = Spending().begun(first).held_back(one)

@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 from capscan.core.run.burst import LASTING_S_MAX, QUIET_S, grown
 
 
-def test_one_change_is_over_after_a_while_of_quiet() -> None:
+def test_a_burst_is_over_when_no_further_change_came_for_a_while() -> None:
     assert grown(None, 100.0).over_s == 100.0 + QUIET_S
 
 
 @given(st.lists(st.floats(0, 10), min_size=1, max_size=50))
-def test_changes_are_over_when_it_is_quiet_and_never_last_too_long(gaps_s: list[float]) -> None:
+def test_a_burst_of_changes_is_bounded(gaps_s: list[float]) -> None:
     burst, now_s = None, 0.0
     for gap_s in gaps_s:
         now_s += gap_s

@@ -26,7 +26,7 @@ from tests.virtual import EPOCH
 
 
 def run(**changes: Any) -> Run:
-    """A run of the default spec."""
+    """Return a run of the default spec."""
     return fakes.run(**{"inputs_hash": inputs_hash(ScanSpec()), **changes})
 
 
@@ -60,7 +60,9 @@ OTHERWISE = {"selector": {"include": ["a*"]}}
         pytest.param({"suspend": True} | OTHERWISE, FINISHED, Hold(), id="suspend and edit"),
     ],
 )
-def test_decisions(spec: dict[str, Any], handled: Handled, intent: Intent) -> None:
+def test_the_decision_follows_from_spec_and_status(
+    spec: dict[str, Any], handled: Handled, intent: Intent
+) -> None:
     assert decide(fakes.scan(spec), handled, EPOCH) == intent
 
 
@@ -122,7 +124,7 @@ def test_only_a_new_annotation_rescans(
 
 
 def begun(spec: dict[str, Any], handled: Handled, **scan: Any) -> Handled:
-    """The state after what is due has begun."""
+    """Return what is handled once the run that is due has begun."""
     seen = fakes.scan(spec, **scan)
     trigger = due(seen, handled)
     assert trigger is not None
@@ -139,7 +141,7 @@ def begun(spec: dict[str, Any], handled: Handled, **scan: Any) -> Handled:
         ({"rescan": "b"} | OTHERWISE, Handled(FINISHED.run, rescan="a")),
     ],
 )
-def test_what_has_begun_is_not_due_again(spec: dict[str, Any], before: Handled) -> None:
+def test_a_run_that_has_begun_is_not_due_again(spec: dict[str, Any], before: Handled) -> None:
     after = begun(spec, before)
 
     assert isinstance(decide(fakes.scan(spec), after, EPOCH), Continue)
@@ -224,5 +226,7 @@ def test_what_was_handled_is_read_from_the_status() -> None:
         ({"spec": {"parallelism": 10}}, False),
     ],
 )
-def test_a_user_is_told_from_a_status(change: dict[str, Any], *, asks: bool) -> None:
+def test_an_edit_of_a_user_is_told_from_a_write_of_the_status(
+    change: dict[str, Any], *, asks: bool
+) -> None:
     assert asks_otherwise(fakes.scan(), fakes.scan(**change)) is asks

@@ -1,6 +1,5 @@
 """Planning: which CRDs match, and what of them is settled already."""
 
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -8,108 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capscan.core.run.plan import ScanPlan, inputs_hash, lineage, plan, plan_key
+from capscan.core.run.plan import ScanPlan, lineage, plan, plan_key
 from capscan.model import CrdRef, Refresh, Run, ScanSpec, Selector, StoredRef
+from tests.core.run.planning import ALWAYS, GLOBS, IF_CHANGED, PROVIDER, select
 from tests.fakes import ref, run
-
-PROVIDER = "provider/1"
-
-
-def select(*names: str, **selector: Any) -> list[str]:
-    """The names that match, of those that are listed."""
-    spec = ScanSpec(selector=Selector(**selector))
-    done = plan([ref(name) for name in names], [], spec, run(), PROVIDER)
-    return [item.ref.name for item in done.pending]
-
-
-@pytest.mark.parametrize(
-    ("glob", "name", "matches"),
-    [
-        ("*", "a.example.com", True),
-        ("*.example.com", "a.example.com", True),
-        ("*.example.com", "a.b.example.com", True),
-        ("*.example.com", "example.com", False),
-        ("a.*", "a.example.com", True),
-        ("a.*", "ba.example.com", False),
-        ("*example*", "a.example.com", True),
-        ("a.example.com", "a.example.com", True),
-        ("a.example.com", "a.example.comx", False),
-        ("a.example.com", "axexample.com", False),
-        ("?.example.com", "a.example.com", True),
-        ("?.example.com", "ab.example.com", False),
-        ("a?example.com", "a.example.com", True),
-        ("?", "", False),
-        ("[a].example.com", "a.example.com", False),
-        ("A.example.com", "a.example.com", False),
-    ],
-)
-def test_globs(glob: str, name: str, *, matches: bool) -> None:
-    """`*` is any text, dots included; `?` is one character; all else is itself."""
-    assert select(name, include=[glob]) == ([name] if matches else [])
-
-
-@given(name=st.text("ab.", min_size=1, max_size=12), data=st.data())
-def test_a_name_with_parts_blotted_out_still_matches(name: str, data: st.DataObject) -> None:
-    """Whatever is replaced by `?` for a character, or by `*` for a stretch."""
-    start = data.draw(st.integers(0, len(name)))
-    end = data.draw(st.integers(start, len(name)))
-    blots = "?" * (end - start), "*", "**"
-
-    for blot in blots:
-        assert select(name, include=[name[:start] + blot + name[end:]]) == [name]
-
-
-def test_a_glob_made_to_be_slow_is_not() -> None:
-    """Users write globs, and the operator's event loop matches them: no backtracking."""
-    began_s = time.monotonic()
-
-    assert select("a" * 250 + ".example.com", include=["*a?" * 80 + "x"]) == []
-    assert time.monotonic() - began_s < 1
-
-
-def test_one_of_several_globs_is_enough() -> None:
-    assert select("a.x", "b.y", "c.z", include=["*.x", "b*"]) == ["a.x", "b.y"]
-
-
-def test_exclude_wins_over_include() -> None:
-    assert select("a.x", "b.x", include=["*", "b.x"], exclude=["b.*"]) == ["a.x"]
-
-
-def test_capscans_own_crds_are_never_asked_about() -> None:
-    names = ["capabilities.capscan.dev", "capabilityscans.capscan.dev", "a.mycapscan.dev"]
-
-    assert select(*names, include=["*", "*.capscan.dev"]) == ["a.mycapscan.dev"]
-
-
-@pytest.mark.parametrize(
-    ("wanted", "matches"),
-    [
-        ({}, True),
-        ({"team": "db"}, True),
-        ({"team": "db", "tier": "1"}, True),
-        ({"team": "web"}, False),
-        ({"team": "db", "other": "x"}, False),
-        ({"team": ""}, False),
-    ],
-)
-def test_every_label_must_have_its_value(wanted: dict[str, str], *, matches: bool) -> None:
-    crd = ref("a.x", labels={"team": "db", "tier": "1"})
-    spec = ScanSpec(selector=Selector(match_labels=wanted))
-
-    assert bool(plan([crd], [], spec, run(), PROVIDER).pending) is matches
-
 
 CRD = ref("a.x")
 KEY = plan_key(CRD, PROVIDER)
 
 
 def kept(**changes: Any) -> StoredRef:
-    """A Capability that is right, written by another run."""
+    """Return a Capability that is still right and was written by another run."""
     plain = StoredRef("a.x", uid="c1", crd_uid=CRD.uid, plan_key=KEY, run_id="r0")
     return replace(plain, **changes)
-
-
-ALWAYS, IF_CHANGED = Refresh.ALWAYS, Refresh.IF_CHANGED
 
 
 @pytest.mark.parametrize(
@@ -138,7 +48,9 @@ ALWAYS, IF_CHANGED = Refresh.ALWAYS, Refresh.IF_CHANGED
         pytest.param(kept(run_id=None), ALWAYS, "pending", id="always: by nobody"),
     ],
 )
-def test_states(stored: StoredRef | None, refresh: Refresh, state: str) -> None:
+def test_an_item_is_in_the_state_that_its_annotations_say(
+    stored: StoredRef | None, refresh: Refresh, state: str
+) -> None:
     done = plan([CRD], [stored] if stored else [], ScanSpec(refresh=refresh), run("r1"), PROVIDER)
 
     assert counts(done) == {**dict.fromkeys(counts(done), 0), state: 1}
@@ -193,7 +105,7 @@ def test_a_recreated_crd_is_new_and_its_old_capability_an_orphan() -> None:
 
 
 def test_narrowing_the_selector_orphans_nothing() -> None:
-    """Judged by every CRD of the cluster, not by those that match."""
+    """Every CRD of the cluster counts, not only those that match."""
     spec = ScanSpec(selector=Selector(include=["b.*"]))
     done = plan([CRD, ref("b.x")], [kept()], spec, run(), PROVIDER)
 
@@ -203,7 +115,7 @@ def test_narrowing_the_selector_orphans_nothing() -> None:
 
 
 def test_a_capability_that_nobody_owns_is_no_orphan() -> None:
-    """Somebody else wrote it, so it is not capscan's to delete."""
+    """Somebody else wrote it, so capscan may not delete it."""
     assert plan([], [kept(crd_uid=None)], ScanSpec(), run(), PROVIDER).orphaned == ()
 
 
@@ -235,11 +147,9 @@ def test_labels_do_not_change_the_plan_key() -> None:
     assert plan_key(replace(CRD, labels={"a": "b"}), PROVIDER) == KEY
 
 
-# -- what holds for every cluster
-
 NAMES = st.sampled_from([f"{kind}.{group}" for kind in "abcd" for group in ("x", "capscan.dev")])
 RUNS = st.sampled_from([None, "r0", "r1", "r1-r2"])
-GLOBS = st.lists(st.sampled_from(["*", "a.*", "*.x", "?.x", "b.x"]), min_size=1, max_size=3)
+
 REFS = st.lists(
     st.builds(CrdRef, name=NAMES, uid=st.sampled_from("uvw"), generation=st.integers(1, 2)),
     unique_by=lambda crd: crd.name,
@@ -307,61 +217,10 @@ def test_pending_items_come_by_name(cluster: Cluster) -> None:
 
 
 @given(clusters())
-def test_only_what_owns_a_missing_uid_is_orphaned(cluster: Cluster) -> None:
+def test_only_capabilities_of_missing_crds_are_orphaned(cluster: Cluster) -> None:
     listed, stored, *_ = cluster
     uids = {crd.uid for crd in listed}
 
     assert set(plan(*cluster, PROVIDER).orphaned) == {
         s for s in stored if s.crd_uid is not None and s.crd_uid not in uids
     }
-
-
-# -- what starts a new run
-
-
-@given(GLOBS, GLOBS, st.randoms())
-def test_the_order_of_globs_asks_nothing_new(
-    include: list[str], exclude: list[str], random: Any
-) -> None:
-    def hashed(*, again: bool) -> str:
-        globs = [[*given, *given[:1]] if again else list(given) for given in (include, exclude)]
-        for shuffled in globs:
-            random.shuffle(shuffled)
-        return inputs_hash(ScanSpec(selector=Selector(include=globs[0], exclude=globs[1])))
-
-    assert hashed(again=False) == hashed(again=False) == hashed(again=True)
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"selector": Selector(include=["a*"])},
-        {"selector": Selector(exclude=["a*"])},
-        {"selector": Selector(match_labels={"a": "b"})},
-        {"refresh": ALWAYS},
-    ],
-)
-def test_what_is_asked_is_hashed(changes: dict[str, Any]) -> None:
-    assert inputs_hash(ScanSpec(**changes)) != inputs_hash(ScanSpec())
-
-
-def test_include_and_exclude_are_told_apart() -> None:
-    swapped = Selector(include=["b"], exclude=["a"])
-
-    assert inputs_hash(ScanSpec(selector=swapped)) != inputs_hash(
-        ScanSpec(selector=Selector(include=["a"], exclude=["b"]))
-    )
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"parallelism": 3},
-        {"max_attempts": 1},
-        {"max_failed_percent": 1},
-        {"rescan": "again"},
-        {"suspend": True},
-    ],
-)
-def test_how_it_is_asked_is_not_hashed(changes: dict[str, Any]) -> None:
-    assert inputs_hash(ScanSpec(**changes)) == inputs_hash(ScanSpec())

@@ -40,7 +40,9 @@ THREE = at("2026-01-02T03:00")
         ("30 * * * *", "Europe/Berlin", "2026-10-25T00:30", "2026-10-25T01:30"),
     ],
 )
-def test_the_next_time(schedule: str, zone: str, now: str, then: str) -> None:
+def test_the_next_time_is_the_first_one_after_now(
+    schedule: str, zone: str, now: str, then: str
+) -> None:
     assert next_time(schedule, zone, at(now)) == at(then)
 
 
@@ -84,7 +86,7 @@ def test_a_time_that_has_come_stays_until_it_is_handled() -> None:
     "edit", [{"schedule": "0 1 * * *"}, {"time_zone": "Asia/Tokyo"}, {"schedule": "* * * * *"}]
 )
 def test_an_edited_schedule_begins_with_what_is_still_to_come(edit: dict[str, Any]) -> None:
-    """Though the time by the old one has come."""
+    """No run is due, though the time of the old schedule has come."""
     table, now = reckon(NIGHTLY, Timetable(), NOON), NOON + 5 * DAY
     edited = reckon(NIGHTLY.model_copy(update=edit), table, now)
 
@@ -98,7 +100,7 @@ def test_without_a_schedule_nothing_is_due() -> None:
 
 
 def test_a_wrong_zone_is_told_before_there_is_a_schedule_that_needs_it() -> None:
-    """Or whoever adds one would be surprised."""
+    """Otherwise the flaw would surprise whoever adds a schedule later."""
     flaw = reckon(ScanSpec(time_zone="Mars/Olympus"), Timetable(), NOON).flaw
 
     assert flaw == next_time("0 3 * * *", "Mars/Olympus", NOON)
@@ -111,7 +113,7 @@ def test_a_clock_that_was_set_back_does_not_put_off_the_next_time_for_years() ->
 
 
 def test_a_flaw_forgets_what_was_due() -> None:
-    """What is mended later begins with what is still to come."""
+    """A schedule that is mended later begins with a time that is still to come."""
     table = reckon(NIGHTLY, Timetable(), NOON)
     flawed = reckon(NIGHTLY.model_copy(update={"schedule": "99 * * * *"}), table, NOON)
 
@@ -126,7 +128,7 @@ def test_a_flaw_forgets_what_was_due() -> None:
     now=st.datetimes(datetime(2025, 1, 1), datetime(2030, 1, 1)),  # noqa: DTZ001
 )
 def test_a_daily_schedule_comes_every_day(minute: int, hour: int, zone: str, now: datetime) -> None:
-    """Clock changes included: never twice a day, never left out."""
+    """It never comes twice a day and is never left out, where clocks change too."""
     begin = now.replace(tzinfo=UTC)
     first = next_time(f"{minute} {hour} * * *", zone, begin)
 

@@ -1,151 +1,23 @@
-"""The status that a user reads, and the patch that ships it."""
+"""The fields of the status that a user reads."""
 
 import json
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from capscan.core.conditions import WORKING, Stall
 from capscan.core.eta.latency import Latencies
 from capscan.core.merge_patch import merge_patch
 from capscan.core.pace import Pace
 from capscan.core.run.lifecycle import Handled
 from capscan.core.run.plan import PlannedItem, ScanPlan
 from capscan.core.run.progress import Tally, start
-from capscan.core.run.timetable import Timetable
-from capscan.core.status import sentences
-from capscan.core.status.rendering import Live, render
-from capscan.core.status.state import ScanState
-from capscan.model import Budget, FinishedRun, Phase, ScanSpec, ScanStatus, Usage
+from capscan.model import FinishedRun, Phase, Usage
+from tests.core.rfc7386 import applied
+from tests.core.status.rendered import FAILURES, HALF_WAY, shown
 from tests.fakes import failed_item, name_of, ref, run
 from tests.virtual import EPOCH
-
-
-def state_in(phase: Phase, tally: Tally | None = None, **changes: Any) -> ScanState:
-    suspended = phase is Phase.SUSPENDED
-    conclusion = ""
-    if not (suspended or phase in WORKING):
-        conclusion = sentences.conclusion(phase, tally, Budget(), listed=31)
-    reached = Phase.PENDING if suspended else phase
-    return replace(
-        ScanState(reached, Handled(run()), suspended=suspended, tally=tally, conclusion=conclusion),
-        **changes,
-    )
-
-
-def shown(
-    phase: Phase,
-    tally: Tally | None = None,
-    *,
-    at: dict[str, Any] | None = None,
-    previous: ScanStatus | None = None,
-    **live: Any,
-) -> ScanStatus:
-    """While a session knows `live` of it."""
-    state = state_in(phase, tally, **(at or {}))
-    return render(state, Live(tally, **live), previous or ScanStatus(), EPOCH, generation=2)
-
-
-ONE_FAILED = (
-    "1 CRD: 1 failed (Timeout 1). status.failedItems names it; a new value in spec.rescan tries it "
-    "again."
-)
-HALF_WAY = Tally(total=20, completed=8, unchanged=2, in_flight={"a.x": 0.0, "b.x": 0.0}, asked=10)
-
-
-@pytest.mark.parametrize(
-    ("phase", "tally", "message"),
-    [
-        (Phase.PENDING, None, "Listing CustomResourceDefinitions."),
-        (Phase.DISCOVERING, None, "Listing CustomResourceDefinitions."),
-        (Phase.SCANNING, HALF_WAY, "Analysing CRDs: 10 of 20 settled."),
-        (Phase.SCANNING, None, "Nothing is known about this run yet."),
-        (Phase.SUSPENDED, None, "Suspended; set spec.suspend to false to go on."),
-        (
-            Phase.SUSPENDED,
-            HALF_WAY,
-            "Suspended with 10/20 CRDs settled; set spec.suspend to false to go on.",
-        ),
-        (
-            Phase.COMPLETED,
-            Tally(total=6, completed=3, unchanged=2, skipped=1),
-            "6 CRDs: 3 analysed, 2 unchanged, 1 deleted meanwhile.",
-        ),
-        (Phase.COMPLETED, Tally(total=3, unchanged=3), "3 CRDs: 3 unchanged."),
-        (Phase.COMPLETED, Tally(total=1, completed=1), "1 CRD: 1 analysed."),
-        (
-            Phase.COMPLETED_WITH_FAILURES,
-            Tally(total=1, failed_by_reason={"Timeout": 1}),
-            ONE_FAILED,
-        ),
-    ],
-)
-def test_messages(phase: Phase, tally: Tally | None, message: str) -> None:
-    assert shown(phase, tally).message == message
-
-
-def test_a_selector_that_matches_nothing_is_told_how_to_match_something() -> None:
-    status = shown(Phase.COMPLETED, start(ScanPlan(listed=31)))
-
-    assert status.message is not None
-    assert status.message.startswith("0 of 31 CRDs match the selector")
-    assert "kubectl get crds" in status.message
-
-
-FAILURES = Tally(
-    total=10,
-    completed=7,
-    failed_by_reason={"Timeout": 2, "InvalidAnswer": 1},
-    failed_items=(failed_item(),),
-)
-
-
-def test_failures_are_counted_by_reason_and_their_remedy_is_named() -> None:
-    status = shown(Phase.COMPLETED_WITH_FAILURES, FAILURES)
-
-    assert status.message is not None
-    assert status.message == (
-        "10 CRDs: 7 analysed, 3 failed (Timeout 2, InvalidAnswer 1). status.failedItems names "
-        "them; a new value in spec.rescan tries them again."
-    )
-
-
-def test_a_failed_run_says_why_it_stopped() -> None:
-    message = shown(Phase.FAILED, FAILURES).message
-
-    assert message is not None
-    assert "3 of 10 CRDs failed" in message
-    assert "maxFailedPercent" in message
-
-
-def test_a_run_with_nothing_but_failures_says_so() -> None:
-    message = shown(Phase.FAILED, Tally(total=3, failed_by_reason={"Timeout": 3})).message
-
-    assert message == (
-        "Nothing could be analysed: 3 of 3 CRDs failed (Timeout 3). Mend the cause, then set a new "
-        "value in spec.rescan."
-    )
-
-
-def test_a_stall_speaks_for_the_scan() -> None:
-    status = shown(Phase.SCANNING, HALF_WAY, at={"stall": Stall("MissingPermission", "add a rule")})
-
-    assert status.message == "add a rule"
-    assert status.eta is None
-    assert status.in_flight is None
-
-
-def test_a_stall_may_have_much_to_say() -> None:
-    """Its message may come from an exception that nobody foresaw; the API has a limit."""
-    status = shown(Phase.PENDING, at={"stall": Stall("InternalError", "word " * 1000)})
-
-    assert status.message is not None
-    assert 900 < len(status.message) <= 1024
 
 
 def test_failed_items_that_do_not_fit_are_counted() -> None:
@@ -159,7 +31,7 @@ def test_failed_items_that_do_not_fit_are_counted() -> None:
 
 
 def test_a_run_at_work_says_when_it_ends() -> None:
-    """Ten in twenty seconds, ten to go."""
+    """Ten items took twenty seconds, and ten are left."""
     status = shown(Phase.SCANNING, HALF_WAY, working_s=20.0, eta_s=20.0)
 
     assert status.eta == "20s"
@@ -168,8 +40,8 @@ def test_a_run_at_work_says_when_it_ends() -> None:
     assert status.in_flight == ["a.x", "b.x"]
 
 
-def test_the_last_moment_is_a_second() -> None:
-    """Never `0s`, which would read as done."""
+def test_the_eta_is_at_least_a_second() -> None:
+    """`0s` would read as done."""
     nearly = Tally(total=1000, completed=999, asked=999)
 
     assert shown(Phase.SCANNING, nearly, eta_s=0.2).eta == "1s"
@@ -180,7 +52,7 @@ def test_the_last_moment_is_a_second() -> None:
     [Phase.DISCOVERING, Phase.SUSPENDED, Phase.COMPLETED, Phase.COMPLETED_WITH_FAILURES,
      Phase.FAILED],
 )  # fmt: skip
-def test_nobody_waits_for_the_end_of_what_is_not_at_work(phase: Phase) -> None:
+def test_a_scan_that_is_not_at_work_has_no_eta(phase: Phase) -> None:
     status = shown(phase, HALF_WAY, working_s=20.0, eta_s=20.0)
 
     assert status.eta is None
@@ -214,7 +86,7 @@ def test_a_finished_run_that_asked_nothing_has_no_rate() -> None:
     )
 
 
-def test_what_was_handled_and_who_answers_is_shown() -> None:
+def test_the_status_shows_what_was_handled_and_who_answers() -> None:
     before = FinishedRun(id="r0", phase=Phase.FAILED, start_time=EPOCH, summary="1/2")
     status = shown(
         Phase.PENDING,
@@ -230,7 +102,7 @@ def test_what_was_handled_and_who_answers_is_shown() -> None:
 
 
 def test_the_largest_status_stays_small() -> None:
-    """Under 64 KiB: the API server refuses 1.5 MB, and every watcher reads all of it."""
+    """It stays under 64 KiB: the API server refuses 1.5 MB, and every watcher reads all of it."""
     items = tuple(
         failed_item(f"{n}{'x' * 250}").model_copy(update={"message": "m" * 500}) for n in range(50)
     )
@@ -244,8 +116,8 @@ def test_the_largest_status_stays_small() -> None:
     assert len(json.dumps(shown(Phase.SCANNING, tally).to_wire())) < 64 * 1024
 
 
-def test_what_would_only_fall_stands_still_while_the_provider_is_away() -> None:
-    """Each try of an outage would be a write with nothing new in it."""
+def test_rates_stand_still_while_the_provider_is_away() -> None:
+    """Otherwise each try during an outage would be a write with nothing new in it."""
     timed = replace(
         HALF_WAY, usage=Usage(requests=9), latencies=Latencies(9, 90.0, (10.0,) * 9), asked=10
     )
@@ -256,155 +128,6 @@ def test_what_would_only_fall_stands_still_while_the_provider_is_away() -> None:
     assert before.speedup == 9.0
     assert before.throughput_per_minute == 60.0
     assert (waiting.speedup, waiting.throughput_per_minute) == (9.0, 60.0)
-
-
-# -- at rest
-
-OVER = {"handled": Handled(run(completion_time=EPOCH, duration=timedelta(seconds=99)))}
-
-
-def restarted(status: ScanStatus, generation: int = 2) -> ScanStatus:
-    """What a process makes of it that knows nothing else."""
-    again = ScanStatus.model_validate(status.to_wire())
-    at = ScanState.from_status(again, ScanSpec())
-    return render(at, None, again, EPOCH + timedelta(hours=1), generation=generation)
-
-
-COUNTS = st.integers(0, 99)
-ENDS = st.builds(
-    lambda completed, unchanged, skipped, failed, latencies, usage: Tally(
-        total=completed + unchanged + skipped + failed,
-        completed=completed,
-        unchanged=unchanged,
-        skipped=skipped,
-        failed_by_reason={"Timeout": failed} if failed else {},
-        failed_items=(failed_item(),) if failed else (),
-        latencies=latencies,
-        usage=usage,
-    ),
-    COUNTS,
-    COUNTS,
-    COUNTS,
-    COUNTS,
-    st.just(Latencies(4, 8.0, (0.5, 1.5, 2.0, 4.0))) | st.just(Latencies()),
-    st.builds(Usage, COUNTS, COUNTS, COUNTS, COUNTS, st.decimals(0, 99, places=7)),
-)
-
-
-@given(
-    st.sampled_from([Phase.COMPLETED, Phase.COMPLETED_WITH_FAILURES, Phase.FAILED]),
-    ENDS,
-    st.floats(0.0, 200.0),
-)
-def test_a_finished_run_reads_as_before_after_a_restart(
-    phase: Phase, tally: Tally, working_s: float
-) -> None:
-    """Although it is the status alone that knows of it."""
-    at_its_end = shown(
-        phase, tally, at=OVER, working_s=working_s, provider="claude", model="claude-4"
-    )
-
-    assert restarted(at_its_end).to_wire() == at_its_end.to_wire()
-
-
-def test_a_finished_run_reads_the_same_for_a_spec_that_changes_nothing() -> None:
-    """observedGeneration and the conditions move together, and nothing else moves."""
-    before = shown(Phase.COMPLETED, Tally(total=1, completed=1), at=OVER)
-    after = restarted(before, generation=7)
-
-    assert {c.observed_generation for c in after.conditions or ()} == {7}
-    assert restarted(after, generation=2).to_wire() == before.to_wire()
-
-
-@pytest.mark.parametrize("kept", [[], ["Ready"]])
-@pytest.mark.parametrize("phase", [Phase.COMPLETED, Phase.FAILED])
-def test_conditions_that_somebody_took_away_come_back(phase: Phase, kept: list[str]) -> None:
-    before = shown(phase, FAILURES, at=OVER)
-    trimmed = [c for c in before.conditions or () if c.type in kept]
-    after = restarted(before.model_copy(update={"conditions": trimmed}))
-
-    timeless = {"last_transition_time": EPOCH}
-    assert [c.model_copy(update=timeless) for c in after.conditions or ()] == before.conditions
-
-
-@pytest.mark.parametrize("phase", [Phase.COMPLETED, Phase.FAILED])
-def test_a_flaw_of_the_spec_is_told_at_rest(phase: Phase) -> None:
-    """A run that failed has something more urgent to say."""
-    handled = replace(OVER["handled"], timetable=Timetable(flaw=Stall("InvalidSchedule", "No.")))
-    status = shown(phase, FAILURES, at={"handled": handled})
-    held = {condition.type: condition for condition in status.conditions or ()}
-
-    assert held["Accepted"].status == "False"
-    assert held["Stalled"].status == "True"
-    assert (status.message == held["Stalled"].message == "No.") is (phase is Phase.COMPLETED)
-
-
-def test_a_finished_scan_whose_next_run_is_held_back_is_not_said_to_have_stopped() -> None:
-    """Suspended with 41/41 settled would read as if something of it were left to do."""
-    tally = Tally(total=41, completed=41)
-    over = state_in(Phase.COMPLETED, tally, **OVER)
-    status = render(over.held(), None, ScanStatus(), EPOCH, generation=2)
-
-    assert status.phase is Phase.SUSPENDED
-    assert status.message == (
-        "Suspended; the next run waits for spec.suspend: false. The last one: 41 CRDs: 41 analysed."
-    )
-
-
-# -- the patch
-
-SCALARS = st.one_of(st.integers(2, 4), st.text("ab", max_size=2))  # to Python, 1 is True
-VALUES = st.recursive(
-    st.one_of(SCALARS, st.lists(SCALARS, max_size=2)),
-    lambda inner: st.dictionaries(st.sampled_from("abcd"), inner, max_size=3),
-    max_leaves=8,
-)
-OBJECTS = st.dictionaries(st.sampled_from("abcd"), VALUES, max_size=4)
-
-
-def applied(target: Any, patch: Any) -> Any:
-    """MergePatch of RFC 7386, section 2, to the letter."""
-    if not isinstance(patch, dict):
-        return patch
-    result = dict(target) if isinstance(target, dict) else {}
-    for name, value in patch.items():
-        if value is None:
-            result.pop(name, None)
-        else:
-            result[name] = applied(result.get(name), value)
-    return result
-
-
-@given(OBJECTS, OBJECTS)
-def test_the_patch_turns_one_object_into_the_other(
-    current: dict[str, Any], wanted: dict[str, Any]
-) -> None:
-    assert applied(current, merge_patch(current, wanted)) == wanted
-
-
-@given(OBJECTS, OBJECTS)
-def test_the_patch_is_empty_exactly_when_nothing_differs(
-    current: dict[str, Any], wanted: dict[str, Any]
-) -> None:
-    assert (merge_patch(current, wanted) == {}) is (current == wanted)
-    assert merge_patch(wanted, wanted) == {}
-
-
-@pytest.mark.parametrize(
-    ("current", "wanted", "patch"),
-    [
-        ({"eta": "3s", "a": 1}, {"a": 1}, {"eta": None}),
-        ({"run": {"id": "a", "end": 1}}, {"run": {"id": "b"}}, {"run": {"id": "b", "end": None}}),
-        ({"items": [1, 2]}, {"items": [1]}, {"items": [1]}),
-        ({"reasons": {"Timeout": 1}}, {"reasons": {}}, {"reasons": {"Timeout": None}}),
-        ({}, {"reasons": {}}, {"reasons": {}}),
-        ({"a": {"b": {"c": 1, "d": 2}}}, {"a": {"b": {"c": 1}}}, {"a": {"b": {"d": None}}}),
-    ],
-)
-def test_only_what_differs_is_sent(
-    current: dict[str, Any], wanted: dict[str, Any], patch: dict[str, Any]
-) -> None:
-    assert merge_patch(current, wanted) == patch
 
 
 def test_a_new_run_takes_the_traces_of_the_old_one_away() -> None:
@@ -431,9 +154,6 @@ def test_a_plan_and_its_status_agree() -> None:
     assert (counts.summary, counts.percent, counts.failed_by_reason) == ("4/5", 80, {"E": 1})
 
 
-# -- what requests took and cost
-
-
 ASKED = replace(
     HALF_WAY,
     latencies=Latencies(4, 8.0, (0.5, 1.5, 2.0, 4.0)),
@@ -441,7 +161,7 @@ ASKED = replace(
 )
 
 
-def test_requests_are_told_by_their_times_and_tokens() -> None:
+def test_the_status_shows_the_times_and_tokens_of_requests() -> None:
     status = shown(Phase.SCANNING, ASKED, working_s=2.0)
 
     assert status.latency is not None
@@ -457,14 +177,14 @@ def test_requests_are_told_by_their_times_and_tokens() -> None:
     }
 
 
-def test_before_the_first_answer_of_a_process_nothing_is_known_of_its_speed() -> None:
-    """What was used before a restart says nothing of it."""
+def test_there_is_no_speedup_before_the_first_answer_of_a_process() -> None:
+    """The usage from before a restart tells nothing of the speed of this process."""
     resumed = replace(ASKED, latencies=Latencies())
 
     assert shown(Phase.SCANNING, resumed, working_s=2.0).speedup is None
 
 
-def test_a_cost_is_told_where_it_is_known() -> None:
+def test_the_status_shows_a_cost_where_it_is_known() -> None:
     priced = replace(ASKED, usage=replace(ASKED.usage, cost=Decimal("0.117")))
     usage = shown(Phase.COMPLETED, priced, working_s=2.0).usage
 
@@ -472,35 +192,8 @@ def test_a_cost_is_told_where_it_is_known() -> None:
     assert usage.cost == "0.117"
 
 
-def test_where_nothing_was_sent_nothing_was_used() -> None:
-    """The offline analysis is no faster than itself."""
+def test_a_run_that_sent_nothing_shows_no_usage() -> None:
+    """The offline analysis has no speedup either."""
     status = shown(Phase.COMPLETED, HALF_WAY, working_s=2.0)
 
     assert (status.usage, status.speedup, status.latency) == (None, None, None)
-
-
-def test_who_stands_in_for_a_provider_is_named() -> None:
-    """Also where that one is what is waited for; status.provider stays what was asked for."""
-    asking = shown(Phase.SCANNING, HALF_WAY, provider="claude", pace=Pace(stand_in="spare"))
-    pace = Pace(stand_in="spare", obstacle="It asked to wait.")
-    waiting = shown(Phase.SCANNING, HALF_WAY, provider="claude", pace=pace)
-
-    assert asking.message == (
-        "Analysing CRDs: 10 of 20 settled. Asking spare while claude is away."
-    )
-    assert waiting.message == "Waiting for spare: 10/20 settled. It asked to wait."
-    assert (asking.provider, waiting.provider) == ("claude", "claude")
-
-
-def test_a_provider_that_lets_nothing_through_is_named_with_what_it_said() -> None:
-    """It heals by itself: the run is at work, and says what it waits for."""
-    pace = Pace(obstacle="The provider asked to wait.")
-    status = shown(Phase.SCANNING, HALF_WAY, provider="claude", pace=pace)
-    held = {condition.type: condition for condition in status.conditions or ()}
-
-    assert status.message == "Waiting for claude: 10/20 settled. The provider asked to wait."
-    assert (held["Reconciling"].status, held["Reconciling"].reason) == (
-        "True",
-        "WaitingForProvider",
-    )
-    assert held["Stalled"].status == "False"

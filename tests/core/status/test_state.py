@@ -39,7 +39,7 @@ def test_a_run_that_was_held_is_resumed() -> None:
     assert BEGUN.held().taken_up("me").run.resumed == 1
 
 
-def test_a_stall_stays_until_what_it_prevented_works() -> None:
+def test_a_stall_stays_until_the_listing_works() -> None:
     stalled = BEGUN.discovering().stalled(STALL, planned=False)
 
     assert (stalled.phase, stalled.discovering().stall) == (Phase.PENDING, STALL)
@@ -70,7 +70,7 @@ TALLY = Tally(total=10, completed=7, failed_by_reason={"Timeout": 3})
 ENDED = replace(BEGUN, tally=TALLY).ended(Phase.COMPLETED_WITH_FAILURES, "So it is.", EPOCH)
 
 
-def test_what_is_let_go_is_what_the_run_had_come_to() -> None:
+def test_a_held_run_that_is_let_go_is_as_it_ended() -> None:
     held = ENDED.held()
 
     assert held.phase is Phase.SUSPENDED
@@ -80,10 +80,8 @@ def test_what_is_let_go_is_what_the_run_had_come_to() -> None:
 @pytest.mark.parametrize(
     ("max_failed_percent", "phase"), [(30, Phase.COMPLETED_WITH_FAILURES), (29, Phase.FAILED)]
 )
-def test_how_a_run_ended_that_is_held_since_is_known_by_its_counts(
-    max_failed_percent: int, phase: Phase
-) -> None:
-    """To a process that starts now: its phase says Suspended."""
+def test_the_counts_tell_how_a_suspended_run_ended(max_failed_percent: int, phase: Phase) -> None:
+    """A process that starts now reads the phase Suspended, and computes the end from the counts."""
     status = render(ENDED.held(), None, ScanStatus(), EPOCH, generation=1)
     spec = ScanSpec(max_failed_percent=max_failed_percent)
     found = ScanState.from_status(status, spec)
@@ -116,5 +114,5 @@ def test_what_is_kept_of_a_run() -> None:
 
 
 @pytest.mark.parametrize("gap", [{"tally": None}, {"handled": Handled()}])
-def test_nothing_is_kept_of_a_run_that_did_not_get_anywhere(gap: dict[str, Any]) -> None:
+def test_nothing_is_kept_of_a_run_without_counts(gap: dict[str, Any]) -> None:
     assert replace(ENDED, **gap).finished_run is None

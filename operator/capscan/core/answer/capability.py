@@ -1,7 +1,11 @@
-"""Putting a Capability together: after an answer, after a failure, after nothing changed."""
+"""Puts a Capability together: after an answer, after a failure, or where nothing changed.
+
+`store/capabilities.py` writes what comes out of it.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from capscan.core.crd.digest import DIGEST_VERSION
 from capscan.core.text import shorten
@@ -18,6 +22,7 @@ from capscan.model import (
     StoredRef,
     Summary,
 )
+from capscan.model.failure import Failure
 
 SUMMARY_CHARS_MAX = 60
 
@@ -26,8 +31,8 @@ SUMMARY_CHARS_MAX = 60
 class Entry:
     """A Capability to be stored, with the annotations that planning reads.
 
-    `run_id` and `plan_key` speak of the analysis; `failed_run` of the newest attempt, where that
-    one failed.
+    `run_id` and `plan_key` belong to the analysis. `failed_run` and `failed_reason` belong to the
+    newest attempt, where that failed.
     """
 
     ref: CrdRef
@@ -51,7 +56,7 @@ class AnswerRecord:
 
 
 def analysed(crd: Crd, answered: AnswerRecord, plan_key: str) -> Entry:
-    """What to store after an answer."""
+    """Return what to store after an answer."""
     completion = answered.completion
     provenance = Provenance(
         scan=answered.scan,
@@ -78,7 +83,9 @@ def analysed(crd: Crd, answered: AnswerRecord, plan_key: str) -> Entry:
 
 
 def unchanged(crd: Crd, known: Capability, plan_key: str, run_id: str | None) -> Entry:
-    """What to store when the CRD moved on, but not in a way that changes the question."""
+    """Return what to store where the CRD has changed, but not in a way that changes the
+    question.
+    """
     provenance = known.provenance and known.provenance.model_copy(
         update={"crd_uid": crd.uid, "crd_generation": crd.generation}
     )
@@ -91,17 +98,10 @@ def unchanged(crd: Crd, known: Capability, plan_key: str, run_id: str | None) ->
 def failed(
     crd: Crd, known: Capability | None, stored: StoredRef | None, item: FailedItem, run_id: str
 ) -> Entry:
-    """What to store after a failure: the old analysis stays until there is a new one."""
-    attempt = LastAttempt(
-        run_id=run_id,
-        reason=item.reason,
-        message=item.message,
-        attempts=item.attempts,
-        retryable=item.retryable,
-        time=item.time,
-    )
+    """Return what to store after a failure: the old analysis stays until there is a new one."""
+    attempt = LastAttempt(run_id=run_id, **_why(item))
     before = known or Capability()
-    kept = stored if before.analysis else None  # deleted or emptied since it was listed
+    kept = stored if before.analysis else None  # it may have been deleted or emptied since
     capability = before.model_copy(
         update={"resource": before.resource or _resource(crd), "last_attempt": attempt}
     )
@@ -116,26 +116,23 @@ def failed(
 
 
 def failed_item(name: str, attempt: LastAttempt) -> FailedItem:
-    """A stored failure as status lists it."""
-    return FailedItem(
-        name=name,
-        reason=attempt.reason,
-        message=attempt.message,
-        attempts=attempt.attempts,
-        retryable=attempt.retryable,
-        time=attempt.time,
-    )
+    """Return a stored failure as a scan's status lists it."""
+    return FailedItem(name=name, **_why(attempt))
+
+
+def _why(failure: Failure) -> dict[str, Any]:
+    return {field: getattr(failure, field) for field in Failure.model_fields}
 
 
 def ref_of(crd: Crd) -> CrdRef:
-    """The reference to a CRD as it was read, which may be newer than the listing."""
+    """Return the reference to a CRD as it was read, which may be newer than the listing."""
     return CrdRef(name=crd.name, uid=crd.uid, generation=crd.generation)
 
 
 def _summary(analysis: Analysis) -> Summary:
     return Summary(
         providers=shorten(", ".join(analysis.providers), SUMMARY_CHARS_MAX),
-        # What one can do with it tells a reader more than how it begins to define itself.
+        # What one can do with a CRD tells a reader more than the beginning of its definition.
         description=shorten(
             "; ".join(analysis.capabilities) or analysis.description, SUMMARY_CHARS_MAX
         ),

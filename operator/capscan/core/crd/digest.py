@@ -1,8 +1,8 @@
 """The bounded extract of a CRD that providers are asked about.
 
 Everything in a Digest stands in its `text` as well, so that a fingerprint over the text covers
-whatever an answer can depend on. Bounded in bytes and in work, independent of key order. What is
-told first is told surely: the header, then the fields level by level until the bytes are used.
+whatever an answer can depend on. A digest is bounded in bytes and in work, and does not depend on
+the order of keys. The header comes first, then the fields level by level until the bytes are used.
 """
 
 import json
@@ -12,17 +12,18 @@ from dataclasses import dataclass
 from capscan.core.crd.schema import Node, walk
 from capscan.core.text import fold, lead, paragraphs, shorten
 from capscan.model import Crd
+from capscan.model.crd import CrdNames
 
 DIGEST_VERSION = 1
 """Part of every fingerprint: raise it when the same CRD would give another text."""
 
 DIGEST_BYTES_MAX = 12 * 1024
 NODES_MAX = 5_000
-"""Properties looked at; counts above it read as "at least"."""
+"""At most so many properties are looked at; higher counts mean "at least"."""
 
 _DESCRIPTION_CHARS_MAX = 1_200
 _FIELD_CHARS_MAX = (0, 240, 160, 100, 80)
-"""Of a field's description, by depth; the last one goes for all deeper levels."""
+"""The length of a field's description, by depth; the last one counts for all deeper levels."""
 _NAME_CHARS_MAX = 253
 _PATH_CHARS_MAX = 512
 _NAMES_MAX = 10
@@ -32,7 +33,7 @@ _ENUM_CHARS_MAX = 40
 
 @dataclass(frozen=True, slots=True)
 class DigestField:
-    """One field that found room. `path` is like `spec.rules[].host` or `spec.labels{}`."""
+    """One field that had room. `path` is like `spec.rules[].host` or `spec.labels{}`."""
 
     path: str
     depth: int
@@ -52,24 +53,15 @@ class DigestStats:
 
 
 @dataclass(frozen=True, slots=True)
-class Digest:
-    """What is kept of a CRD. `description` keeps its paragraphs, one a line."""
+class Digest(CrdNames):
+    """What is kept of a CRD: its names, cut to a bounded length, and the gist of its schema."""
 
-    name: str
-    group: str
-    kind: str
-    plural: str
-    singular: str
-    scope: str
-    short_names: tuple[str, ...]
-    categories: tuple[str, ...]
-    version: str
-    versions: tuple[str, ...]
     description: str
+    """The paragraphs of the CRD's own description, one a line."""
     fields: tuple[DigestField, ...]
     stats: DigestStats
     text: str
-    """Canonical rendering: what a model is shown, and what the fingerprint hashes."""
+    """The canonical rendering, which a model is shown and the fingerprint hashes."""
 
 
 def digest_crd(crd: Crd) -> Digest:
@@ -130,7 +122,9 @@ def _header(crd: Crd, description: str, stats: DigestStats, levels: int) -> str:
 
 
 def _listing(nodes: Iterable[Node], bytes_max: int) -> tuple[tuple[DigestField, ...], str]:
-    """Fields in the walk's order until one does not fit, each under its parent's path."""
+    """Return the fields in the order of the walk until one does not fit, each under the path of its
+    parent.
+    """
     kept: list[DigestField] = []
     lines: list[str] = []
     parent, used = "", 0
@@ -168,7 +162,7 @@ def _rendered(field: DigestField, node: Node) -> str:
 
 
 def _enum_value(value: object) -> str:
-    """As JSON writes it, but for the quotes: true, null and 3 may stand in an enum."""
+    """Return the value as JSON without the quotes: an enum may hold true, null and 3."""
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
     return shorten(fold(text), _ENUM_CHARS_MAX)
 

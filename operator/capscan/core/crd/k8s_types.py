@@ -1,7 +1,7 @@
-"""Kubernetes' own types, recognised in a schema by their fields.
+"""Recognises Kubernetes' own types in a schema by their fields.
 
-An object is one of them when it has all the marks and nothing that the type does not have: an own
-type that happens to have an `image` and an `env` keeps its fields.
+An object is of such a type when it has all of the type's marks and no field that the type does not
+have. A CRD's own type that happens to have an `image` and an `env` keeps its fields.
 """
 
 from collections.abc import Mapping
@@ -98,7 +98,9 @@ TYPES = frozenset(shape.name for shape in _SHAPES)
 
 
 def known_type(properties: Mapping[str, Any]) -> str:
-    """Name of the Kubernetes type that these are the properties of, or nothing."""
+    """Return the name of the Kubernetes type that has these properties; empty where there is
+    none.
+    """
     for shape in _SHAPES:
         if shape.marks <= properties.keys() and properties.keys() <= shape.others:
             return shape.name if shape.name != "PodTemplate" else _template(properties)
@@ -106,7 +108,9 @@ def known_type(properties: Mapping[str, Any]) -> str:
 
 
 def _template(properties: Mapping[str, Any]) -> str:
-    """A `spec` alone says nothing; around a PodSpec it is a pod's template."""
+    """Return PodTemplate where `spec` holds a PodSpec: a field called `spec` alone tells
+    nothing.
+    """
     spec = properties["spec"]
     inner = spec.get("properties") if isinstance(spec, Mapping) else None
     is_pod = isinstance(inner, Mapping) and known_type(inner) == "PodSpec"

@@ -1,8 +1,7 @@
 """Reads a CustomResourceDefinition as the API server returns it.
 
-Typed at the door: whatever is missing or of the wrong type becomes an empty value here, so that
-nothing behind this module has to expect it. The schema is passed on as it is; `schema.py` walks
-it with the same patience.
+Whatever is missing or of the wrong type becomes an empty value here, so that no other module has to
+expect it. The schema is passed on as it is; `schema.py` walks it and tolerates as much.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +11,7 @@ from capscan.model import Crd
 
 
 def parse_crd(body: Mapping[str, Any]) -> Crd:
-    """Never raises on a JSON object: odd CRDs are answered about, not failed."""
+    """Return the CRD. Any JSON object will do: odd CRDs get an answer too, instead of a failure."""
     metadata, spec = _mapping(body.get("metadata")), _mapping(body.get("spec"))
     names = _mapping(spec.get("names"))
     name = _text(metadata.get("name"))
@@ -41,7 +40,7 @@ def parse_crd(body: Mapping[str, Any]) -> Crd:
 
 
 def _version_in_use(versions: tuple[Mapping[str, Any], ...]) -> Mapping[str, Any]:
-    """The served storage version, else the first served one, else the first."""
+    """Return the served storage version, else the first served one, else the first."""
     served = [v for v in versions if v.get("served") is True]
     stored = [v for v in served if v.get("storage") is True]
     return next(iter([*stored, *served, *versions]), {})

@@ -1,8 +1,8 @@
 """Walks an OpenAPI v3 schema breadth first, in an order that does not depend on key order.
 
-Bounded by the number of nodes, not by depth or bytes. Types that every pod brings along (PodSpec,
-Container, Affinity ...) are named and not entered: they are most of the bytes of large CRDs and
-say nothing about what one of them is for. The next step is `digest.py`, which renders the walk.
+The walk is bounded by the number of nodes, not by depth or bytes. Types that every pod brings along
+(PodSpec, Container, Affinity ...) are named and not entered: they are most of the bytes of large
+CRDs and tell nothing about what a CRD is for. The next step is `digest.py`, which renders the walk.
 """
 
 from collections import deque
@@ -13,7 +13,7 @@ from typing import Any
 from capscan.core.crd.k8s_types import known_type
 
 _CONTAINERS_MAX = 8
-"""Lists of maps of lists ...: unwrapped up to here."""
+"""At most so many lists and maps around a type are unwrapped."""
 
 _BOILERPLATE = frozenset({"apiVersion", "kind", "metadata", "status"})
 
@@ -38,14 +38,14 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """`cut` says that `nodes_max` ended it."""
+    """The properties that were found; `cut` says that there are more of them."""
 
     nodes: tuple[Node, ...]
     cut: bool
 
 
 def walk(schema: Mapping[str, Any], nodes_max: int) -> Walk:
-    """Properties level by level, required ones first, then by name."""
+    """Return at most `nodes_max` properties level by level: required ones first, then by name."""
     nodes: list[Node] = []
     entered = deque([("", 0, _top_level(schema))])
     while entered:
@@ -60,8 +60,8 @@ def walk(schema: Mapping[str, Any], nodes_max: int) -> Walk:
 
 
 def _top_level(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Without what every object has. The status repeats or reports, so it counts only where it is
-    all there is, and then to its first level.
+    """Return the schema without the fields that every object has. The status repeats the spec or
+    reports on it, so it counts only where there is nothing else, and then to its first level.
     """
     properties = _mapping(schema.get("properties"))
     own = {name: value for name, value in properties.items() if name not in _BOILERPLATE}
@@ -113,7 +113,9 @@ def _unwrap(schema: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
 
 
 def _twin(name: str, siblings: Mapping[str, Mapping[str, Any]]) -> str:
-    """Crossplane's `initProvider` repeats `forProvider` field by field: named, not entered."""
+    """Return a name for Crossplane's `initProvider`, which is not entered because it repeats
+    `forProvider` field by field; empty for other fields.
+    """
     return "InitProvider" if name == "initProvider" and "forProvider" in siblings else ""
 
 

@@ -1,9 +1,9 @@
-"""When a run will be done, from what is known of it now.
+"""Estimates when a run will be done, from what is known of it now.
 
-What is left starts one by one, as fast as permits, the account's limits or the work around the
-calls let it, and each request takes a time out of the fitted distribution. The estimate is the
-median of the time by which all of them have ended: so what is left of the slowest counts, which no
-rate sees. Nothing is said while too few answers speak for the rest.
+The remaining requests start one by one, as fast as permits, the account's limits or the work around
+the calls allow, and each takes a time out of the fitted distribution. The estimate is the median of
+the time at which all of them have ended. So the rest of the slowest request counts, which no rate
+shows. There is no estimate while too few answers are there. `latency.py` keeps their times.
 """
 
 from collections.abc import Sequence
@@ -16,29 +16,30 @@ from capscan.core.eta.lognormal import Lognormal, fit
 from capscan.core.pace import RAMP, Pace
 
 SAMPLES_MIN = 5
-"""Finished requests before anything is said, and settled items before they make a rate."""
+"""So many finished requests make an estimate, and so many settled items make a rate."""
 
 ETA_S_MAX = 365 * 86_400.0
 
 RATE_WINDOW = 256
 RAMP_WINDOW = 16
-"""Settled items that a rate is read from, and the newest that tell how permits grow and are used:
-a rate has to be steady, a ramp has to be followed."""
+"""A rate is computed from so many settled items, since it has to be steady. How permits grow and
+are used is read from so many of the newest ones, since a ramp has to be followed."""
 
 BUSY_MIN = 0.9
-"""Share of the requests that could be in flight; where fewer are, something else is the bound."""
+"""Where a smaller share of the permits than this is in use, something else is the bound."""
 
 TAIL_MAX = 512
-"""Requests, counted from the last, that may still be under way when the last one starts."""
+"""So many requests, counted from the last one, may still be under way when the last one starts."""
 NEGLIGIBLE = -1e-4
-"""Logarithm of the chance of a request to be done, from where on the earlier ones are done too."""
+"""Logarithm of the chance that a request is done. Above it the earlier requests count as done
+too."""
 PRECISION = 1e-3
 LOG_HALF = -log(2)
 
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """What this process has settled lately: when, and how permits were used at the time."""
+    """When this process has settled its newest items, and how permits were used at the time."""
 
     settled_s: tuple[float, ...] = ()
     permits: tuple[int, ...] = ()
@@ -61,24 +62,26 @@ class Throughput:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a run has before it, and what it has seen."""
+    """What a run has left to do, and what it has seen so far."""
 
     queued: int
     """Items that are neither settled nor under way: waiting, getting ready, or backing off."""
     ages_s: Sequence[float] = ()
-    """How long each request under way has been so."""
+    """How long each request under way has taken so far."""
     latencies: Latencies = field(default_factory=Latencies)
     in_vain: Latencies = field(default_factory=Latencies)
-    """Of requests that failed: each is one more, and tells nothing of how long an answer takes."""
+    """Times of requests that failed. Each means one more request, and tells nothing of how long an
+    answer takes."""
     throughput: Throughput = field(default_factory=Throughput)
 
 
-def settle(
+def add_item(
     throughput: Throughput, now_s: float, *, pace: Pace, parallelism: int, in_flight: int
 ) -> Throughput:
-    """The throughput after one more item; `in_flight` counts what is still under way.
+    """Return the throughput after one more settled item; `in_flight` counts the requests that are
+    still under way.
 
-    A closed gate says nothing about the time after it, so the count begins anew.
+    A closed gate tells nothing about the time after it, so the count begins again.
     """
     if pace.wait_s > 0:
         return Throughput()
@@ -90,9 +93,11 @@ def settle(
 
 
 def eta_s(load: Load, pace: Pace, parallelism: int, now_s: float) -> float | None:
-    """Seconds until the run is done, as likely more as less; None while too little is known.
+    """Return the seconds until the run is done: the median, so that more is as likely as less. None
+    while too little is known.
 
-    Positive while anything is left, and a year at most. `now_s` is of the clock that `settle` saw.
+    The result is positive while anything is left, and a year at most. `now_s` is by the clock of
+    `add_item`.
     """
     latencies = load.latencies
     if not load.queued and not load.ages_s:
@@ -110,7 +115,7 @@ def eta_s(load: Load, pace: Pace, parallelism: int, now_s: float) -> float | Non
 
 @dataclass(frozen=True, slots=True)
 class _Starts:
-    """When the requests to come will start."""
+    """What decides when the remaining requests start."""
 
     wait_s: float
     mean_s: float
@@ -120,7 +125,7 @@ class _Starts:
     observed_per_s: float
 
     def at_s(self, nth: float) -> float:
-        """Seconds until the nth from now starts.
+        """Return the seconds until the nth request from now starts.
 
         A request that ends makes room for 1 + growth others, so the time is the integral of
         mean / permits over the ends, up to where permits stop growing.
@@ -136,7 +141,7 @@ class _Starts:
 
 
 def _starts(load: Load, pace: Pace, parallelism: int, mean_s: float, now_s: float) -> _Starts:
-    # By Little's law a rate is a bound on what can be in flight, as permits are.
+    # By Little's law a rate bounds how many requests are in flight, as permits do.
     limit = (pace.items_per_s or inf) * mean_s
     recovering = pace.permits is not None and pace.permits < pace.permits_soon
     permits = min(float(_permits(pace, parallelism)), limit)
@@ -164,7 +169,9 @@ def _permits(pace: Pace, parallelism: int) -> int:
 
 
 def _all_done_s(latency: Lognormal, ages_s: Sequence[float], last_s: Sequence[float]) -> float:
-    """The median of when the last ends: of what is under way, and of what starts at `last_s`."""
+    """Return the median time at which the last request ends, among those under way and those that
+    start at `last_s`.
+    """
 
     def log_done(after_s: float) -> float:
         chance = 0.0

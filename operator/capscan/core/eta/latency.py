@@ -1,8 +1,8 @@
-"""How long requests take: a value that is folded once per finished request, and stays small.
+"""How long requests take: a value that is renewed once per finished request, and stays small.
 
-What the percentiles and a fit see is a window of the newest requests rather than a histogram of
-all of them. It is exact, it follows a provider that becomes slower or faster in mid-run, and a
-fold copies 4 KiB at most.
+The percentiles and the fit see a window of the newest requests, not a histogram of all of them. A
+window is exact, it follows a provider that becomes slower or faster in mid-run, and renewing it
+copies 4 KiB at most.
 """
 
 from collections.abc import Sequence
@@ -22,16 +22,18 @@ class Latencies:
 
     @property
     def average_s(self) -> float | None:
-        """None before the first request."""
+        """The mean over all requests; None before the first one."""
         return self.total_s / self.count if self.count else None
 
     def percentile_s(self, percent: int) -> float | None:
-        """By nearest rank, so it is a latency that occurred; None before the first request."""
+        """Return the percentile by nearest rank, so that it is a latency that occurred; None before
+        the first request.
+        """
         return _nearest_rank(sorted(self.recent_s), percent) if self.recent_s else None
 
 
 def add(latencies: Latencies, seconds: float) -> Latencies:
-    """The latencies after one more request."""
+    """Return the latencies after one more request."""
     recent_s = latencies.recent_s
     if len(recent_s) >= WINDOW:
         recent_s = recent_s[1 - WINDOW :]

@@ -1,7 +1,7 @@
 """The lognormal distribution, which latencies of model calls follow well enough, and its fit.
 
-A fit sees what is still under way as well, as censored at its age: without that, the first answers
-of a run, which are the quick ones, would speak for all of them.
+The fit also uses the requests that are still under way, as censored at their ages. Without them the
+first answers of a run, which are the quick ones, would stand for all of them.
 """
 
 from collections.abc import Iterable
@@ -11,11 +11,11 @@ from math import erfc, exp, hypot, inf, log, log1p, pi, sqrt
 SECONDS_MIN = 1e-6
 SECONDS_MAX = 1e9
 SIGMA_MAX = 3.0
-"""Whatever is beyond these is taken for them, so that everything here is finite."""
+"""Values beyond these bounds are replaced by the bounds, so that everything here is finite."""
 
 PRIOR_SIGMA = 0.7
 PRIOR_SAMPLES = 4.0
-"""What is believed of the spread, and how many answers it takes to outweigh it."""
+"""The spread that is assumed at first, and how many answers it takes to outweigh it."""
 
 ITERATIONS_MAX = 30
 STEP_MIN = 1e-6
@@ -23,7 +23,9 @@ STEP_MIN = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Lognormal:
-    """Of seconds whose logarithm is normal with mean `mu` and deviation `sigma`."""
+    """The distribution of seconds whose logarithm is normal with mean `mu` and deviation
+    `sigma`.
+    """
 
     mu: float
     sigma: float
@@ -34,11 +36,13 @@ class Lognormal:
         return exp(self.mu + self.sigma**2 / 2)
 
     def z(self, seconds: float) -> float:
-        """Deviations of the logarithm from its mean."""
+        """Return by how many deviations the logarithm is above its mean."""
         return (_log(seconds) - self.mu) / self.sigma
 
     def log_done(self, seconds: float, age_s: float = 0.0) -> float:
-        """Logarithm of the probability that what has taken `age_s` ends in `seconds` more."""
+        """Return the logarithm of the probability that a request which has taken `age_s` so far
+        ends within `seconds` more.
+        """
         if seconds <= 0:
             return -inf
         survives = _log_upper(self.z(age_s + seconds))
@@ -48,7 +52,7 @@ class Lognormal:
 
 
 def fit(finished_s: Iterable[float], ages_s: Iterable[float]) -> Lognormal:
-    """The most likely distribution of at least one finished time and the ages of the others.
+    """Return the most likely distribution for at least one finished time and the ages of the rest.
 
     In 1/sigma and mu/sigma the likelihood of a censored normal is concave (Olsen, "Note on the
     Uniqueness of the Maximum Likelihood Estimator for the Tobit Model", 1978): there is one
@@ -76,7 +80,7 @@ def fit(finished_s: Iterable[float], ages_s: Iterable[float]) -> Lognormal:
         determinant = gamma2 * theta2 - cross * cross
         gamma_step = (theta2 * by_gamma - cross * by_theta) / determinant
         theta_step = (gamma2 * by_theta - cross * by_gamma) / determinant
-        # A step may halve theta at most: it has to stay positive.
+        # A step may at most halve theta, which has to stay positive.
         share = min(1.0, theta / (-2 * theta_step)) if theta_step < 0 else 1.0
         gamma += share * gamma_step
         theta += share * theta_step
@@ -91,7 +95,9 @@ def _log(seconds: float) -> float:
 
 
 def _log_upper(z: float) -> float:
-    """Logarithm of the standard normal distribution's upper tail; asymptotic where it is tiny."""
+    """Return the logarithm of the standard normal distribution's upper tail; where it is tiny, by
+    its asymptote.
+    """
     if z < 30:
         return log(erfc(z / sqrt(2)) / 2)
     return -z * z / 2 - log(z * sqrt(2 * pi))

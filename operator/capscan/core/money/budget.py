@@ -1,7 +1,7 @@
-"""What a run may use: all of its requests count, failed ones too.
+"""Decides what a run may still use of its budget. All of its requests count, failed ones too.
 
 A question is begun only where what it is expected to take still fits, beside what was spent and
-what those under way are expected to take: `core/money/spending.py` knows both.
+what the questions under way are expected to take. `core/money/spending.py` keeps account of these.
 """
 
 import math
@@ -15,16 +15,16 @@ from capscan.core.money.spending import NOTHING, Amount
 from capscan.model import Budget, Progress, Usage
 
 EXHAUSTED = frozenset({"BudgetTooSmall", "BudgetReached"})
-"""Reasons of a stall that only an edit of the budget ends."""
+"""The reasons of stalls that only an edit of the budget ends."""
 
 
 def needs_prices(budget: Budget) -> bool:
-    """Whether it limits money."""
+    """Whether the budget limits money."""
     return bool(_max_cost(budget))
 
 
 def _max_cost(budget: Budget) -> Decimal:
-    """0 where there is none."""
+    """Return the limit of money; 0 where there is none."""
     return Decimal(budget.max_cost or 0)
 
 
@@ -34,8 +34,9 @@ def fits(budget: Budget, used: Usage, wanted: Amount, reserved: Amount = NOTHING
 
 
 def rest_of(used: Usage, progress: Progress, wanted: Amount = NOTHING) -> Amount:
-    """What to leave for the items that are left, where they take what others took so far, and the
-    last one too needs room for `wanted`; NOTHING where none was asked about yet.
+    """Return what to leave for the items that are left. Each is expected to take what the others
+    took so far on average, and the last one needs room for `wanted` too. NOTHING where no item was
+    asked about yet.
     """
     asked, left = progress.completed + progress.failed, progress.total - progress.settled
     if not (asked and left):
@@ -51,8 +52,8 @@ def rest_of(used: Usage, progress: Progress, wanted: Amount = NOTHING) -> Amount
 def exhausted(
     budget: Budget, used: Usage, wanted: Amount = NOTHING, rest: Amount = NOTHING
 ) -> Stall | None:
-    """Why no question may be begun that is expected to take `wanted`; None where one may. `rest` is
-    what to leave for all of them, about, and no less. NOTHING of either: nobody knows.
+    """Return why no question may be begun that is expected to take `wanted`; None where one may.
+    `rest` is roughly what all remaining questions take. Either is NOTHING where nobody knows it.
     """
     limits = tuple(_limits(budget, used, wanted, rest))
     ends = [limit for limit in limits if not limit.allows]
@@ -64,7 +65,7 @@ def exhausted(
 
 
 def overrun(budget: Budget, used: Usage) -> str:
-    """By how much a run went over its budget, in a sentence; empty where it did not."""
+    """Return in a sentence by how much a run went over its budget; empty where it did not."""
     over = [
         f"{limit.words.taken} {limit.words.show(limit.used)}{limit.words.unit}, "
         f"{limit.words.show(limit.used - limit.of)} more than {limit.field} allows"
@@ -97,14 +98,14 @@ def _count(tokens: Decimal) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """How a message speaks of what is limited."""
+    """How a message speaks of tokens or of money."""
 
     take: str
     taken: str
     unit: str
     show: Callable[[Decimal], str]
     write: Callable[[Decimal], str]
-    """As it can go into the spec: rounded up, to be enough."""
+    """Formats an amount as it can be written into the spec: rounded up, so that it is enough."""
 
 
 _TOKENS = _Words("take", "used", " tokens", _count, _count)
@@ -113,7 +114,7 @@ _MONEY = _Words("cost", "cost", "", _money, _money_up)
 
 @dataclass(frozen=True, slots=True)
 class _Limit:
-    """One that a budget sets."""
+    """One limit that a budget sets, and what counts against it."""
 
     field: str
     words: _Words
@@ -124,12 +125,14 @@ class _Limit:
 
     @property
     def allows(self) -> bool:
-        """A limit that is reached allows nothing, not even what is free."""
+        """Whether the question fits. A limit that is reached allows nothing, not even what is
+        free.
+        """
         return self.used < self.of and self.used + self.wanted <= self.of
 
     @property
     def is_short(self) -> bool:
-        """Whether it does not do for the rest of the run, as far as that is known."""
+        """Whether it is too low for the rest of the run, as far as that is known."""
         return self.rest > 0 and self.used + self.rest > self.of
 
     @property
@@ -143,14 +146,14 @@ class _Limit:
 
     @property
     def least(self) -> str:
-        """What to write to be asked the next question."""
+        """What to write into the spec so that the next question is asked."""
         if self.wanted:
             return f"{self.field} to at least {self.words.write(self.used + self.wanted)}"
         return f"{self.field} to more than {self.words.write(self.used)}"
 
     @property
     def whole(self) -> str:
-        """What it would have to be for all that is left, as well as one can know: two digits."""
+        """What the whole run takes, as well as one can know: in two digits."""
         whole = self.used + self.rest
         about = self.words.write(whole.quantize(_two_digits(whole), ROUND_UP))
         return f"{self.words.take}s about {about}{self.words.unit}"

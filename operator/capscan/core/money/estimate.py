@@ -1,4 +1,4 @@
-"""What a run would take: the sum of its questions, and how that reads."""
+"""What a run would take, by a dry run: the sum of its questions, and the sentence about it."""
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -11,24 +11,28 @@ from capscan.model.completion import NO_USAGE
 from capscan.model.duration import format_duration
 
 REQUEST_S = 3.0
-"""What one request is taken to need where nothing was measured: a CRD's analysis is some hundred
+"""How long one request is assumed to take where nothing was measured: an analysis is some hundred
 tokens, and models write fifty to two hundred a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """Of the questions that would be asked, as far as they were looked at."""
+    """The number and the cost of the questions that would be asked, so far as the CRDs were
+    read.
+    """
 
     items: int = 0
     usage: Usage = NO_USAGE
 
     def plus(self, usage: Usage) -> "Bill":
-        """With one more question."""
+        """Return the bill with one more question."""
         return replace(self, items=self.items + 1, usage=self.usage + usage)
 
 
 def estimate(bill: Bill, crds: int, pace: Pace, parallelism: int) -> Estimate:
-    """As status shows it; the time is what requests, the account's limits and its gate need."""
+    """Return the estimate as the status shows it. Its duration is what the requests, the account's
+    limits and the wait at its gate need.
+    """
     usage = bill.usage
     permits = min(parallelism, pace.permits or parallelism)
     by_requests_s = usage.requests * REQUEST_S / max(1, permits)
@@ -46,7 +50,7 @@ def estimate(bill: Bill, crds: int, pace: Pace, parallelism: int) -> Estimate:
 
 
 def message(found: Estimate) -> str:
-    """In a sentence."""
+    """Return the estimate as a sentence."""
     crds = counted(found.crds, "CRD")
     if not found.items:
         return f"Dry run: none of {crds} would be asked about; {_BEGIN}"

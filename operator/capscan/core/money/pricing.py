@@ -1,4 +1,4 @@
-"""What requests cost, in the currency of the account's pricing."""
+"""Computes what requests cost, in the currency of the account's pricing, and formats amounts."""
 
 from decimal import Decimal
 
@@ -9,8 +9,8 @@ _SHOWN = Decimal("0.0001")
 
 
 def price(usage: Usage, pricing: Pricing | None) -> Decimal:
-    """Exact; 0 without a pricing. Tokens from the provider's cache cost what other prompt tokens
-    cost, where the pricing does not say otherwise.
+    """Return the exact cost; 0 without a pricing. Tokens from the provider's cache cost as much as
+    other prompt tokens unless the pricing says otherwise.
     """
     if pricing is None:
         return Decimal(0)
@@ -26,12 +26,14 @@ def price(usage: Usage, pricing: Pricing | None) -> Decimal:
 
 
 def shown(cost: Decimal) -> str:
-    """As status shows it: four decimals at least where they say something, none that do not."""
+    """Return the cost as the status shows it: rounded to four decimals, or in full where it is
+    smaller than that.
+    """
     return plain(cost.quantize(_SHOWN) if cost >= _SHOWN else cost)
 
 
 def plain(cost: Decimal) -> str:
-    """All its digits, and two decimals at least."""
+    """Return the cost with all its digits, and with at least two decimals."""
     text = f"{cost.normalize():f}"
     whole, point, rest = text.partition(".")
     return f"{whole}.{rest.rstrip('0').ljust(2, '0')}" if point else f"{whole}.00"

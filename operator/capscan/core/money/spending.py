@@ -1,6 +1,7 @@
-"""What is set aside for the questions of a run that are under way, and what their answers teach of
-estimates. Against which limits is `core/money/budget.py`'s; who waits for room, and until when,
-`scan/within_budget.py`'s.
+"""Keeps account of what is set aside for the questions of a run that are under way, and learns from
+their answers how far estimates are off.
+
+The limits are in `core/money/budget.py`; who waits for room is in `scan/within_budget.py`.
 """
 
 import math
@@ -11,19 +12,19 @@ from capscan.model import Usage
 from capscan.model.completion import NO_USAGE
 
 DEVIATIONS = 2.0
-"""Standard deviations above the mean that are set aside for a question."""
+"""So many standard deviations above the mean are set aside for a question."""
 
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """Of what a budget limits."""
+    """An amount of what a budget limits."""
 
     tokens: int = 0
     cost: Decimal = Decimal(0)
 
     @classmethod
     def of(cls, usage: Usage) -> "Amount":
-        """Prompt and answer together."""
+        """Return the amount of a usage: tokens of prompt and answer together, and the cost."""
         return cls(usage.input_tokens + usage.output_tokens, usage.cost)
 
     def __add__(self, other: "Amount") -> "Amount":
@@ -38,23 +39,26 @@ NOTHING = Amount()
 
 @dataclass(frozen=True, slots=True)
 class Excess:
-    """By what share questions turn out dearer than estimated, each at least 0: so estimates that
-    are upper bounds stay as they are. Mean and variance after Welford (Technometrics, 1962).
+    """The share by which questions turn out dearer than estimated. A cheaper question counts as 0,
+    so that estimates which are upper bounds stay as they are. Mean and variance are kept after
+    Welford (Technometrics, 1962).
     """
 
     count: int = 0
     mean: float = 0.0
     squares: float = 0.0
-    """Of the differences from the mean, summed."""
+    """The sum of the squared differences from the mean."""
 
     @property
     def factor(self) -> float:
-        """What an estimate is to be multiplied by; 1 or more."""
+        """The factor that an estimate is to be multiplied by; 1 or more."""
         deviation = math.sqrt(self.squares / self.count) if self.count else 0.0
         return 1.0 + self.mean + DEVIATIONS * deviation
 
     def seen(self, estimated: float, actual: float) -> "Excess":
-        """One more; a question that was free, or not looked at, says nothing."""
+        """Return the excess after one more question. One that was free or not looked at is left
+        out.
+        """
         if estimated <= 0 or actual <= 0:
             return self
         share = max(0.0, actual / estimated - 1.0)
@@ -72,39 +76,41 @@ class Spending:
     reserved: Amount = NOTHING
     under_way: int = 0
     waiting: Usage = NO_USAGE
-    """The estimate of the next question, where there was no room for it."""
+    """The estimate of the next question, where it has to wait for room."""
     in_tokens: Excess = Excess()
     in_cost: Excess = Excess()
 
     @property
     def wanted(self) -> Amount:
-        """What the next question is expected to take, by all that is known now; NOTHING where none
-        waits for room.
+        """What the next question is expected to take, by all that is known now; NOTHING where no
+        question waits for room.
         """
         return self.expected(self.waiting)
 
     def expected(self, estimate: Usage) -> Amount:
-        """What to set aside for a question that the provider estimates so."""
+        """Return what to set aside for a question with this estimate of the provider."""
         plain = Amount.of(estimate)
         cost_factor = Decimal(f"{self.in_cost.factor:.4f}")
         return Amount(math.ceil(plain.tokens * self.in_tokens.factor), plain.cost * cost_factor)
 
     def begun(self, expected: Amount) -> "Spending":
-        """One more is under way."""
+        """Return the spending with one more question under way."""
         reserved, under_way = self.reserved + expected, self.under_way + 1
         return replace(self, reserved=reserved, under_way=under_way, waiting=NO_USAGE)
 
     def held_back(self, estimate: Usage) -> "Spending":
-        """The next one has to wait for room."""
+        """Return the spending with a next question that has to wait for room."""
         return replace(self, waiting=estimate)
 
     def ended(self, expected: Amount, estimate: Usage, actual: Usage) -> "Spending":
-        """It came back, for better or worse."""
+        """Return the spending after a question came back, with an answer or with an error."""
         estimated, spent = Amount.of(estimate), Amount.of(actual)
         left = self.under_way - 1
         return replace(
             self,
-            reserved=self.reserved - expected if left else NOTHING,  # not what rounding leaves over
+            reserved=self.reserved - expected
+            if left
+            else NOTHING,  # rounding may leave something over
             under_way=left,
             in_tokens=self.in_tokens.seen(estimated.tokens, spent.tokens),
             in_cost=self.in_cost.seen(float(estimated.cost), float(spent.cost)),

@@ -1,7 +1,7 @@
-"""What happens to a run's items: one stream for status, ETA and logs.
+"""What happens to a run's items: one stream of events for status, ETA and logs.
 
-An item is in flight from `CrdStarted` to `CrdReleased`, once for each request about it. What became
-of it is one more event, unless it was interrupted: then it is still pending.
+An item is in flight from `CrdStarted` to `CrdReleased`, once for each request about it. One more
+event, `Settled`, says what became of it; an item that was interrupted has none and stays pending.
 """
 
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from capscan.model.completion import NO_USAGE
 
 @dataclass(frozen=True, slots=True)
 class CrdStarted:
-    """A request about it is under way."""
+    """A request about the CRD is under way."""
 
     name: str
     at_s: float
-    """By the clock of the event loop."""
+    """When it began, by the clock of the event loop."""
 
 
 class Ending(Enum):
@@ -25,16 +25,16 @@ class Ending(Enum):
 
     ANSWERED = auto()
     FAILED = auto()
-    """The provider worked on it, or did not answer: trying again is another request."""
+    """The provider worked on it, or did not answer: another try is another request."""
     REFUSED = auto()
-    """The provider did not look at it, or was not there: that says nothing of the next one."""
+    """The provider did not look at it, or was not there: that tells nothing of the next request."""
     INTERRUPTED = auto()
-    """Nobody waited for the answer any longer."""
+    """capscan no longer waited for the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class CrdReleased:
-    """The request is over."""
+    """The request about the CRD is over."""
 
     name: str
     took_s: float
@@ -58,7 +58,7 @@ class CrdUnchanged:
 
 @dataclass(frozen=True, slots=True)
 class CrdFailed:
-    """Given up; the Capability carries the failed attempt."""
+    """The CRD was given up; its Capability carries the failed attempt."""
 
     item: FailedItem
 

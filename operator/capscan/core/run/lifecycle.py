@@ -1,7 +1,7 @@
-"""What a scan should be doing now: start a run, go on with one, hold still, or rest.
+"""Decides what a scan should be doing now: start a run, go on with one, hold still, or rest.
 
-Level-triggered: the answer follows from the newest spec and from what was handled before, never
-from which event brought it.
+The decision is level-triggered: it follows from the newest spec and from what was handled before,
+never from the event that brought the spec. `scan/controller.py` carries it out.
 """
 
 from dataclasses import dataclass, field, replace
@@ -15,7 +15,7 @@ from capscan.model.scan_status import REQUESTED_AT
 
 @dataclass(frozen=True, slots=True)
 class Handled:
-    """What of the spec has been acted upon."""
+    """The part of the spec that has been acted upon."""
 
     run: Run | None = None
     rescan: str | None = None
@@ -24,7 +24,7 @@ class Handled:
 
     @classmethod
     def from_status(cls, status: ScanStatus) -> "Handled":
-        """What an earlier process left."""
+        """Return what an earlier process has handled."""
         return cls(
             status.run,
             status.last_handled_rescan,
@@ -59,21 +59,21 @@ class Continue:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Suspended, with work left to do."""
+    """The scan is suspended, with work left to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """Nothing to do."""
+    """There is nothing to do."""
 
 
 Intent = Start | Continue | Hold | Rest
 
 
 def decide(scan: CapabilityScan, handled: Handled, now: datetime) -> Intent:
-    """What to do about this spec at this time, given what was handled."""
+    """Return what to do about this spec at this time, given what was handled."""
     trigger = due(scan, handled)
-    # A suspended scan that is done stays so: its status must not turn by the clock alone.
+    # A suspended scan that is done stays done: its status must not change by the clock alone.
     at_rest = not (handled.is_unfinished or scan.spec.suspend)
     if trigger is None and at_rest and handled.timetable.is_due(now):
         trigger = Trigger.SCHEDULED
@@ -91,15 +91,15 @@ def _obeying(scan: CapabilityScan, handled: Handled, trigger: Trigger | None) ->
 
 
 def with_timetable(scan: CapabilityScan, handled: Handled, now: datetime) -> Handled:
-    """What was handled, and when by this spec the next run is due."""
+    """Return what was handled, with the time at which the next run is due by this spec."""
     return replace(handled, timetable=reckon(scan.spec, handled.timetable, now))
 
 
 def is_obeyed(scan: CapabilityScan, handled: Handled, phase: Phase) -> bool:
-    """Whether what goes on is what this spec wants.
+    """Whether the scan does what this spec wants.
 
-    Until then a status speaks of an older generation: the end of a run that an edit overtook is
-    no answer to the edit.
+    Until it does, its status speaks of an older generation: the end of a run that an edit overtook
+    is no answer to the edit.
     """
     match _obeying(scan, handled, due(scan, handled)):
         case Start():
@@ -117,8 +117,8 @@ def asks_otherwise(before: CapabilityScan, after: CapabilityScan) -> bool:
 
 
 def due(scan: CapabilityScan, handled: Handled) -> Trigger | None:
-    """Why the spec wants a new run, if it does. A rescan that comes with an edit is a rescan: it
-    asks anew about what the run before it has done.
+    """Return why the spec wants a new run; None where it wants none. A rescan that comes with an
+    edit is a rescan: it asks again about what the run before it has done.
     """
     if handled.run is None:
         return Trigger.CREATED
@@ -142,11 +142,11 @@ def begin(
     owner: str,
     now: datetime,
 ) -> Handled:
-    """The state once a new run has begun; `token` is fresh and has no dash.
+    """Return what is handled once a new run has begun; `token` is fresh and has no dash.
 
     An edit in mid-run makes a new run of the same lineage: what is done and still wanted counts
-    as unchanged in it, under `refresh: Always` too. So does a run that follows the cluster: one CRD
-    that was added is no reason to ask about all of them.
+    as unchanged in it, under `refresh: Always` too. A run that follows the cluster is of the same
+    lineage as well: one CRD that was added is no reason to ask about all of them.
     """
     run_id = token
     edited = handled.is_unfinished and trigger is Trigger.SPEC_CHANGED
@@ -169,8 +169,8 @@ def begin(
 
 
 def outranks(theirs: Run | None, ours: Run | None) -> bool:
-    """Whether another operator's run is the one whose status stays. Two at rest would undo each
-    other's last word for ever: it is the later run's, by times as both of them read them.
+    """Whether another operator's run is the one whose status stays. Two operators at rest would
+    overwrite each other for ever. The later run wins, by start times as both operators read them.
     """
     if theirs is None or ours is None or theirs.owner == ours.owner:
         return False

@@ -1,7 +1,7 @@
-"""Planning: two metadata listings in, the work of a run out.
+"""Plans a run: from two listings of metadata to the CRDs that have to be asked about.
 
 The store is the checkpoint. Nothing else remembers what a run has done, so resuming is planning
-again: what an earlier process finished shows in the annotations of the Capabilities it left.
+again: the annotations of the stored Capabilities show what an earlier process has finished.
 """
 
 import fnmatch
@@ -30,7 +30,7 @@ class PlannedItem:
 
 @dataclass(frozen=True, slots=True)
 class ScanPlan:
-    """What a run has to do (`pending`), and what is settled already."""
+    """The items that a run has to do (`pending`), and the counts of what is settled already."""
 
     listed: int
     """CRDs in the cluster, matching or not."""
@@ -38,7 +38,7 @@ class ScanPlan:
     completed: int = 0
     unchanged: int = 0
     failed: Mapping[str, str] = field(default_factory=dict)
-    """Given up in this very run: name -> reason."""
+    """CRDs that were given up in this very run, and for which reason."""
     orphaned: tuple[StoredRef, ...] = ()
     """Capabilities whose CRD is gone from the cluster."""
 
@@ -49,18 +49,20 @@ class ScanPlan:
 
     @property
     def failed_by_reason(self) -> dict[str, int]:
-        """The failed ones counted by reason."""
+        """The failed CRDs counted by reason."""
         return dict(Counter(self.failed.values()))
 
 
 def digest_of(*parts: object) -> str:
-    """A short stable hash of JSON values."""
+    """Return a short stable hash of JSON values."""
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:_HASH_CHARS]
 
 
 def inputs_hash(spec: ScanSpec) -> str:
-    """Hash of what decides which questions are asked; the order of globs decides nothing."""
+    """Return the hash of what decides which questions are asked. The order of globs decides
+    nothing.
+    """
     selector = spec.selector
     return digest_of(
         sorted(set(selector.include)),
@@ -73,17 +75,21 @@ def inputs_hash(spec: ScanSpec) -> str:
 
 
 def plan_key(ref: CrdRef, identity: str) -> str:
-    """Equal keys: the stored analysis is right, known without reading either object."""
+    """Return the key under which an analysis is stored. Where it is equal, the stored analysis is
+    right, and neither object has to be read.
+    """
     return digest_of(ref.uid, ref.generation, DIGEST_VERSION, identity)
 
 
 def fingerprint(digest: Digest, identity: str) -> str:
-    """Equal fingerprints: a provider would be asked the very same question again."""
+    """Return the hash of a question. Where it is equal, a provider would be asked the very same
+    question again.
+    """
     return digest_of(digest.text, DIGEST_VERSION, identity)
 
 
 def lineage(run_id: str) -> str:
-    """What is common to a run and the runs that edits of the spec made out of it."""
+    """Return what a run and the runs that edits of the spec made out of it have in common."""
     return run_id.partition("-")[0]
 
 
@@ -156,9 +162,10 @@ def _selection(selector: Selector) -> Callable[[CrdRef], bool]:
 
 
 def _any_of(globs: Iterable[str]) -> re.Pattern[str]:
-    """One pattern for all globs; no glob at all matches nothing.
+    """Return one pattern for all globs; where there is no glob, it matches nothing.
 
-    Globs come from users: fnmatch's translation does not backtrack, `.*` for each star would.
+    Globs come from users, so that matching must not backtrack: fnmatch's translation does not,
+    while `.*` for each star would.
     """
     patterns = (fnmatch.translate(glob.replace("[", "[[]")) for glob in globs)
     return re.compile("|".join(patterns) or r"(?!)")

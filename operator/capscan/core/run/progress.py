@@ -1,8 +1,8 @@
-"""Counting a run: events in, counts out.
+"""Counts what a run has done: from events to the counts in its status.
 
 `Tally` is what this process knows; `progress` turns it into the status field. A run that was taken
-up again starts from the plan, and from a floor: what an earlier process reported never falls,
-even where the cluster has changed underneath it.
+up again starts from the plan and from a floor: the counts that an earlier process reported never
+fall, even where the cluster has changed since.
 """
 
 from collections.abc import Iterable, Mapping
@@ -39,15 +39,16 @@ class Tally:
     failed_by_reason: Mapping[str, int] = field(default_factory=dict)
     failed_items: tuple[FailedItem, ...] = ()
     in_flight: Mapping[str, float] = field(default_factory=dict)
-    """Since when, by the clock of the event loop; the oldest first."""
+    """Names, and since when by the clock of the event loop; the oldest first."""
     usage: Usage = NO_USAGE
-    """What all requests of the run cost, failed ones too."""
+    """What all requests of the run have cost, failed ones too."""
     latencies: Latencies = field(default_factory=Latencies)
-    """Of requests that were answered, as far as this process saw them."""
+    """Of the requests that were answered in this process."""
     in_vain: Latencies = field(default_factory=Latencies)
-    """Of those that failed though the provider worked on them: much shorter ones, or longer."""
+    """Of the requests that failed though the provider worked on them: these are much shorter, or
+    longer."""
     asked: int = 0
-    """Items settled since this process took the run up: what a rate is made of."""
+    """Items settled since this process took the run up; the throughput is computed from it."""
     floor: Progress = field(default_factory=Progress)
     """What an earlier process reported for this run."""
 
@@ -72,7 +73,7 @@ def reported(
     failed_items: Iterable[FailedItem] | None = None,
     usage: RunUsage | None = None,
 ) -> Tally | None:
-    """What an earlier process left in the status of a run; None where it got to no counts."""
+    """Return what an earlier process left in the status of a run; None where it left no counts."""
     if shown is None:
         return None
     return Tally(
@@ -90,7 +91,7 @@ def _usage(shown: RunUsage) -> Usage:
         cost = Decimal(shown.cost or 0)
     except InvalidOperation:
         cost = Decimal("NaN")
-    if not cost.is_finite():  # written by somebody else
+    if not cost.is_finite():  # somebody else wrote it
         cost = Decimal(0)
     return Usage(
         shown.requests,
@@ -104,9 +105,10 @@ def _usage(shown: RunUsage) -> Usage:
 def start(
     plan: ScanPlan, before: Tally | None = None, failed_items: Iterable[FailedItem] = ()
 ) -> Tally:
-    """The counts before the first event of a session.
+    """Return the counts before the first event of a session.
 
-    CRDs that `before` counted and the plan no longer has were deleted meanwhile: skipped.
+    CRDs that `before` counted and that are no longer in the plan were deleted meanwhile: they count
+    as skipped.
     """
     floor = progress(before) if before else Progress()
     gone = max(0, floor.total - plan.total - floor.skipped)
@@ -123,7 +125,7 @@ def start(
 
 
 def fold(tally: Tally, event: ScanEvent) -> Tally:
-    """The counts after one more event."""
+    """Return the counts after one more event."""
     if isinstance(event, CrdStarted):
         return replace(tally, in_flight={**tally.in_flight, event.name: event.at_s})
     if isinstance(event, CrdReleased):
@@ -166,8 +168,8 @@ def too_many_failed(tally: Tally, max_failed_percent: int) -> bool:
 
 
 def final_phase(tally: Tally, max_failed_percent: int) -> Phase:
-    """How a finished run ended. One that has nothing to show for it has failed, whatever share of
-    failures is allowed: where some fail, the others are there.
+    """Return how a finished run ended. A run in which everything failed has failed, whatever share
+    of failures is allowed.
     """
     counts = progress(tally)
     if too_many_failed(tally, max_failed_percent) or all_failed(counts):
@@ -176,12 +178,12 @@ def final_phase(tally: Tally, max_failed_percent: int) -> Phase:
 
 
 def all_failed(counts: Progress) -> bool:
-    """Whether there were failures and nothing else."""
+    """Whether there were failures, and nothing was analysed or already known."""
     return bool(counts.failed) and not counts.completed + counts.unchanged
 
 
 def progress(tally: Tally) -> Progress:
-    """The status field; never below the floor, and never more settled than there is."""
+    """Return the status field. No count is below the floor, nor is more settled than there is."""
     floor = tally.floor
     completed = max(tally.completed, floor.completed)
     unchanged = max(tally.unchanged, floor.unchanged)
@@ -195,7 +197,7 @@ def progress(tally: Tally) -> Progress:
         unchanged=unchanged,
         failed=failed,
         skipped=tally.skipped,
-        # What is asked a second time counts as settled already.
+        # An item that is asked about a second time counts as settled already.
         in_flight=min(len(tally.in_flight), total - settled),
         percent=100 * settled // total if total else 100,
         summary=f"{settled}/{total}",
@@ -208,7 +210,7 @@ def _at_least(floor: Mapping[str, int], counts: Mapping[str, int]) -> dict[str, 
 
 
 def rate_per_s(tally: Tally, elapsed_s: float) -> float | None:
-    """Items settled per second by this process; None while too few say anything."""
+    """Return how many items this process settles per second; None while too few are settled."""
     if tally.asked < RATE_SAMPLES_MIN or elapsed_s <= 0:
         return None
     return tally.asked / elapsed_s

@@ -1,8 +1,8 @@
-"""When a scheduled run is due.
+"""Computes when a scheduled run is due.
 
-What is kept is the next time, and the schedule that it was reckoned by. So times that passed while
-the operator was away, the scan suspended or a run at work make one run, however many they were; and
-a schedule that was edited begins with the first of its times that is still to come.
+The status keeps the next time, and the schedule that it was computed from. So times that passed
+while the operator was away, the scan suspended or a run at work make one run, however many they
+were. A schedule that was edited begins with its first time that is still to come.
 """
 
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from capscan.core.conditions import Stall
 from capscan.model import ScanSpec
 
 _FIELDS = 5
-"""More would be seconds, to cronsim."""
+"""cronsim takes a sixth field for seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timetable:
-    """The next time, in UTC; none without a schedule, or with a flaw in it or in its zone."""
+    """The next time, in UTC. There is none without a schedule, or with a flaw in it or its zone."""
 
     reckoned_by: str | None = None
     next_time: datetime | None = None
@@ -32,9 +32,9 @@ class Timetable:
 
 
 def reckon(spec: ScanSpec, before: Timetable, now: datetime) -> Timetable:
-    """The timetable by this spec; a time that has come and was not handled stays.
+    """Return the timetable by this spec. A time that has come and was not handled stays.
 
-    A clock that was set back shows in a next time that is not the next one any more.
+    Where a clock was set back, the kept time is not the next one any more, and is replaced.
     """
     if not spec.schedule:
         zone = _zone(spec.time_zone)
@@ -49,10 +49,11 @@ def reckon(spec: ScanSpec, before: Timetable, now: datetime) -> Timetable:
 
 
 def next_time(schedule: str, time_zone: str, now: datetime) -> datetime | Stall:
-    """The first time after `now`, in UTC.
+    """Return the first time after `now`, in UTC.
 
-    Where a zone's clocks change, as Debian's cron has it: a time that is skipped comes when the
-    hour is over, one that comes twice counts once; `*` and steps of hours go by real time.
+    Where a zone's clocks change, this follows Debian's cron: a time that the clocks skip comes when
+    the hour is over, a time that comes twice counts once, and `*` and steps of hours go by real
+    time.
     """
     zone = _zone(time_zone)
     if isinstance(zone, Stall):
@@ -72,7 +73,7 @@ def next_time(schedule: str, time_zone: str, now: datetime) -> datetime | Stall:
 
 
 def _comes_in_other_months(schedule: str, now: datetime) -> bool:
-    """To cronsim, 30 February is as wrong a day as the 99th."""
+    """Whether the day exists in other months: cronsim refuses 30 February and the 99th alike."""
     minute, hour, day, _, weekday = schedule.split()
     try:
         CronSim(f"{minute} {hour} {day} * {weekday}", now)

@@ -1,4 +1,5 @@
-"""The status as a function of what is known: `render` makes it, `merge_patch` ships it.
+"""The status as a function of what is known: `render` makes it, `core/merge_patch.py` makes the
+difference that is sent, and `kube/status.py` sends it.
 
 A status is always rendered whole, never incremented, and a run at rest by the same rules as one at
 work. So a conflict, a lost response or a status that somebody removed is answered the same way:
@@ -8,7 +9,7 @@ read again, render again, send the difference.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from capscan.core.conditions import DONE, WORKING, Stall, conditions
+from capscan.core.conditions import WORKING, ScanFacts, Stall, conditions
 from capscan.core.eta.latency import Latencies
 from capscan.core.money import pricing
 from capscan.core.pace import Pace
@@ -16,7 +17,7 @@ from capscan.core.run.progress import Tally, progress, rate_per_s
 from capscan.core.status import sentences
 from capscan.core.status.state import ScanState
 from capscan.core.text import shorten
-from capscan.model import Phase, RunLatency, RunUsage, ScanStatus, Usage
+from capscan.model import FailedItem, Phase, Progress, RunLatency, RunUsage, ScanStatus, Usage
 from capscan.model.duration import format_duration, format_latency
 from capscan.model.scan_status import IN_FLIGHT_NAMES_MAX
 
@@ -26,13 +27,13 @@ NO_PACE = Pace()
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """What a process knows of a run while it works on it, beside where it stands."""
+    """What a process knows of a run while it works on it, beside the scan's state."""
 
     tally: Tally | None = None
     working_s: float = 0.0
     """Seconds this process has worked on the run."""
     eta_s: float | None = None
-    """Seconds left; None while that means nothing."""
+    """Seconds left; None while no estimate means anything."""
     pace: Pace = NO_PACE
     provider: str | None = None
     model: str | None = None
@@ -51,80 +52,168 @@ def render(
     transition times, Ready, and what was measured of this run while somebody worked on it. A
     `hindrance` is what keeps the operator from seeing in time that another run is due.
     """
-    run, timetable = state.handled.run, state.handled.timetable
-    before = previous if run and previous.run and previous.run.id == run.id else ScanStatus()
-    known = live or Live(state.tally)
-    # What a dry run counts was looked at, which is nobody's progress.
-    tally = None if state.is_dry else known.tally
-    counts = progress(tally) if tally else None
-    provider = known.provider or before.provider
-    scanning = state.phase is Phase.SCANNING and state.stall is None
-    waiting = scanning and bool(known.pace.obstacle)
-    standing_still = waiting or (live is None and state.handled.is_over)
-    eta = _eta(known.eta_s) if scanning else None
-    omitted = counts.failed - len(tally.failed_items) if tally and counts else 0
-    said = shorten(_said(state, known, provider), MESSAGE_CHARS_MAX)
-    trouble = (timetable.flaw or hindrance) if state.phase in DONE else None
+    handled = state.handled
+    view = _View(state, live or Live(state.tally), _of_same_run(state, previous), live is not None)
+    facts, eta = view.facts(hindrance), view.eta
+    message = shorten(facts.trouble.message, MESSAGE_CHARS_MAX) if facts.trouble else facts.message
     return ScanStatus(
         observed_generation=generation,
         phase=state.phase,
-        message=shorten(trouble.message, MESSAGE_CHARS_MAX) if trouble else said,
-        run=run,
-        last_handled_rescan=state.handled.rescan,
-        last_handled_requested_at=state.handled.requested_at,
-        last_handled_schedule=timetable.reckoned_by,
-        next_schedule_time=timetable.next_time,
-        progress=counts,
-        eta=format_duration(eta) if eta is not None else None,
-        estimated_completion_time=now + eta if eta is not None else None,
-        provider=provider,
-        model=known.model or before.model,
-        # Of a provider that is away they would only fall: not worth a write at each new try.
-        throughput_per_minute=(
-            before.throughput_per_minute if standing_still else _throughput(state, known)
-        ),
-        latency=(_latency(tally.latencies) if tally else None) or before.latency,
-        speedup=before.speedup if standing_still else _speedup(known),
-        usage=_usage(tally.usage) if tally else None,
-        in_flight=list(tally.in_flight)[:IN_FLIGHT_NAMES_MAX] if tally and scanning else None,
-        failed_items=list(tally.failed_items) if tally and tally.failed_items else None,
-        failed_items_omitted=omitted if omitted > 0 else None,
+        message=message,
+        run=handled.run,
+        last_handled_rescan=handled.rescan,
+        last_handled_requested_at=handled.requested_at,
+        last_handled_schedule=handled.timetable.reckoned_by,
+        next_schedule_time=handled.timetable.next_time,
+        progress=view.counts,
+        eta=format_duration(eta) if eta else None,
+        estimated_completion_time=now + eta if eta else None,
+        provider=view.provider,
+        model=view.known.model or view.before.model,
+        throughput_per_minute=view.throughput_per_minute,
+        latency=view.latency,
+        speedup=view.speedup,
+        usage=view.usage,
+        in_flight=view.in_flight,
+        failed_items=view.failed_items,
+        failed_items_omitted=view.failed_items_omitted,
         last_run=state.last_run,
         estimate=state.estimate,
         conditions=conditions(
-            state.phase,
-            said,
-            generation=generation,
-            stall=state.stall,
-            waiting=waiting,
-            previous=previous.conditions or (),
-            now=now,
-            flaw=timetable.flaw,
-            hindrance=hindrance,
-            dry_run=state.is_dry,
+            facts, generation=generation, previous=previous.conditions or (), now=now
         ),
     )
 
 
-def _said(state: ScanState, live: Live, provider: str | None) -> str:
-    """The sentence for a person, whatever else may be in the way of the next run."""
-    if state.stall:
-        return state.stall.message
-    counts = progress(live.tally) if live.tally else None
-    if state.suspended:
-        over = state.conclusion if state.handled.is_over else None
-        return sentences.suspended(over, None if state.is_dry else counts)
-    if state.phase not in WORKING:
-        return state.conclusion
-    if state.is_dry:
-        return sentences.rehearsing(counts)
-    if state.phase is not Phase.SCANNING:
-        return sentences.LISTING
-    return sentences.at_work(counts, provider, live.pace)
+def _of_same_run(state: ScanState, previous: ScanStatus) -> ScanStatus:
+    """Return the previous status where it speaks of the run at hand, else an empty one."""
+    run = state.handled.run
+    return previous if run and previous.run and previous.run.id == run.id else ScanStatus()
 
 
-def _eta(eta_s: float | None) -> timedelta | None:
-    return None if eta_s is None else timedelta(seconds=max(1, round(eta_s)))
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What is known of a scan at one moment; most properties are fields of its status."""
+
+    state: ScanState
+    known: Live
+    before: ScanStatus
+    """The status so far, where it speaks of the same run; else an empty one."""
+    is_live: bool
+    """Whether a session of this process works on the run."""
+
+    def facts(self, hindrance: Stall | None) -> ScanFacts:
+        """Return what the conditions are judged by."""
+        return ScanFacts(
+            phase=self.state.phase,
+            message=shorten(self._message(), MESSAGE_CHARS_MAX),
+            stall=self.state.stall,
+            waiting=self._is_waiting,
+            flaw=self.state.handled.timetable.flaw,
+            hindrance=hindrance,
+            dry_run=self.state.is_dry,
+        )
+
+    def _message(self) -> str:
+        """Return the sentence for a person, whatever else may be in the way of the next run."""
+        state = self.state
+        if state.stall:
+            return state.stall.message
+        # Of a dry run the sentences count too: what was looked at.
+        counts = progress(self.known.tally) if self.known.tally else None
+        if state.suspended:
+            over = state.conclusion if state.handled.is_over else None
+            return sentences.suspended(over, self.counts)
+        if state.phase not in WORKING:
+            return state.conclusion
+        if state.is_dry:
+            return sentences.rehearsing(counts)
+        if state.phase is not Phase.SCANNING:
+            return sentences.LISTING
+        return sentences.at_work(counts, self.provider, self.known.pace)
+
+    @property
+    def _is_scanning(self) -> bool:
+        return self.state.phase is Phase.SCANNING and self.state.stall is None
+
+    @property
+    def _is_waiting(self) -> bool:
+        return self._is_scanning and bool(self.known.pace.obstacle)
+
+    @property
+    def _stands_still(self) -> bool:
+        """Whether rates are left as they were. While a provider is away they would only fall, which
+        is not worth a write at each new try.
+        """
+        return self._is_waiting or (not self.is_live and self.state.handled.is_over)
+
+    @property
+    def _tally(self) -> Tally | None:
+        """None of a dry run: what it counts was looked at, which is nobody's progress."""
+        return None if self.state.is_dry else self.known.tally
+
+    @property
+    def counts(self) -> Progress | None:
+        return progress(self._tally) if self._tally else None
+
+    @property
+    def in_flight(self) -> list[str] | None:
+        tally = self._tally
+        return list(tally.in_flight)[:IN_FLIGHT_NAMES_MAX] if tally and self._is_scanning else None
+
+    @property
+    def failed_items(self) -> list[FailedItem] | None:
+        return list(self._tally.failed_items) or None if self._tally else None
+
+    @property
+    def failed_items_omitted(self) -> int | None:
+        counts = self.counts
+        omitted = counts.failed - len(self.failed_items or ()) if counts else 0
+        return omitted if omitted > 0 else None
+
+    @property
+    def provider(self) -> str | None:
+        return self.known.provider or self.before.provider
+
+    @property
+    def eta(self) -> timedelta | None:
+        """At least a second: `0s` would read as done."""
+        eta_s = self.known.eta_s if self._is_scanning else None
+        return None if eta_s is None else timedelta(seconds=max(1, round(eta_s)))
+
+    @property
+    def latency(self) -> RunLatency | None:
+        return (_latency(self._tally.latencies) if self._tally else None) or self.before.latency
+
+    @property
+    def usage(self) -> RunUsage | None:
+        return _usage(self._tally.usage) if self._tally else None
+
+    @property
+    def throughput_per_minute(self) -> float | None:
+        """Items a minute; of a finished run over its whole time."""
+        if self._stands_still:
+            return self.before.throughput_per_minute
+        run, counts = self.state.handled.run, self.counts
+        if self._tally is None or counts is None:
+            return None
+        if run and run.duration is not None:
+            asked, took_s = counts.completed + counts.failed, max(run.duration.total_seconds(), 1.0)
+            return round(asked * 60 / took_s, 1) if asked else None
+        rate = rate_per_s(self._tally, self.known.working_s) if self._is_scanning else None
+        return round(rate * 60, 1) if rate else None
+
+    @property
+    def speedup(self) -> float | None:
+        """Only where somebody else answers: the offline analysis has nothing to wait for."""
+        if self._stands_still:
+            return self.before.speedup
+        tally, working_s = self.known.tally, self.known.working_s
+        if not tally or not tally.usage.requests or working_s <= 0:
+            return None
+        asked_s = tally.latencies.total_s + tally.in_vain.total_s
+        # 0 where no request has ended since this process took the run up.
+        return round(asked_s / working_s, 1) if asked_s else None
 
 
 def _latency(latencies: Latencies) -> RunLatency | None:
@@ -135,31 +224,6 @@ def _latency(latencies: Latencies) -> RunLatency | None:
     return RunLatency(
         average=format_latency(average_s), p50=format_latency(p50_s), p95=format_latency(p95_s)
     )
-
-
-def _throughput(state: ScanState, live: Live) -> float | None:
-    """Items a minute; of a finished run over its whole time."""
-    run, tally = state.handled.run, live.tally
-    if tally is None or state.is_dry:
-        return None
-    if run and run.duration is not None:
-        counts = progress(tally)
-        asked, took_s = counts.completed + counts.failed, max(run.duration.total_seconds(), 1.0)
-        return round(asked * 60 / took_s, 1) if asked else None
-    if state.phase is not Phase.SCANNING or state.stall:
-        return None
-    rate = rate_per_s(tally, live.working_s)
-    return round(rate * 60, 1) if rate else None
-
-
-def _speedup(live: Live) -> float | None:
-    """Only where somebody else answers: the offline analysis has nothing to wait for."""
-    tally = live.tally
-    if not tally or not tally.usage.requests or live.working_s <= 0:
-        return None
-    asked_s = tally.latencies.total_s + tally.in_vain.total_s
-    # Without one nothing came back since this process has begun.
-    return round(asked_s / live.working_s, 1) if asked_s else None
 
 
 def _usage(usage: Usage) -> RunUsage | None:

@@ -1,5 +1,5 @@
-"""What a scan says of itself: each sentence that `status.message` can have, but for those of a
-stall, which bring their own, and of a dry run's estimate, in `core/money/estimate.py`.
+"""The sentences that `status.message` can have. A stall brings its own sentence, and the sentence
+of a dry run's estimate is in `core/money/estimate.py`.
 """
 
 from capscan.core.conditions import DONE
@@ -14,7 +14,7 @@ LISTING = "Listing CustomResourceDefinitions."
 
 
 def at_work(counts: Progress | None, provider: str | None, pace: Pace) -> str:
-    """A run that asks `provider`, or who stands in for it."""
+    """Return the sentence of a run that asks `provider`, or the one that stands in for it."""
     if counts is None:
         return "Nothing is known about this run yet."
     if pace.obstacle:
@@ -27,14 +27,14 @@ def at_work(counts: Progress | None, provider: str | None, pace: Pace) -> str:
 
 
 def rehearsing(counts: Progress | None) -> str:
-    """A dry run that is not over."""
+    """Return the sentence of a dry run that is not over."""
     looked_at = f": {counts.summary}" if counts else ""
     return f"Dry run: looking at what would be asked{looked_at}."
 
 
 def suspended(conclusion: str | None, counts: Progress | None) -> str:
-    """The sentence of a suspended scan. With a `conclusion`, the last run is over, and the next one
-    waits.
+    """Return the sentence of a suspended scan. Where there is a `conclusion`, the last run is over
+    and the next one waits.
     """
     if conclusion is not None:
         return f"Suspended; the next run waits for spec.suspend: false. The last one: {conclusion}"
@@ -50,8 +50,8 @@ def conclusion(
     *,
     listed: int | None = None,
 ) -> str:
-    """What came of a run; `found` by a dry one. `listed`: CRDs in the cluster, matching or not;
-    None where nobody has counted them.
+    """Return what came of a run. `found` is the estimate of a dry run. `listed` is the number of
+    CRDs in the cluster, matching or not; None where nobody has counted them.
     """
     if found and phase in DONE:
         return estimate.message(found)
@@ -93,6 +93,6 @@ def _ended(phase: Phase, counts: Progress, listed: int | None) -> str:
 
 
 def _reasons(counts: Progress) -> str:
-    """The most frequent first."""
+    """Return the reasons with their counts, the most frequent one first."""
     by_count = sorted(counts.failed_by_reason.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{reason} {n}" for reason, n in by_count)

@@ -1,5 +1,6 @@
-"""Where a scan stands, as one process knows it: a value, and the steps that lead from one to the
-next. `core/run/lifecycle.py` decides what is to be done next, and `rendering.py` how it reads.
+"""Where a scan stands, as one process knows it: a value, and the steps that lead to the next value.
+
+`core/run/lifecycle.py` decides what is to be done next; `rendering.py` makes a status of the value.
 """
 
 from dataclasses import dataclass, replace
@@ -17,14 +18,14 @@ from capscan.model import Budget, Estimate, FinishedRun, Phase, Run, ScanSpec, S
 
 @dataclass(frozen=True, slots=True)
 class ScanState:
-    """Everything that one step of the controller leaves to the next."""
+    """Everything that one step of the scan's controller leaves to the next."""
 
     reached: Phase
-    """How far the run is, whether or not it is suspended."""
+    """The phase of the run, whether or not the scan is suspended."""
     handled: Handled
     suspended: bool = False
     tally: Tally | None = None
-    """The run's counts when its last session ended."""
+    """The run's counts at the end of its last session."""
     conclusion: str = ""
     """What came of the run, in a sentence; empty until it is over."""
     last_run: FinishedRun | None = None
@@ -32,17 +33,18 @@ class ScanState:
     """What a dry run found."""
     stall: Stall | None = None
     stalls: int = 0
-    """How often in a row."""
+    """How often the run has stalled in a row."""
     spending: Spending = UNSPENT
-    """What the run's budget has taught."""
+    """What is set aside of the run's budget, and how estimates have held."""
     engaged: str | None = None
     """Id of the run that this process works on."""
     resting: bool = True
 
     @classmethod
     def from_status(cls, status: ScanStatus, spec: ScanSpec) -> "ScanState":
-        """Where an earlier process left it. How a run ended is reckoned by its counts where the
-        status no longer says that: since then it was suspended, or somebody wrote over it.
+        """Return the state in which an earlier process left the scan. Where the status no longer
+        says how its run ended, because the scan was suspended since then or somebody wrote over it,
+        that is computed from the counts.
         """
         handled = Handled.from_status(status)
         tally = progress.reported(status.progress, status.failed_items, status.usage)
@@ -65,7 +67,7 @@ class ScanState:
 
     @property
     def phase(self) -> Phase:
-        """Where the scan stands, in one word."""
+        """The phase that the status shows."""
         return Phase.SUSPENDED if self.suspended else self.reached
 
     @property
@@ -82,27 +84,29 @@ class ScanState:
 
     @property
     def stall_heals(self) -> bool:
-        """Whether another try may get further; what a budget has no room for needs an edit."""
+        """Whether another try may get further. A budget without room for a question needs an
+        edit.
+        """
         return self.stall is not None and self.stall.reason not in EXHAUSTED
 
     def has_the_word(self, found: ScanStatus) -> bool:
-        """Whether this process has anything to say where it found that status: at rest, only of a
-        run that is over, and that no other operator's outranks.
+        """Whether this process may write over the status that it found. At rest it may only where
+        its run is over and no other operator's run outranks it.
         """
         if not self.resting:
             return True
         return self.handled.is_over and not outranks(found.run, self.handled.run)
 
     def used_up(self, budget: Budget) -> Stall | None:
-        """Why the run has to wait for more; None where it may ask."""
+        """Return why the run has to wait for a larger budget; None where it may ask."""
         tally, wanted = self.tally or Tally(), self.spending.wanted
         rest = rest_of(tally.usage, progress.progress(tally), wanted)
         return exhausted(budget, tally.usage, wanted, rest)
 
     @property
     def finished_run(self) -> FinishedRun | None:
-        """What to keep of the run when the next one begins; None of one that did not get anywhere,
-        or only looked.
+        """What is kept of the run when the next one begins; None where it has not ended or has no
+        counts.
         """
         run = self.handled.run
         if not (run and run.completion_time and self.tally):
@@ -118,7 +122,7 @@ class ScanState:
         )
 
     def begun(self, handled: Handled) -> "ScanState":
-        """A new run."""
+        """Return the state with a new run that has just begun."""
         return replace(
             self,
             reached=Phase.PENDING,
@@ -136,7 +140,9 @@ class ScanState:
         )
 
     def taken_up(self, owner: str) -> "ScanState":
-        """At work on a run that is not finished; one that this process has not begun is resumed."""
+        """Return the state at work on an unfinished run. A run that this process has not begun
+        counts as resumed.
+        """
         if self.engaged == self.run.id:
             return replace(self, suspended=False, resting=False)
         resumed = self.run.model_copy(update={"owner": owner, "resumed": self.run.resumed + 1})
@@ -149,27 +155,31 @@ class ScanState:
         )
 
     def discovering(self) -> "ScanState":
-        """A stall stays visible until the listing that it prevented works: no flapping."""
+        """Return the state while CRDs are listed. A stall stays visible until the listing that it
+        prevented works, so that the status does not flap.
+        """
         return replace(self, reached=Phase.DISCOVERING) if self.stall is None else self
 
     def scanning(self) -> "ScanState":
-        """Listed and planned."""
+        """Return the state once the CRDs are listed and the run is planned."""
         return replace(self, reached=Phase.SCANNING, stall=None)
 
     def stalled(self, stall: Stall, *, planned: bool) -> "ScanState":
-        """The run cannot go on; `planned` where it had got to its items."""
+        """Return the state of a run that cannot go on; `planned` says whether it had been
+        planned.
+        """
         begun = Phase.PENDING if self.tally is None else Phase.SCANNING
         reached = self.reached if planned else begun
         return replace(self, reached=reached, stall=stall, stalls=self.stalls + 1)
 
     def out_of_budget(self, stall: Stall) -> "ScanState":
-        """Nothing more may be asked until somebody says otherwise."""
+        """Return the state of a run that may ask nothing more until its budget is raised."""
         return replace(self, reached=Phase.SCANNING, stall=stall)
 
     def ended(
         self, phase: Phase, conclusion: str, now: datetime, estimate: Estimate | None = None
     ) -> "ScanState":
-        """The run is over."""
+        """Return the state once the run is over."""
         took = max(now - self.run.start_time, timedelta(0))
         run = self.run.model_copy(update={"completion_time": now, "duration": took})
         return replace(
@@ -182,15 +192,15 @@ class ScanState:
         )
 
     def held(self) -> "ScanState":
-        """Suspended, with something left to do: this run, or the next one."""
+        """Return the suspended state, with this run or the next one left to do."""
         return replace(self, suspended=True, stall=None, engaged=None, resting=False)
 
     def at_rest(self) -> "ScanState":
-        """Nothing is left to do, and nothing held back."""
+        """Return the state in which nothing is left to do, and nothing is held back."""
         return replace(self, suspended=False, resting=True)
 
 
 def _told(status: ScanStatus) -> str:
-    """What came of a run, by the condition that says so; empty where none does."""
+    """Return what the condition Complete or Failed says of the run; empty where neither is True."""
     ends = (c for c in status.conditions or () if c.type in {"Complete", "Failed"})
     return next((c.message for c in ends if c.status == "True"), "")

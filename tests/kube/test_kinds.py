@@ -1,0 +1,26 @@
+"""Listing the objects of a kind of capscan's."""
+
+import pytest
+
+from capscan.core.errors import NotServed
+from capscan.kube.kinds import SCANS, list_kind
+from tests.kube.apiserver import ok, refusal
+from tests.kube.stored_scan import Api, Scan
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_scans_are_listed_whole(api: Api, scan: Scan) -> None:
+    body = {"metadata": {"resourceVersion": "12"}, "items": [scan.body]}
+    api[0].script = [ok(body)]
+
+    found = await list_kind(api[1], SCANS)
+
+    assert found == ([scan.body], "12")
+
+
+async def test_a_listing_of_a_kind_that_is_not_installed_fails(api: Api) -> None:
+    api[0].script = [refusal(404, name="")]
+
+    with pytest.raises(NotServed):
+        await list_kind(api[1], SCANS)
