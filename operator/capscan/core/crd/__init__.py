@@ -1,0 +1,1 @@
+"""What a CustomResourceDefinition says: parsed, walked, and shortened to a digest."""

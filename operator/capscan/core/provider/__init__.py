@@ -1,0 +1,1 @@
+"""Whether one InferenceProvider can be asked, and what its status says. Serves inference alone."""

@@ -1,0 +1,1 @@
+"""What a CapabilityScan says of itself: its state, its sentences, its whole status."""

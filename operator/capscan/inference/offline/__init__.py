@@ -1,0 +1,1 @@
+"""Analyses a digest by rules and tables, without a network."""
