@@ -3,29 +3,22 @@
 Applied and looked at without kubectl, which takes fifty times the processor time for each look.
 """
 
-import http.client
-import json
-import subprocess
-import tempfile
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from tests.builders import crd
-from tests.kubectl import Kubectl, KubectlError
+from tests.kubectl import Kubectl
 from tests.operator.api import CAPSCAN, Api, Refused
+from tests.operator.kubectl_watch import KubectlWatch
+from tests.operator.waiting import WAIT_S, until
 
 Json = dict[str, Any]
-T = TypeVar("T")
 
-WAIT_S = 60.0
-"""For what takes seconds: other tests run at the same time."""
-POLL_S = 0.05
-NOT_YET = (KubectlError, Refused, KeyError, OSError, http.client.HTTPException)
-"""What a look may raise while there is nothing to see, or nobody to ask."""
+MODEL_KEY = "sk-right"
+"""The key that the fixture `model` takes."""
 
 
 @dataclass
@@ -102,6 +95,15 @@ class Cluster:
         )
         return condition(self.provider(name), "Ready")
 
+    def stalled(self, scan: str, reason: str) -> Json:
+        """Wait until the scan is stalled for that reason; its Stalled condition."""
+        status = self.until(
+            scan,
+            lambda s: "conditions" in s and condition(s, "Stalled")["reason"] == reason,
+            f"a stall: {reason}",
+        )
+        return condition(status, "Stalled")
+
     def set_key(self, key: str, secret: str = "model-key") -> Json:
         """Put an API key where the operator may read it; the reference to it."""
         name = f"{secret}-{self.group.partition('.')[0]}"
@@ -154,9 +156,9 @@ class Cluster:
         """Wait until at least that many items are settled."""
         return self.until(name, lambda s: settled(s) >= count, f"{count} settled items")
 
-    def watch(self, name: str) -> "Watch":
+    def watch(self, name: str) -> KubectlWatch:
         """Record every version of the scan, from the one that it has now."""
-        watch = Watch(self.kubectl, name)
+        watch = KubectlWatch(self.kubectl, name)
         watch.until(lambda _: True, "the first version")
         return watch
 
@@ -173,64 +175,6 @@ class Cluster:
         found = self._api.get(f"{CAPSCAN}/{plural}/{name}")
         del found["metadata"]["managedFields"]
         return found
-
-
-class Watch:
-    """`kubectl get -w` into a file: every version that a watcher sees, in order."""
-
-    def __init__(self, kubectl: Kubectl, name: str) -> None:
-        # No pipe: kubectl would come to a halt once nobody has read the first 64 KiB.
-        self._file = tempfile.NamedTemporaryFile()  # noqa: SIM115
-        self._process = subprocess.Popen(
-            [
-                str(kubectl.program),
-                f"--kubeconfig={kubectl.kubeconfig}",
-                *("get", "capabilityscan", name, "-w", "-o", "json"),
-            ],
-            stdout=self._file,
-        )
-
-    def until(self, accept: Callable[[Json], bool], what: str) -> None:
-        """Wait until it has seen a version that is as wanted."""
-        until(self._versions, lambda versions: any(map(accept, versions)), what)
-
-    def stop(self) -> list[Json]:
-        """End the watch; all versions it saw."""
-        self._process.terminate()
-        self._process.wait(WAIT_S)
-        versions = self._versions()
-        self._file.close()
-        return versions
-
-    def _versions(self) -> list[Json]:
-        # Opened anew: with the file the two would share the place that each is at.
-        text = Path(self._file.name).read_text(encoding="utf-8", errors="replace")
-        decoder, versions, at = json.JSONDecoder(), [], 0
-        while at < len(text):
-            try:
-                version, at = decoder.raw_decode(text, at)
-            except ValueError:  # cut off by the end of the process
-                break
-            versions.append(version)
-            at += len(text[at:]) - len(text[at:].lstrip())
-        return versions
-
-
-def until(
-    look: Callable[[], T], accept: Callable[[T], bool], what: str, timeout_s: float = WAIT_S
-) -> T:
-    """Look again and again until what is seen is accepted."""
-    deadline = time.monotonic() + timeout_s
-    seen: object = None
-    while time.monotonic() < deadline:
-        try:
-            seen = found = look()
-            if accept(found):
-                return found
-        except NOT_YET as error:
-            seen = error if seen is None else seen
-        time.sleep(POLL_S)
-    raise AssertionError(f"no {what} within {timeout_s:.0f} s; last seen: {seen}")
 
 
 def _readable_secret(name: str, key: str) -> list[Json]:

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.operator.cluster import until
+from tests.operator.waiting import until
 
 STOP_S = 15.0
 

@@ -7,8 +7,9 @@ import pytest
 
 from tests.gitops.rules import kstatus
 from tests.kubectl import Kubectl, KubectlError
-from tests.operator.cluster import Cluster, Json, asked, until
+from tests.operator.cluster import Cluster, Json, asked
 from tests.operator.process import Operator
+from tests.operator.waiting import until
 
 GIT = "--field-manager=kustomize-controller"
 UNCHECKED = "--validate=false"

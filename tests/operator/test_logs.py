@@ -10,7 +10,7 @@ import yaml
 
 from tests.builders import crd
 from tests.operator.cluster import Cluster
-from tests.operator.conftest import ROOT
+from tests.operator.installation import ROOT
 from tests.operator.process import Operator
 
 TEXT_LINE = re.compile(

@@ -12,9 +12,10 @@ import pytest
 
 from capscan.localplane.servers import free_ports
 from tests.builders import crd
-from tests.operator.cluster import Cluster, until
-from tests.operator.conftest import install
+from tests.operator.cluster import Cluster
+from tests.operator.installation import install
 from tests.operator.process import Operator
+from tests.operator.waiting import until
 
 COMMAND = (sys.executable, "-m", "capscan", "operator")
 

@@ -10,8 +10,9 @@ from random import Random
 import pytest
 
 from tests.operator.api import SCANS, Api, Json, Storm, Watch, Write, removes_status, says
-from tests.operator.cluster import Cluster, asked, condition, until
+from tests.operator.cluster import Cluster, asked, condition
 from tests.operator.process import Operator
+from tests.operator.waiting import until
 from tests.proxy import CountingProxy, Request
 from tests.versions import flaws
 

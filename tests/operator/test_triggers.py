@@ -1,7 +1,8 @@
 """What starts a run, and what does not; edits and orders in mid-run."""
 
-from tests.operator.cluster import Cluster, asked, condition, settled, until
+from tests.operator.cluster import Cluster, asked, condition, settled
 from tests.operator.process import Operator
+from tests.operator.waiting import until
 
 
 def test_a_new_rescan_value_starts_a_run_and_clearing_it_does_not(
