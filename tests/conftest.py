@@ -12,6 +12,7 @@ from hypothesis import settings
 from capscan.localplane.console import Console
 from capscan.localplane.plane import ORDER, Plane
 from capscan.localplane.programs import KUBECTL, find_programs
+from tests.installation import install
 from tests.kubectl import Kubectl
 
 PLANES = {"plane", "own_plane", "programs"}
@@ -61,6 +62,13 @@ def kubectl(plane: Plane) -> Kubectl:
     """`kubectl("get", "crds")` as the administrator."""
     info = plane.info()
     return Kubectl(info.kubectl, info.kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def installed(kubectl: Kubectl) -> Kubectl:
+    """kubectl for a cluster on which capscan is installed."""
+    install(kubectl)
+    return kubectl
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.manifests.kubectl import Kubectl, refusal, scan
+from tests.kubectl import Kubectl
+from tests.manifests.asking import refusal, scan
 
 GLOB = "only * and ? are wildcards"
 LABEL = "write app.kubernetes.io/part-of: cert-manager"

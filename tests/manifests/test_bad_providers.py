@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.manifests.kubectl import Kubectl, refusal
+from tests.kubectl import Kubectl
+from tests.manifests.asking import refusal
 
 URL = "write the whole address, scheme included, such as https://api.example.com/v1"
 KEYLESS: dict[str, Any] = {

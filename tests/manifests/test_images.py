@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.manifests.kubectl import ROOT
+from tests.manifests.asking import ROOT
 
 LINES = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
 OWN = {"PIP_NO_COMPILE": "1", "PIP_PROGRESS_BAR": "off"}

@@ -7,21 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.installation import account_kubeconfig, install
 from tests.kubectl import Kubectl
 from tests.modelserver.behaviour import Behaviour, Latency
 from tests.modelserver.process import ModelServerProcess, running
 from tests.operator.cluster import MODEL_KEY, Cluster
-from tests.operator.installation import account_kubeconfig, install
 from tests.operator.process import Operator
 
 _numbers = itertools.count()
-
-
-@pytest.fixture(scope="session")
-def installed(kubectl: Kubectl) -> Kubectl:
-    """kubectl for a cluster on which capscan is installed."""
-    install(kubectl)
-    return kubectl
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.installation import account_kubeconfig
 from tests.operator.cluster import Cluster, asked
-from tests.operator.installation import account_kubeconfig
 from tests.operator.process import Operator
 from tests.operator.waiting import quiet_for, until
 from tests.proxy import CountingProxy, Request

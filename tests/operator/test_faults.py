@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.installation import install
 from tests.operator.api import Refused
 from tests.operator.cluster import Cluster, asked, settled
-from tests.operator.installation import install
 from tests.operator.process import Operator
 from tests.operator.waiting import quiet_for, until
 

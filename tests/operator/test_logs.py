@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from tests.builders import crd
+from tests.installation import ROOT
 from tests.operator.cluster import Cluster
-from tests.operator.installation import ROOT
 from tests.operator.process import Operator
 
 TEXT_LINE = re.compile(

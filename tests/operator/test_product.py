@@ -12,8 +12,8 @@ import pytest
 
 from capscan.localplane.servers import free_ports
 from tests.builders import crd
+from tests.installation import install
 from tests.operator.cluster import Cluster
-from tests.operator.installation import install
 from tests.operator.process import Operator
 from tests.operator.waiting import until
 

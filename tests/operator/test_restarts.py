@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from capscan.scan.engine import AHEAD_MAX
+from tests.installation import account_kubeconfig, own_plane
 from tests.operator.cluster import Cluster, asked
-from tests.operator.installation import account_kubeconfig, own_plane
 from tests.operator.process import Operator
 from tests.operator.waiting import until
 

@@ -10,12 +10,17 @@ from capscan.localplane.console import Console
 from capscan.localplane.plane import Plane
 from tests.kubectl import Kubectl
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 
 def install(kubectl: Kubectl) -> None:
-    """What a user does on a cluster; wait until the kinds are served."""
+    """Do what a user does on a cluster, and wait until the kinds are served."""
     kubectl("apply", "-k", str(ROOT / "manifests"))
+    established(kubectl)
+
+
+def established(kubectl: Kubectl) -> None:
+    """Wait until the API server serves all kinds, for 30 s at most."""
     kubectl(
         *("wait", "--for=condition=Established", "--timeout=30s", "crd"),
         *("capabilityscans.capscan.dev", "capabilities.capscan.dev"),
@@ -25,7 +30,7 @@ def install(kubectl: Kubectl) -> None:
 
 @contextmanager
 def own_plane(folder: Path, console: Console | None = None) -> Iterator[tuple[Plane, Kubectl]]:
-    """A control plane of one's own with capscan installed, while the block lasts."""
+    """Start a control plane with capscan installed, and stop it after the block."""
     plane = Plane(folder / "plane", console)
     try:
         info = plane.up()
@@ -37,7 +42,7 @@ def own_plane(folder: Path, console: Console | None = None) -> Iterator[tuple[Pl
 
 
 def account_kubeconfig(kubectl: Kubectl, folder: Path) -> Path:
-    """A kubeconfig with the real token of the operator's ServiceAccount."""
+    """Write a kubeconfig with the token of the operator's ServiceAccount; its path."""
     token = kubectl("create", "token", "capscan", "-n", "capscan-system", "--duration=2h").strip()
     config = yaml.safe_load(kubectl.kubeconfig.read_text())
     config["users"] = [{"name": config["users"][0]["name"], "user": {"token": token}}]
