@@ -46,9 +46,9 @@ demo-gate: $(READY) ## the adaptive gate against a fake model server; KEEP=1 lea
 capture: $(READY) ## record the demo into docs/demo.cast and docs/demo.svg
 	$(BIN)/python docs/capture.py
 
-# More workers than cores: most tests wait for a process of their own. Each worker has its own control
-# plane and takes file after file, in the order of tests/conftest.py.
-WORKERS ?= 3
+# There are more workers than cores, because most tests wait for a process of their own. Each worker has
+# its own control plane (half a gigabyte) and takes file after file, in the order of tests/conftest.py.
+WORKERS ?= 4
 XDIST = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test: $(READY) ## every test, with branch coverage; WORKERS=1 for a small machine

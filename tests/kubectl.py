@@ -1,4 +1,4 @@
-"""kubectl against the tests' control plane."""
+"""Runs kubectl against the control plane of the tests."""
 
 from __future__ import annotations
 

@@ -13,14 +13,14 @@ ROOT = Path(__file__).parents[2]
 
 
 def refusal(kubectl: Kubectl, *args: str, manifest: dict[str, Any] | None = None) -> str:
-    """What kubectl says on refusing `args`; fails where it does as it was told."""
+    """Return what kubectl says when it refuses `args`; fail where it accepts them."""
     with pytest.raises(subprocess.CalledProcessError) as refused:
         kubectl(*args, input=None if manifest is None else yaml.safe_dump(manifest))
     return str(refused.value.stderr)
 
 
 def scan(name: str, **fields: Any) -> dict[str, Any]:
-    """A CapabilityScan manifest."""
+    """Return the manifest of a CapabilityScan."""
     return {
         "apiVersion": "capscan.dev/v1alpha1",
         "kind": "CapabilityScan",

@@ -29,7 +29,7 @@ def read(kubectl: Kubectl, kind: str, name: str) -> dict[str, Any]:
 
 @pytest.fixture
 def capscan(installed: Kubectl) -> Iterator[Kubectl]:
-    """kubectl on a plane with capscan's kinds; what a test named `crds-test*` is removed."""
+    """kubectl where capscan's kinds are installed; what a test names `crds-test*` is removed."""
     yield installed
     installed("delete", "capabilityscan", "crds-test", "--ignore-not-found")
     installed("delete", "capability", "widgets.crds-test.example", "--ignore-not-found")
@@ -53,7 +53,7 @@ def undescribed(node: dict[str, Any], path: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("file", FILES)
 def test_every_node_is_described(file: str) -> None:
-    """But for metadata, which the API server describes and forbids to describe."""
+    """metadata is left out: the API server describes it, and forbids a CRD to do so."""
     crd = yaml.safe_load((ROOT / "crds" / file).read_text(encoding="utf-8"))
     schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
 
@@ -61,7 +61,7 @@ def test_every_node_is_described(file: str) -> None:
 
 
 def test_a_scan_of_nothing_but_a_name_gets_the_defaults_of_the_models(capscan: Kubectl) -> None:
-    """And a status that GitOps tools wait on, before any operator has seen the scan."""
+    """Its status makes GitOps tools wait before any operator has seen the scan."""
     stored = apply(capscan, scan("crds-test"))
 
     assert stored["spec"] == ScanSpec().to_wire()
@@ -69,7 +69,7 @@ def test_a_scan_of_nothing_but_a_name_gets_the_defaults_of_the_models(capscan: K
 
 
 def test_defaults_are_filled_in_beside_what_is_written(capscan: Kubectl) -> None:
-    """In nested objects too."""
+    """Nested objects get their defaults too."""
     spec = ScanSpec(selector=Selector(exclude=["*.example.com"]), suspend=True)
     written = {"selector": {"exclude": ["*.example.com"]}, "suspend": True}
 
@@ -102,8 +102,8 @@ def test_a_full_status_comes_back_as_it_was_written(capscan: Kubectl) -> None:
     assert CapabilityScan.from_wire(stored).status == FULL_STATUS
 
 
-def test_the_columns_tell_the_story(capscan: Kubectl) -> None:
-    """Wide ones only where they are asked for."""
+def test_kubectl_get_shows_phase_progress_failures_and_eta(capscan: Kubectl) -> None:
+    """Wide columns are shown only where they are asked for."""
     apply(capscan, scan("crds-test"))
     patch_status(capscan, FULL_STATUS.model_copy(update={"message": "done"}).to_wire())
 
@@ -128,7 +128,7 @@ def capability(content: Capability) -> dict[str, Any]:
 
 
 def test_a_full_capability_comes_back_as_it_was_written(capscan: Kubectl) -> None:
-    """And its columns are filled."""
+    """kubectl fills its columns from the object."""
     assert set(CAPABILITY.to_wire()) == {f.alias for f in Capability.model_fields.values()}
 
     stored = apply(capscan, capability(CAPABILITY))
@@ -139,8 +139,8 @@ def test_a_full_capability_comes_back_as_it_was_written(capscan: Kubectl) -> Non
     assert "Widget   low          AWS, Postgres   Makes widgets" in row
 
 
-def test_a_capability_that_nobody_could_tell_has_its_last_attempt_alone(capscan: Kubectl) -> None:
-    """Then the default lists of an analysis are not made up either."""
+def test_a_capability_without_an_analysis_keeps_its_last_attempt_alone(capscan: Kubectl) -> None:
+    """The API server does not fill in the default lists of an analysis that is missing."""
     failed = Capability(last_attempt=CAPABILITY.last_attempt)
 
     assert Capability.model_validate(apply(capscan, capability(failed))) == failed
@@ -155,7 +155,7 @@ def test_explain_shows_what_a_field_is_for(capscan: Kubectl) -> None:
 
 
 def test_one_word_lists_every_kind(capscan: Kubectl) -> None:
-    """The category, which must not be the short name: `kubectl get capscan NAME` would fail."""
+    """The category differs from the short name, or `kubectl get capscan NAME` would fail."""
     apply(capscan, scan("crds-test"))
     apply(capscan, capability(CAPABILITY))
 

@@ -14,7 +14,7 @@ from tests.manifests.rendering import BASE, rendered
 
 
 def test_one_apply_installs_everything_and_a_second_changes_nothing(kubectl: Kubectl) -> None:
-    """Starting from a cluster that does not know the kinds."""
+    """The cluster does not know the kinds at first."""
     kubectl(
         "delete", "crd", "capabilityscans.capscan.dev", "capabilities.capscan.dev",
         "inferenceproviders.capscan.dev", "--ignore-not-found",
@@ -29,13 +29,13 @@ def test_one_apply_installs_everything_and_a_second_changes_nothing(kubectl: Kub
 
 
 def test_the_crds_alone_can_be_applied(kubectl: Kubectl) -> None:
-    """For whoever runs the operator outside the cluster, as `make demo` does."""
+    """Who runs the operator outside the cluster, as `make demo` does, needs no more."""
     kubectl("apply", "-k", str(ROOT / "crds"))
     established(kubectl)
 
 
 def test_the_base_holds_no_custom_resource(kubectl: Kubectl) -> None:
-    """One beside its own kind would fail the first apply, and a scan would start by itself."""
+    """An object beside its kind would fail the first apply, and a scan would start by itself."""
     assert {document["kind"] for document in rendered(kubectl)} == {
         "Namespace",
         "CustomResourceDefinition",
@@ -49,7 +49,7 @@ def test_the_base_holds_no_custom_resource(kubectl: Kubectl) -> None:
     }
 
 
-def test_every_object_is_labelled_as_capscans(kubectl: Kubectl) -> None:
+def test_every_object_has_the_label_of_capscan(kubectl: Kubectl) -> None:
     """`kubectl get all,crd,clusterrole -l app.kubernetes.io/name=capscan` finds them."""
     unlabelled = [
         document["metadata"]["name"]
@@ -65,14 +65,14 @@ SAMPLES = sorted((ROOT / "manifests" / "samples").iterdir())
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=[sample.name for sample in SAMPLES])
 def test_a_sample_is_accepted_and_says_what_it_is_for(installed: Kubectl, sample: Path) -> None:
-    """Strict validation on, nothing stored."""
+    """kubectl validates it strictly, and stores nothing."""
     installed("apply", "--dry-run=server", "-f", str(sample))
 
     assert sample.read_text(encoding="utf-8").startswith("# ")
 
 
 def examples(page: str, heading: str) -> list[dict[str, Any]]:
-    """The objects in the YAML blocks under that heading."""
+    """Return the objects in the YAML blocks under that heading."""
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     section = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     blocks = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
@@ -80,7 +80,7 @@ def examples(page: str, heading: str) -> list[dict[str, Any]]:
 
 
 def test_the_examples_for_gitops_name_the_folder_that_is_there() -> None:
-    """No more can be said of them without the tools: the docs say so."""
+    """Only their paths can be checked without the tools, as the docs say."""
     found = examples("install.md", "By GitOps")
     flux, _, argo = (example["spec"] for example in found)
 
@@ -95,5 +95,5 @@ MODELS = examples("install.md", "Asking a model")
 def test_an_example_for_asking_a_model_is_accepted(
     installed: Kubectl, example: dict[str, Any]
 ) -> None:
-    """As a reader pastes it."""
+    """A reader can paste it as it stands."""
     installed("apply", "--dry-run=server", "-f", "-", input=yaml.safe_dump(example))

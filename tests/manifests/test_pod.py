@@ -16,7 +16,7 @@ DRY_RUN = ("create", "--dry-run=server", "-o", "json", "-f", "-")
 
 
 def pod(kubectl: Kubectl) -> dict[str, Any]:
-    """The Pod that the Deployment would make."""
+    """Return the Pod that the Deployment would make."""
     template = one(kubectl, "Deployment")["spec"]["template"]
     return {
         "apiVersion": "v1",
@@ -27,7 +27,7 @@ def pod(kubectl: Kubectl) -> dict[str, Any]:
 
 
 def settings(kubectl: Kubectl, folder: Path) -> Settings:
-    """What the operator makes of its arguments and the files that the Pod mounts."""
+    """Return what the operator makes of its arguments and the files that the Pod mounts."""
     spec = pod(kubectl)["spec"]
     (container,) = spec["containers"]
     (volume,) = spec["volumes"]
@@ -45,14 +45,14 @@ def settings(kubectl: Kubectl, folder: Path) -> Settings:
 
 
 def test_the_pod_is_admitted_where_the_restricted_standard_is_enforced(installed: Kubectl) -> None:
-    """The namespace enforces it, so this is the API server's word."""
+    """The namespace enforces the standard, so the API server itself decides."""
     admitted = json.loads(installed(*DRY_RUN, input=yaml.safe_dump(pod(installed))))
 
     assert admitted["spec"]["serviceAccountName"] == "capscan"
 
 
-def test_a_pod_that_is_less_careful_is_not(installed: Kubectl) -> None:
-    """Which shows that the namespace enforces anything."""
+def test_a_pod_without_a_security_context_is_refused(installed: Kubectl) -> None:
+    """The namespace does enforce the standard."""
     careless = pod(installed)
     del careless["spec"]["containers"][0]["securityContext"]
 
@@ -62,7 +62,7 @@ def test_a_pod_that_is_less_careful_is_not(installed: Kubectl) -> None:
 def test_the_container_writes_nothing_to_its_disk_and_stays_in_its_memory(
     kubectl: Kubectl,
 ) -> None:
-    """What no Pod Security Standard asks for."""
+    """No Pod Security Standard asks for either."""
     (container,) = pod(kubectl)["spec"]["containers"]
 
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
@@ -72,7 +72,7 @@ def test_the_container_writes_nothing_to_its_disk_and_stays_in_its_memory(
 def test_the_operator_understands_the_settings_it_is_given(
     kubectl: Kubectl, tmp_path: Path
 ) -> None:
-    """Logs for machines, and time enough to stop before the kubelet ends it."""
+    """It logs for machines, and stops before the kubelet ends it."""
     found = settings(kubectl, tmp_path)
     grace_s = pod(kubectl)["spec"]["terminationGracePeriodSeconds"]
 
@@ -97,7 +97,7 @@ def test_an_edit_of_the_settings_rolls_the_deployment_out(kubectl: Kubectl, tmp_
 
 
 def test_the_probes_ask_a_port_that_is_there(kubectl: Kubectl, tmp_path: Path) -> None:
-    """By its name; and the operator serves it."""
+    """They name the port, and the operator serves it."""
     (container,) = pod(kubectl)["spec"]["containers"]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert settings(kubectl, tmp_path).probe_port == ports["probes"]
@@ -110,8 +110,8 @@ def test_the_probes_ask_a_port_that_is_there(kubectl: Kubectl, tmp_path: Path) -
     ]
 
 
-def test_never_two_operators_at_once(kubectl: Kubectl) -> None:
-    """A rolling update would have two for a while."""
+def test_a_rollout_never_runs_two_operators_at_once(kubectl: Kubectl) -> None:
+    """A rolling update would run two for a while."""
     spec = one(kubectl, "Deployment")["spec"]
 
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})

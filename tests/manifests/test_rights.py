@@ -1,4 +1,4 @@
-"""What the operator's account and the roles for people may do: what they need, and nothing else."""
+"""The operator's account and the roles for people may do what they need, and nothing else."""
 
 import json
 from collections.abc import Iterator
@@ -56,12 +56,12 @@ VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletec
 
 
 def test_the_account_may_do_exactly_what_the_operator_does(installed: Kubectl) -> None:
-    """The answers that `kubectl auth can-i` gives, for every verb on everything named above."""
+    """`kubectl auth can-i` answers so for every verb on everything named above."""
     assert allowed(installed, ACCOUNT, RESOURCES) == ALLOWED
 
 
 def test_the_account_writes_events_where_those_of_its_objects_belong(installed: Kubectl) -> None:
-    """And in no other namespace."""
+    """It may write them in no other namespace."""
     written = {(*EVENTS, verb) for verb in ("create", "patch")}
 
     assert allowed(installed, ACCOUNT, {EVENTS}, "default") == written
@@ -76,11 +76,11 @@ def test_the_account_writes_events_where_those_of_its_objects_belong(installed: 
         ("admin", {"capabilityscans", "inferenceproviders"}),
     ],
 )
-def test_the_roles_that_every_cluster_has_hold_those_for_people(
+def test_the_roles_view_edit_and_admin_of_a_cluster_cover_capscan(
     installed: Kubectl, role: str, writes: set[str]
 ) -> None:
-    """No controller runs here that would put them together: who has the parts of a role is bound
-    to them instead.
+    """No controller runs here that would aggregate the roles, so the user is bound to the parts of
+    one instead.
     """
     kinds = ("capabilityscans", "capabilities", "inferenceproviders")
     parts = ("view", "edit", "admin")[: ("view", "edit", "admin").index(role) + 1]
@@ -104,7 +104,7 @@ def test_the_roles_that_every_cluster_has_hold_those_for_people(
 
 
 def test_the_roles_name_everything_they_allow(kubectl: Kubectl) -> None:
-    """A wildcard would take in what later versions of Kubernetes add."""
+    """A wildcard would also allow what later versions of Kubernetes add."""
     kinds = ("ClusterRole", "Role")
     roles = [document for document in rendered(kubectl) if document["kind"] in kinds]
     rules = [rule for role in roles for rule in role["rules"]]
@@ -116,7 +116,7 @@ def test_the_roles_name_everything_they_allow(kubectl: Kubectl) -> None:
 def test_the_sample_of_a_provider_lets_the_account_read_its_secret_and_no_other(
     installed: Kubectl,
 ) -> None:
-    """Nor write it, nor list any."""
+    """The account may neither write it nor list any."""
     sample = ROOT / "manifests" / "samples" / "provider-anthropic.yaml"
     objects = list(yaml.safe_load_all(sample.read_text(encoding="utf-8")))
     rights = yaml.safe_dump_all(one for one in objects if one["kind"].startswith("Role"))
@@ -145,7 +145,7 @@ def test_the_sample_of_a_provider_lets_the_account_read_its_secret_and_no_other(
 def allowed(
     kubectl: Kubectl, user: str, resources: set[tuple[str, str]], namespace: str = ""
 ) -> set[tuple[str, str, str]]:
-    """What `kubectl auth can-i` says yes to, of all verbs on these."""
+    """Return what `kubectl auth can-i` says yes to, of all verbs on these."""
     asked = [(group, name, verb) for group, name in sorted(resources) for verb in VERBS]
     reviews = [review(user, namespace, *question) for question in asked]
     answers = kubectl(
@@ -190,9 +190,10 @@ def as_account(installed: Kubectl) -> Iterator[Kubectl]:
 
 
 def test_the_account_can_do_the_operators_work(as_account: Kubectl) -> None:
-    """Read a CRD, write its Capability with the CRD as owner, again, and clean up.
+    """It may read a CRD, write a Capability that the CRD owns, write it again, and delete it.
 
-    Not its status: `kubectl patch --subresource` reads it first, which the operator does not.
+    The status is left out: `kubectl patch --subresource` reads it first, which the operator does
+    not do.
     """
     crd = json.loads(as_account("get", "crd", "capabilities.capscan.dev", "-o", "json"))
     owner = {
@@ -214,7 +215,7 @@ def test_the_account_can_do_the_operators_work(as_account: Kubectl) -> None:
 
 
 def test_the_account_cannot_change_what_a_user_asked_for(as_account: Kubectl) -> None:
-    """Status is its own; spec is the user's."""
+    """The operator owns the status, the user the spec."""
     patch = json.dumps({"spec": {"suspend": False}})
 
     said = refusal(as_account, "patch", "capabilityscan/install-test", "--type=merge", "-p", patch)

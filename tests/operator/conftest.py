@@ -1,4 +1,4 @@
-"""The operator on the real control plane, as the ServiceAccount that the manifests give it."""
+"""Runs the operator on a real control plane, as the ServiceAccount of the manifests."""
 
 import itertools
 import os
@@ -19,7 +19,7 @@ _numbers = itertools.count()
 
 @pytest.fixture
 def cluster(installed: Kubectl) -> Iterator[Cluster]:
-    """capscan's kinds and RBAC are installed; CRDs and scans are this test's own."""
+    """The cluster with capscan's kinds and RBAC; CRDs and scans are this test's own."""
     with Cluster(installed, f"t{os.getpid()}x{next(_numbers)}.example.com") as cluster:
         yield cluster
         cluster.remove()
@@ -27,14 +27,14 @@ def cluster(installed: Kubectl) -> Iterator[Cluster]:
 
 @pytest.fixture
 def installed_again(installed: Kubectl) -> Iterator[None]:
-    """For a test that takes kinds or rights away: they are back after it, however it ended."""
+    """Put kinds and rights back after a test that takes them away, however it ends."""
     yield
     install(installed)
 
 
 @pytest.fixture
 def operator(cluster: Cluster, tmp_path: Path) -> Iterator[Operator]:
-    """Not started yet; stopped after the test."""
+    """The operator, which the test starts; it is stopped after the test."""
     operator = Operator(account_kubeconfig(cluster.kubectl, tmp_path), tmp_path)
     yield operator
     operator.close()

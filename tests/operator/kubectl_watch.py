@@ -1,4 +1,4 @@
-"""What somebody sees who runs `kubectl get -w`."""
+"""Records what `kubectl get -w` shows."""
 
 import json
 import subprocess
@@ -33,7 +33,7 @@ class KubectlWatch:
         until(self._versions, lambda versions: any(map(accept, versions)), what)
 
     def stop(self) -> list[Json]:
-        """End the watch; all versions it saw."""
+        """End the watch; return all versions that it saw."""
         self._process.terminate()
         self._process.wait(WAIT_S)
         versions = self._versions()
@@ -41,7 +41,7 @@ class KubectlWatch:
         return versions
 
     def _versions(self) -> list[Json]:
-        # Opened anew: with the file the two would share the place that each is at.
+        # The file is opened anew, or kubectl and this process would share one position in it.
         text = Path(self._file.name).read_text(encoding="utf-8", errors="replace")
         decoder, versions, at = json.JSONDecoder(), [], 0
         while at < len(text):

@@ -1,4 +1,4 @@
-"""What the operator costs the API server, counted by a proxy that its requests pass."""
+"""A proxy counts the requests that the operator costs the API server."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -32,7 +32,7 @@ def proxy(cluster: Cluster, tmp_path: Path) -> Iterator[CountingProxy]:
 
 @pytest.fixture
 def counted(proxy: CountingProxy, tmp_path: Path) -> Iterator[Operator]:
-    """The operator, by way of the proxy."""
+    """The operator, whose requests pass the proxy."""
     operator = Operator(proxy.write_kubeconfig(tmp_path / "proxy.kubeconfig"), tmp_path)
     yield operator
     operator.close()
@@ -95,8 +95,10 @@ def test_a_scan_at_rest_costs_nothing(
 
 
 def _until_started(proxy: CountingProxy) -> None:
-    """A short run may be over before the watch has begun, and before its Events are out. Each kind
-    is listed before it is watched, by the watch, and once more for what was deleted in between.
+    """Wait for the watches and the Events: a short run may be over before them.
+
+    Each kind is listed before it is watched, by the watch, and once more for what was deleted in
+    between.
     """
     until(
         lambda: proxy.counts,

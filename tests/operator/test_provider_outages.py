@@ -1,4 +1,4 @@
-"""A model that is away, or asks for patience, and another one that stands in."""
+"""A model is away or asks to wait, and another provider stands in for it."""
 
 import pytest
 
@@ -12,10 +12,10 @@ from tests.operator.waiting import until
 pytestmark = pytest.mark.slow
 
 
-def test_an_outage_is_waited_out_and_said(
+def test_the_run_waits_through_an_outage_and_the_status_says_so(
     cluster: Cluster, operator: Operator, model: ModelServerProcess
 ) -> None:
-    """Nothing is lost, little is asked in vain, and the run heals by itself."""
+    """No item is lost, few requests are in vain, and the run goes on by itself."""
     model.change(latency={"mean_s": 0.8})
     names = cluster.create_crds(60)
     provider = cluster.apply_provider(baseURL=model.url, apiKeySecretRef=cluster.set_key(MODEL_KEY))
@@ -74,10 +74,10 @@ def test_another_provider_stands_in_while_the_circuit_is_open_and_gives_back(
     assert by == {provider, spare}
 
 
-def test_a_fallback_that_is_named_no_longer_is_left_at_once(
+def test_a_fallback_that_the_spec_no_longer_names_is_left_at_once(
     cluster: Cluster, operator: Operator, model: ModelServerProcess
 ) -> None:
-    """Though it asked to wait for a day."""
+    """The fallback had asked to wait for a day."""
     cluster.create_crds(20)
     key = cluster.set_key(MODEL_KEY)
     day = Fault(kind="status", status=429, retry_after="86400")
@@ -100,10 +100,10 @@ def test_a_fallback_that_is_named_no_longer_is_left_at_once(
     assert status["progress"]["completed"] == 20
 
 
-def test_a_day_that_the_provider_asks_for_is_waited_for_in_the_status(
+def test_the_status_says_that_the_provider_asked_to_wait_for_a_day(
     cluster: Cluster, operator: Operator, model: ModelServerProcess
 ) -> None:
-    """And a suspend is obeyed at once."""
+    """A suspend is obeyed at once all the same."""
     cluster.create_crds(8)
     provider = cluster.apply_provider(baseURL=model.url, apiKeySecretRef=cluster.set_key(MODEL_KEY))
     operator.start()

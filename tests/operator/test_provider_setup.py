@@ -27,7 +27,7 @@ def test_a_provider_that_is_missing_is_named_and_the_scan_goes_on_when_it_comes(
 def test_a_wrong_key_is_not_asked_with_again_and_the_right_one_is_picked_up(
     cluster: Cluster, operator: Operator, model: ModelServerProcess
 ) -> None:
-    """Without a restart: provider and scan say what is wrong until it is mended."""
+    """No restart is needed; provider and scan say what is wrong until it is mended."""
     cluster.create_crds(5)
     provider = cluster.apply_provider(
         baseURL=model.url, apiKeySecretRef=cluster.set_key("sk-wrong")
@@ -121,7 +121,7 @@ def test_fallbacks_that_go_in_a_circle_are_refused(
     )
 
 
-def test_a_fallback_that_does_not_exist_is_told_before_it_is_needed(
+def test_a_fallback_that_does_not_exist_is_reported_before_it_is_needed(
     cluster: Cluster, operator: Operator, model: ModelServerProcess
 ) -> None:
     key = cluster.set_key(MODEL_KEY)

@@ -1,4 +1,4 @@
-"""Scans that ask a model: the real operator, a real API server, a fake model behind real HTTP."""
+"""Scans ask a model: the operator and the API server are real, the model is a fake behind HTTP."""
 
 import re
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 def test_a_model_is_asked_about_every_crd_once(
     cluster: Cluster, operator: Operator, model: ModelServerProcess, protocol: str, name: str
 ) -> None:
-    """What it answered, who it was, and what it cost stand in the objects."""
+    """The objects record what it answered, which model it was, and what it cost."""
     names = cluster.create_crds(12)
     provider = cluster.apply_provider(
         protocol=protocol,
@@ -54,7 +54,7 @@ def test_a_model_is_asked_about_every_crd_once(
 def test_a_budget_holds_with_many_questions_in_flight(
     cluster: Cluster, operator: Operator, model: ModelServerProcess
 ) -> None:
-    """First for not even one, then for ten; without one everything is asked, and nothing twice."""
+    """It suffices for no question, then for ten; without a budget each is asked once."""
     names = cluster.create_crds(40)
     provider = cluster.apply_provider(baseURL=model.url, apiKeySecretRef=cluster.set_key(MODEL_KEY))
     operator.start()
@@ -80,7 +80,7 @@ def test_a_budget_holds_with_many_questions_in_flight(
     assert status["run"]["trigger"] == "Created"
 
 
-def test_the_status_of_a_provider_costs_nothing_at_rest(
+def test_kubectl_shows_a_provider_and_its_circuit(
     cluster: Cluster, operator: Operator, model: ModelServerProcess
 ) -> None:
     provider = cluster.apply_provider(baseURL=model.url, apiKeySecretRef=cluster.set_key(MODEL_KEY))
@@ -95,7 +95,7 @@ def test_the_status_of_a_provider_costs_nothing_at_rest(
 def test_an_answer_is_kept_as_that_of_the_model_that_gave_it(
     cluster: Cluster, operator: Operator, model: ModelServerProcess
 ) -> None:
-    """Though the provider was edited in mid-run, and back: the next run asks those again."""
+    """The provider is edited in mid-run, and back: the next run asks about those again."""
     model.change(latency={"mean_s": 0.5}, models=["one", "two"])
     names = cluster.create_crds(24)
     key = cluster.set_key(MODEL_KEY)

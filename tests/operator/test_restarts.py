@@ -1,4 +1,4 @@
-"""What a run survives: `kill -9`, SIGTERM, and an API server that is away for a while."""
+"""A run survives `kill -9`, SIGTERM, and an API server that is away for a while."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 COUNTS = ("completed", "unchanged", "failed", "skipped")
 
 
-def test_after_kill_9_with_failures_behind_it_it_goes_on_where_it_was(
+def test_a_run_with_failures_goes_on_where_it_was_after_kill_9(
     cluster: Cluster, operator: Operator
 ) -> None:
     cluster.create_crds(80)
@@ -72,7 +72,7 @@ def test_sigterm_lets_items_finish_and_writes_the_last_status(
 
 @pytest.mark.usefixtures("programs")
 def test_an_api_server_that_goes_away_in_mid_run_ends_nothing(tmp_path: Path) -> None:
-    """Killed, and back a while later, on a control plane of this test's own."""
+    """It is killed, and comes back later, on a control plane of this test's own."""
     with own_plane(tmp_path) as (plane, kubectl):
         operator = Operator(account_kubeconfig(kubectl, tmp_path), tmp_path)
         operator.start(latency=0.4)

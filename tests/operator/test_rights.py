@@ -1,4 +1,4 @@
-"""Rights that the operator's account lacks, and an admission policy that denies one write."""
+"""The operator's account lacks a right, or an admission policy denies one write."""
 
 import json
 from collections.abc import Iterator
@@ -42,10 +42,10 @@ def test_a_missing_permission_is_named_and_heals(cluster: Cluster, operator: Ope
 
 
 @pytest.mark.parametrize("resource", ["customresourcedefinitions", "capabilityscans"])
-def test_the_right_to_watch_is_missed_in_the_status_and_heals(
+def test_the_status_names_a_missing_right_to_watch_until_it_is_there(
     resource: str, cluster: Cluster, operator: Operator
 ) -> None:
-    """Taken away before the operator starts. What it may list it sees all the same, only later."""
+    """It is taken away before the operator starts, which then sees changes later, by listing."""
     cluster.create_crds(2)
     with _without_watch(cluster, resource):
         operator.start()
@@ -67,7 +67,7 @@ def test_the_right_to_watch_is_missed_in_the_status_and_heals(
 def test_the_right_to_watch_may_be_taken_away_while_it_watches(
     cluster: Cluster, operator: Operator, tmp_path: Path
 ) -> None:
-    """Noticed when the watch has to be begun again."""
+    """The operator notices when it has to begin the watch again."""
     cluster.create_crds(2)
     with CountingProxy(operator.kubeconfig) as proxy:
         operator.kubeconfig = proxy.write_kubeconfig(tmp_path / "proxied.kubeconfig")
@@ -91,7 +91,7 @@ def test_the_right_to_watch_may_be_taken_away_while_it_watches(
 def test_a_capability_that_admission_denies_is_one_failed_item(
     cluster: Cluster, operator: Operator
 ) -> None:
-    """No permission would help, and the others have nothing to do with it."""
+    """No permission would help, and the other items are done."""
     names = cluster.create_crds(4)
     rule = {"apiGroups": ["capscan.dev"], "apiVersions": ["*"], "resources": ["capabilities"]}
     policy = {
@@ -144,7 +144,7 @@ def _is_stalled_at_rest(status: Json) -> bool:
 
 @contextmanager
 def _without_watch(cluster: Cluster, resource: str) -> Iterator[None]:
-    """The operator's account may do everything but watch this."""
+    """Take the right to watch this resource from the operator's account during the block."""
     role = json.loads(cluster.kubectl("get", "clusterrole", "capscan", "-o", "json"))
     less = [
         rule | {"verbs": [verb for verb in rule["verbs"] if verb != "watch"]}

@@ -1,4 +1,4 @@
-"""The status under conflict: other writers, lost responses, namesakes, and whatever users do."""
+"""The status stays true under other writers, lost responses, namesakes, and user edits."""
 
 import itertools
 import time
@@ -43,13 +43,13 @@ TROUBLED: Json = {"parallelism": 2, "refresh": "Always", "progressInterval": "50
 
 @pytest.fixture
 def kubeconfig(cluster: Cluster) -> Path:
-    """The administrator's."""
+    """The kubeconfig of the administrator."""
     return cluster.kubectl.kubeconfig
 
 
 @pytest.fixture
 def api(kubeconfig: Path) -> Iterator[Api]:
-    """The administrator, quickly."""
+    """A connection of the administrator, without kubectl."""
     with Api(kubeconfig) as api:
         yield api
 
@@ -58,7 +58,7 @@ def api(kubeconfig: Path) -> Iterator[Api]:
 def test_another_controller_that_writes_all_the_time_changes_nothing_in_the_end(
     cluster: Cluster, operator: Operator, kubeconfig: Path, api: Api, writers: int
 ) -> None:
-    """Twenty times a second, or more often than a lock would ever be had."""
+    """It writes twenty times a second, or so often that a lock would never be had."""
     cluster.create_crds(25)
     operator.start(latency=0.3, fail="*thing00*")
     scan = cluster.apply_scan(parallelism=5, suspend=True)
@@ -84,7 +84,7 @@ def test_another_controller_that_writes_all_the_time_changes_nothing_in_the_end(
 
 
 def _ended(seen: list[Json], storm: Storm) -> bool:
-    """Whether the end came through while others still wrote."""
+    """Return whether the end was written while others still wrote."""
     return any(
         "completionTime" in (body.get("status") or {}).get("run", {})
         and int(body["metadata"]["resourceVersion"]) not in storm.versions
@@ -142,7 +142,7 @@ def test_what_a_run_leaves_behind_is_gone_in_the_next_one(
 def test_a_namesake_never_shows_a_number_of_the_one_before(
     cluster: Cluster, operator: Operator, kubeconfig: Path, api: Api
 ) -> None:
-    """Deleted and created again in mid-run, twice, under foreign writes."""
+    """The scan is deleted and created again in mid-run, twice, under foreign writes."""
     cluster.create_crds(20)
     operator.start(latency=0.2, fail="*thing00*")
     name = f"scan-{cluster.group.partition('.')[0]}"
@@ -169,7 +169,7 @@ def test_a_namesake_never_shows_a_number_of_the_one_before(
 def test_no_version_of_a_troubled_run_is_untrue(
     cluster: Cluster, operator: Operator, kubeconfig: Path, api: Api
 ) -> None:
-    """Three scans at once, each with troubles of its own."""
+    """Three scans run at once, each with troubles of its own."""
     cluster.create_crds(16)
     operator.start(latency=0.15, fail="*thing000*")
     scans = [cluster.apply_scan(f"seed{seed}", **TROUBLED) for seed in SEEDS]
@@ -193,7 +193,7 @@ def test_no_version_of_a_troubled_run_is_untrue(
 
 
 def _trouble(cluster: Cluster, api: Api, scan: str, n: int, random: Random) -> int:
-    """Something happens to the scan; the resourceVersion that it makes."""
+    """Let something happen to the scan; return the resourceVersion that it makes."""
     include = f"thing0{random.choice(['', '0', '1'])}*.{cluster.group}"
     match random.choice(["edit", "edit", "suspend", "go on", "rescan", "forge", "forge", "delete"]):
         case "edit":
