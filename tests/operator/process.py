@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.installation import ROOT
 from tests.operator.waiting import until
 
 STOP_S = 15.0
@@ -56,6 +57,7 @@ class Operator:
                 command,
                 stdout=log,
                 stderr=log,
+                cwd=ROOT,
                 env={key: value for key, value in os.environ.items() if key != "KUBECONFIG"},
             )
 
