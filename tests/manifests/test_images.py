@@ -127,7 +127,7 @@ def listed(python: Path, packages: Path) -> set[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_image_holds_what_is_pinned_and_nothing_to_build_with(stages: list[Image]) -> None:
     """Neither the operator's environment nor the Python of the last stage has pip."""
     first, last = stages
@@ -148,7 +148,7 @@ def test_the_image_holds_what_is_pinned_and_nothing_to_build_with(stages: list[I
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_command_of_the_image_runs(stages: list[Image]) -> None:
     """It runs in the folder where it was built, since a script names its Python by path."""
     command = stages[0].at("/opt/capscan") / "bin" / "capscan"
@@ -161,7 +161,7 @@ def test_the_command_of_the_image_runs(stages: list[Image]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_image_holds_every_module_and_the_crds(stages: list[Image]) -> None:
     """The Dockerfile copies all of them, and the build leaves none out."""
     (packages,) = stages[-1].at("/opt/capscan").glob("lib/*/site-packages")

@@ -141,7 +141,7 @@ def test_without_a_cluster_it_says_what_to_do(
         [*COMMAND, "--kubeconfig", str(path)],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=90,
         check=False,
     )
 
