@@ -37,7 +37,7 @@ ACTS: list[Write] = [
 
 SEEDS = (1, 2, 3)
 ROUNDS = 14
-"""Of trouble, at least; a slow machine has more, until there is enough to see."""
+"""How often there is trouble, at least; on a slow machine more often, until enough was seen."""
 TROUBLED: Json = {"parallelism": 2, "refresh": "Always", "progressInterval": "500ms"}
 
 
@@ -182,6 +182,7 @@ def test_no_version_of_a_troubled_run_is_untrue(
                 break
             for scan, random in zip(scans, randoms, strict=True):
                 others.add(_trouble(cluster, api, scan, n, random))
+            # This is the rhythm of the trouble, not a wait for anything.
             time.sleep(randoms[0].choice([0.0, 0.05, 0.3, 0.6]))
         for scan in scans:
             others.add(api.edit(scan, suspend=False, rescan="last", parallelism=8))
