@@ -1,5 +1,5 @@
-# Every target does its own set-up, and only what has changed of it: `make test` works from a fresh
-# clone. Paths are relative, so that a folder with spaces in its name will do.
+# Every target sets up what it needs, and again only what has changed: `make test` works from a fresh
+# clone. Paths are relative, so that the folder's name may have spaces in it.
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
@@ -14,7 +14,7 @@ USABLE = import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
 	"$$p" -c '$(USABLE)' 2>/dev/null && { echo "$$p"; break; }; done)
 
-# A check that two recipes share, as one line of shell.
+# Two recipes share this check, which is one line of shell.
 define NEEDS_PYTHON
 if [ -z "$(PYTHON)" ]; then \
 	echo 'capscan needs Python 3.11 or newer, with venv, and found none. To install it:' >&2; \
@@ -46,9 +46,9 @@ demo-gate: $(READY) ## the adaptive gate against a fake model server; KEEP=1 lea
 capture: $(READY) ## record the demo into docs/demo.cast and docs/demo.svg
 	$(BIN)/python docs/capture.py
 
-# More workers than cores: most tests wait for a process of their own. Each worker has its own control
-# plane and takes file after file, in the order of tests/conftest.py.
-WORKERS ?= 3
+# There are more workers than cores, because most tests wait for a process of their own. Each worker has
+# its own control plane (half a gigabyte) and takes file after file, in the order of tests/conftest.py.
+WORKERS ?= 4
 XDIST = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test: $(READY) ## every test, with branch coverage; WORKERS=1 for a small machine
@@ -82,7 +82,7 @@ bench: $(READY) ## every benchmark; PEERS=1 installs and measures other clients 
 bench-%: $(READY) ## one benchmark
 	$(BIN)/python -m benchmarks $*
 
-# No addresses in what it writes: where packages come from is the reader's choice, the hashes are ours.
+# The files name no address: the reader chooses where packages come from, the hashes are ours.
 LOCK = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header $(if $(UPGRADE),--upgrade)
 
@@ -97,8 +97,8 @@ clean: ## remove the environment, the caches and what was built
 	rm -rf .venv .venv-peers .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache
 	rm -rf .ruff_cache benchmarks/out build dist
 
-# A stamp, because the folder's own time says nothing; it is the last step. Without one .venv is made
-# anew: a set-up that was interrupted may have left a Python without pip.
+# The last step touches a stamp, because the time of the folder says nothing. Without the stamp .venv is
+# made anew: a set-up that was interrupted may have left a Python without pip.
 $(READY): requirements/dev.txt pyproject.toml
 	@$(NEEDS_PYTHON)
 	@started=$$(date +%s); \

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.builders import crd
+from tests.installation import account_kubeconfig, own_plane
 from tests.operator.api import Api, Watch, ended
 from tests.operator.cluster import Cluster, asked
-from tests.operator.conftest import account_kubeconfig, own_plane
 from tests.operator.process import Operator
 from tests.proxy import CountingProxy, Request
 

@@ -12,11 +12,11 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.installation import account_kubeconfig
 from tests.modelserver.behaviour import Behaviour, Latency, Limits, Rate
 from tests.modelserver.bounds import bound_s
 from tests.modelserver.process import running
 from tests.operator.cluster import Cluster
-from tests.operator.conftest import account_kubeconfig
 from tests.operator.process import Operator
 
 from benchmarks.bench_engine import MEMORY, cluster_in, create_crds

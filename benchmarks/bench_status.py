@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.fakes import failed_item, run
+from tests.installation import account_kubeconfig
 from tests.operator.api import SCANS, Api, Json, Storm, Watch, ended, says
 from tests.operator.cluster import Cluster, settled
-from tests.operator.conftest import account_kubeconfig
 from tests.operator.process import Operator
 from tests.versions import flaws
 from tests.virtual import EPOCH

@@ -12,6 +12,7 @@ from hypothesis import settings
 from capscan.localplane.console import Console
 from capscan.localplane.plane import ORDER, Plane
 from capscan.localplane.programs import KUBECTL, find_programs
+from tests.installation import install
 from tests.kubectl import Kubectl
 
 PLANES = {"plane", "own_plane", "programs"}
@@ -27,14 +28,15 @@ def _runs_programs(item: pytest.Item) -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes seconds comes first, so that in the end no worker waits long for another."""
+    """Put what takes seconds first, so that at the end no worker waits long for another."""
     items.sort(key=lambda item: (not item.get_closest_marker("slow"), not _runs_programs(item)))
 
 
 @pytest.hookimpl(tryfirst=True)  # before the worker reports that it is ready for tests
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build the programs before the clock of the first test starts: cold, it takes minutes. Of
-    several workers one does it, and the others wait for it.
+    """Build the programs before the clock of the first test starts: it may take minutes.
+
+    One worker builds, the others wait for it.
     """
     first = os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0"
     wanted = first and any(map(_runs_programs, session.items))
@@ -47,7 +49,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.fixture(scope="session")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
-    """A control plane that is up for the whole session. Leave it as you found it."""
+    """A control plane that is up for the whole session. A test leaves it as it found it."""
     plane = Plane(tmp_path_factory.mktemp("plane") / "data", Console(io.StringIO()))
     try:
         plane.up()
@@ -61,6 +63,13 @@ def kubectl(plane: Plane) -> Kubectl:
     """`kubectl("get", "crds")` as the administrator."""
     info = plane.info()
     return Kubectl(info.kubectl, info.kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def installed(kubectl: Kubectl) -> Kubectl:
+    """kubectl for a cluster on which capscan is installed."""
+    install(kubectl)
+    return kubectl
 
 
 @pytest.fixture

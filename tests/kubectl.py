@@ -1,4 +1,4 @@
-"""kubectl against the tests' control plane."""
+"""Runs kubectl against the control plane of the tests."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ class Kubectl:
 
     program: Path
     kubeconfig: Path
+    user: str = ""
+    """Whom it acts as; "" is the user of the kubeconfig."""
 
     def __call__(
         self,
@@ -31,8 +33,9 @@ class Kubectl:
         input: str | None = None,  # noqa: A002
         timeout_s: float = TIMEOUT_S,
     ) -> str:
+        acting = ("--as", self.user) if self.user else ()
         done = subprocess.run(
-            [self.program, *args], env=os.environ | {"KUBECONFIG": str(self.kubeconfig)},
+            [self.program, *acting, *args], env=os.environ | {"KUBECONFIG": str(self.kubeconfig)},
             input=input, stdin=subprocess.DEVNULL if input is None else None,
             capture_output=True, text=True, timeout=timeout_s, check=False,
         )  # fmt: skip

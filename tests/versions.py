@@ -12,9 +12,9 @@ COUNTS = ("completed", "unchanged", "failed", "skipped")
 
 
 def flaws(versions: Iterable[Json], others: Container[int] = ()) -> list[str]:
-    """What is wrong with these versions, in their order; empty where all is well.
+    """Return what is wrong with these versions, in their order; nothing where all is well.
 
-    `others` are the resourceVersions that somebody else wrote: of those only the spec counts.
+    `others` are the resourceVersions that somebody else wrote: of those only the spec is looked at.
     """
     found: list[str] = []
     floors: dict[tuple[str, str], Json] = {}
@@ -73,7 +73,7 @@ def _generations(metadata: Json, status: Json) -> list[str]:
 
 
 def _answer(asked: Json | None, status: Json, run: Json) -> list[str]:
-    """Complete means: a run of what that generation asks for has ended."""
+    """Return what is wrong with Complete: a run of what its generation asks for must have ended."""
     complete = next((c for c in status.get("conditions") or () if c["type"] == "Complete"), None)
     if complete is None or complete["status"] != "True":
         return []

@@ -8,10 +8,11 @@ import pytest
 
 from capscan.localplane.console import Console
 from capscan.localplane.plane import Plane
+from tests.installation import account_kubeconfig, install
 from tests.kubectl import Kubectl
-from tests.operator.cluster import Cluster, until
-from tests.operator.conftest import account_kubeconfig, install
+from tests.operator.cluster import Cluster
 from tests.operator.process import Operator
+from tests.operator.waiting import until
 
 
 @pytest.fixture

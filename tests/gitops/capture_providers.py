@@ -8,8 +8,9 @@ from tests.modelserver.behaviour import Behaviour
 from tests.modelserver.faults import Fault
 from tests.modelserver.process import ModelServerProcess
 from tests.modelserver.process import running as serving
-from tests.operator.cluster import Cluster, Json, until
+from tests.operator.cluster import Cluster, Json
 from tests.operator.process import Operator
+from tests.operator.waiting import until
 
 KEY = "sk-right"
 CLOSED_PORT = "http://127.0.0.1:9"

@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
+from tests.installation import account_kubeconfig, own_plane
 from tests.operator.cluster import Cluster, Json
-from tests.operator.conftest import account_kubeconfig, own_plane
 from tests.operator.process import Operator
 
 FOLDER = Path(__file__).parent / "captured"

@@ -1,11 +1,12 @@
-"""Bad input on a real API server: each mistake is refused, with a word on what to write."""
+"""A real API server refuses each mistake in a CapabilityScan, and says what to write."""
 
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.manifests.kubectl import Kubectl, refusal, scan
+from tests.kubectl import Kubectl
+from tests.manifests.asking import refusal, scan
 
 GLOB = "only * and ? are wildcards"
 LABEL = "write app.kubernetes.io/part-of: cert-manager"
@@ -168,8 +169,8 @@ def test_bad_input_is_refused_with_a_message(
     assert what in said
 
 
-def test_two_mistakes_are_told_at_once(installed: Kubectl) -> None:
-    """So that one round is enough."""
+def test_two_mistakes_are_reported_together(installed: Kubectl) -> None:
+    """One round of corrections is enough."""
     spec = {"itemTimeout": "2h", "selector": {"include": ["{a,b}.example.com"]}}
 
     said = refusal(installed, "apply", "-f", "-", manifest=scan("crds-bad", spec=spec))
@@ -190,8 +191,8 @@ def test_two_mistakes_are_told_at_once(installed: Kubectl) -> None:
         {"suspend": True, "rescan": "x" * 253},
     ],
 )
-def test_what_makes_sense_is_taken(installed: Kubectl, spec: dict[str, Any]) -> None:
-    """A selector that leaves out all that it takes in is told in the status, not refused."""
+def test_a_spec_that_makes_sense_is_accepted(installed: Kubectl, spec: dict[str, Any]) -> None:
+    """A selector that excludes all it includes is accepted: the status reports it."""
     body = yaml.safe_dump(scan("crds-good", spec=spec))
 
     assert "created" in installed("apply", "--dry-run=server", "-f", "-", input=body)

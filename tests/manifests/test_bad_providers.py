@@ -1,6 +1,4 @@
-"""InferenceProviders on a real API server: what is refused, with a word on what to write; and what
-is filled in.
-"""
+"""A real API server refuses mistakes in an InferenceProvider, and fills in its defaults."""
 
 import json
 from typing import Any
@@ -8,7 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.manifests.kubectl import Kubectl, refusal
+from tests.kubectl import Kubectl
+from tests.manifests.asking import refusal
 
 URL = "write the whole address, scheme included, such as https://api.example.com/v1"
 KEYLESS: dict[str, Any] = {
@@ -19,7 +18,7 @@ KEYLESS: dict[str, Any] = {
 
 
 def provider(**changes: Any) -> dict[str, Any]:
-    """A manifest; None takes a field out."""
+    """Return a manifest with these changes; None takes a field out."""
     spec = {name: value for name, value in (KEYLESS | changes).items() if value is not None}
     return {
         "apiVersion": "capscan.dev/v1alpha1",
@@ -159,7 +158,7 @@ def test_bad_input_is_refused_with_a_message(
 
 
 def test_defaults_are_filled_in(installed: Kubectl) -> None:
-    """So that `kubectl get -o yaml` shows what is in force."""
+    """`kubectl get -o yaml` shows what is in force."""
     try:
         installed("apply", "-f", "-", input=yaml.safe_dump(provider()))
         found = json.loads(installed("get", "iprov", "local", "-o", "json"))

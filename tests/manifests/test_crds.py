@@ -2,39 +2,17 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import yaml
 
 from capscan.crdgen.__main__ import main
-from capscan.model import (
-    Analysis,
-    Capability,
-    CapabilityScan,
-    Complexity,
-    Condition,
-    Estimate,
-    FailedItem,
-    FinishedRun,
-    LastAttempt,
-    Phase,
-    Progress,
-    Provenance,
-    Resource,
-    Run,
-    RunLatency,
-    RunUsage,
-    ScanSpec,
-    ScanStatus,
-    Selector,
-    Summary,
-    Trigger,
-)
-from tests.manifests.kubectl import ROOT, Kubectl, scan
+from capscan.model import Capability, CapabilityScan, ScanSpec, ScanStatus, Selector
+from tests.kubectl import Kubectl
+from tests.manifests.asking import ROOT, scan
+from tests.manifests.objects import CAPABILITY, FULL_SPEC, FULL_STATUS
 
-NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 FILES = ("capabilityscans.yaml", "capabilities.yaml", "inferenceproviders.yaml")
 
 
@@ -51,7 +29,7 @@ def read(kubectl: Kubectl, kind: str, name: str) -> dict[str, Any]:
 
 @pytest.fixture
 def capscan(installed: Kubectl) -> Iterator[Kubectl]:
-    """kubectl on a plane with capscan's kinds; what a test named `crds-test*` is removed."""
+    """kubectl where capscan's kinds are installed; what a test names `crds-test*` is removed."""
     yield installed
     installed("delete", "capabilityscan", "crds-test", "--ignore-not-found")
     installed("delete", "capability", "widgets.crds-test.example", "--ignore-not-found")
@@ -75,7 +53,7 @@ def undescribed(node: dict[str, Any], path: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("file", FILES)
 def test_every_node_is_described(file: str) -> None:
-    """But for metadata, which the API server describes and forbids to describe."""
+    """metadata is left out: the API server describes it, and forbids a CRD to do so."""
     crd = yaml.safe_load((ROOT / "crds" / file).read_text(encoding="utf-8"))
     schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
 
@@ -83,7 +61,7 @@ def test_every_node_is_described(file: str) -> None:
 
 
 def test_a_scan_of_nothing_but_a_name_gets_the_defaults_of_the_models(capscan: Kubectl) -> None:
-    """And a status that GitOps tools wait on, before any operator has seen the scan."""
+    """Its status makes GitOps tools wait before any operator has seen the scan."""
     stored = apply(capscan, scan("crds-test"))
 
     assert stored["spec"] == ScanSpec().to_wire()
@@ -91,26 +69,11 @@ def test_a_scan_of_nothing_but_a_name_gets_the_defaults_of_the_models(capscan: K
 
 
 def test_defaults_are_filled_in_beside_what_is_written(capscan: Kubectl) -> None:
-    """In nested objects too."""
+    """Nested objects get their defaults too."""
     spec = ScanSpec(selector=Selector(exclude=["*.example.com"]), suspend=True)
     written = {"selector": {"exclude": ["*.example.com"]}, "suspend": True}
 
     assert apply(capscan, scan("crds-test", spec=written))["spec"] == spec.to_wire()
-
-
-FULL_SPEC = ScanSpec(
-    selector=Selector(
-        include=["*.cert-manager.io", "postgres?.acid.zalan.do"],
-        exclude=["challenges.*"],
-        match_labels={"app.kubernetes.io/part-of": "cert-manager", "tier": "", "Team": "a_B.c-1"},
-    ),
-    parallelism=256,
-    max_attempts=20,
-    item_timeout=timedelta(hours=1),
-    max_failed_percent=0,
-    rescan="2026-01-01",
-    progress_interval=timedelta(milliseconds=500),
-)
 
 
 def test_a_spec_at_its_bounds_comes_back_as_it_was_written(capscan: Kubectl) -> None:
@@ -118,87 +81,6 @@ def test_a_spec_at_its_bounds_comes_back_as_it_was_written(capscan: Kubectl) -> 
     stored = apply(capscan, scan("crds-test", spec=FULL_SPEC.to_wire()))
 
     assert CapabilityScan.from_wire(stored).spec == FULL_SPEC
-
-
-FULL_STATUS = ScanStatus(
-    observed_generation=3,
-    phase=Phase.COMPLETED_WITH_FAILURES,
-    message="m" * 1024,
-    run=Run(
-        id="r2",
-        trigger=Trigger.SPEC_CHANGED,
-        inputs_hash="abc",
-        owner="capscan-0",
-        start_time=NOW,
-        completion_time=NOW,
-        duration=timedelta(seconds=150),
-        resumed=1,
-    ),
-    last_handled_rescan="1",
-    last_handled_requested_at="2",
-    progress=Progress(
-        total=4,
-        completed=1,
-        unchanged=1,
-        failed=1,
-        skipped=1,
-        in_flight=0,
-        percent=100,
-        summary="4/4",
-        failed_by_reason={"Timeout": 1},
-    ),
-    eta="3m20s",
-    estimated_completion_time=NOW,
-    provider="builtin",
-    model="rules-1",
-    throughput_per_minute=12.5,
-    latency=RunLatency(average="1.8s", p50="1.5s", p95="4.2s"),
-    speedup=9.5,
-    usage=RunUsage(
-        requests=5,
-        input_tokens=9_000,
-        cached_input_tokens=3_000,
-        output_tokens=1_200,
-        total_tokens=10_200,
-        cost="0.045",
-    ),
-    estimate=Estimate(
-        crds=4,
-        items=2,
-        requests=2,
-        input_tokens=4_000,
-        output_tokens=600,
-        cost="0.021",
-        duration=timedelta(seconds=6),
-    ),
-    last_handled_schedule="0 3 * * * UTC",
-    next_schedule_time=NOW,
-    in_flight=["a.example.com"],
-    failed_items=[
-        FailedItem(
-            name="b.example.com",
-            reason="Timeout",
-            message="took too long",
-            attempts=4,
-            retryable=True,
-            time=NOW,
-        )
-    ],
-    failed_items_omitted=2,
-    last_run=FinishedRun(
-        id="r1", phase=Phase.COMPLETED, start_time=NOW, completion_time=NOW, summary="3/3", failed=0
-    ),
-    conditions=[
-        Condition(
-            type="Ready",
-            status="True",
-            observed_generation=3,
-            last_transition_time=NOW,
-            reason="SomeItemsFailed",
-            message="1 of 4 CRDs failed",
-        )
-    ],
-)
 
 
 def patch_status(kubectl: Kubectl, status: dict[str, Any]) -> None:
@@ -220,8 +102,8 @@ def test_a_full_status_comes_back_as_it_was_written(capscan: Kubectl) -> None:
     assert CapabilityScan.from_wire(stored).status == FULL_STATUS
 
 
-def test_the_columns_tell_the_story(capscan: Kubectl) -> None:
-    """Wide ones only where they are asked for."""
+def test_kubectl_get_shows_phase_progress_failures_and_eta(capscan: Kubectl) -> None:
+    """Wide columns are shown only where they are asked for."""
     apply(capscan, scan("crds-test"))
     patch_status(capscan, FULL_STATUS.model_copy(update={"message": "done"}).to_wire())
 
@@ -236,43 +118,6 @@ def test_the_columns_tell_the_story(capscan: Kubectl) -> None:
     assert wide[1].split()[6:] == ["True", "builtin", "rules-1", "10200", "9.5", "done"]
 
 
-CAPABILITY = Capability(
-    resource=Resource(
-        group="crds-test.example",
-        kind="Widget",
-        plural="widgets",
-        scope="Namespaced",
-        version="v1",
-        versions=["v1", "v1beta1"],
-    ),
-    summary=Summary(providers="AWS, Postgres", description="Makes widgets"),
-    analysis=Analysis(
-        capabilities=["make widgets"],
-        providers=["AWS", "Postgres"],
-        abstractions=["Widget"],
-        complexity=Complexity.LOW,
-        description="Makes widgets.",
-        use_case="When a widget is needed.",
-        confidence=0.25,
-    ),
-    provenance=Provenance(
-        scan="crds-test",
-        run_id="r1",
-        provider="builtin",
-        model="rules-1",
-        digest_version=1,
-        fingerprint="abc",
-        crd_uid="u",
-        crd_generation=1,
-        analyzed_at=NOW,
-        attempts=1,
-    ),
-    last_attempt=LastAttempt(
-        run_id="r2", reason="Timeout", message="slow", attempts=4, retryable=True, time=NOW
-    ),
-)
-
-
 def capability(content: Capability) -> dict[str, Any]:
     return {
         "apiVersion": "capscan.dev/v1alpha1",
@@ -283,7 +128,7 @@ def capability(content: Capability) -> dict[str, Any]:
 
 
 def test_a_full_capability_comes_back_as_it_was_written(capscan: Kubectl) -> None:
-    """And its columns are filled."""
+    """kubectl fills its columns from the object."""
     assert set(CAPABILITY.to_wire()) == {f.alias for f in Capability.model_fields.values()}
 
     stored = apply(capscan, capability(CAPABILITY))
@@ -294,8 +139,8 @@ def test_a_full_capability_comes_back_as_it_was_written(capscan: Kubectl) -> Non
     assert "Widget   low          AWS, Postgres   Makes widgets" in row
 
 
-def test_a_capability_that_nobody_could_tell_has_its_last_attempt_alone(capscan: Kubectl) -> None:
-    """Then the default lists of an analysis are not made up either."""
+def test_a_capability_without_an_analysis_keeps_its_last_attempt_alone(capscan: Kubectl) -> None:
+    """The API server does not fill in the default lists of an analysis that is missing."""
     failed = Capability(last_attempt=CAPABILITY.last_attempt)
 
     assert Capability.model_validate(apply(capscan, capability(failed))) == failed
@@ -310,7 +155,7 @@ def test_explain_shows_what_a_field_is_for(capscan: Kubectl) -> None:
 
 
 def test_one_word_lists_every_kind(capscan: Kubectl) -> None:
-    """The category, which must not be the short name: `kubectl get capscan NAME` would fail."""
+    """The category differs from the short name, or `kubectl get capscan NAME` would fail."""
     apply(capscan, scan("crds-test"))
     apply(capscan, capability(CAPABILITY))
 

@@ -1,4 +1,4 @@
-"""The Dockerfile, as far as it can be tried without a container engine.
+"""The Dockerfile is followed without a container engine.
 
 Its RUN instructions are run for real and in order: a fresh virtual environment stands for the
 Python of the base image, and folders of the test for the paths in the image. Nothing is compiled to
@@ -17,31 +17,31 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.manifests.kubectl import ROOT
+from tests.manifests.asking import ROOT
 
 LINES = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
 OWN = {"PIP_NO_COMPILE": "1", "PIP_PROGRESS_BAR": "off"}
 
 
 def instructions(name: str) -> list[list[str]]:
-    """The words of each instruction of that name."""
+    """Return the words of each instruction of that name."""
     return [line.split()[1:] for line in LINES if line.split()[:1] == [name]]
 
 
 @dataclass
 class Image:
-    """The filesystem of a stage: `root` holds what is not the base image's, `python` that."""
+    """The files of a stage: `python` holds those of the base image, `root` all others."""
 
     root: Path
     python: Path
     workdir: Path
 
     def at(self, path: str) -> Path:
-        """A path in the image, as one of this machine."""
+        """Return where a path of the image lies on this machine."""
         return self.root / path.lstrip("/") if path.startswith("/") else self.workdir / path
 
     def copy(self, sources: list[str], target: str) -> None:
-        """COPY, from the repository."""
+        """Do what COPY does with sources in the repository."""
         for source in sources:
             destination = self.at(target)
             if (ROOT / source).is_dir():
@@ -52,7 +52,7 @@ class Image:
                 shutil.copy(ROOT / source, destination)
 
     def run(self, command: str, environment: dict[str, str]) -> None:
-        """RUN: with the image's paths mapped, its Python first, and what ENV has set."""
+        """Do what RUN does: the image's paths are mapped, its Python comes first, ENV is set."""
         command = re.sub(r"(?<= )(?=/)", str(self.root), command)
         path = os.pathsep.join([str(self.python / "bin"), *os.defpath.split(os.pathsep)])
         kept = {k: v for k, v in os.environ.items() if k.startswith(("PIP_", "SSL_", "HTTP"))}
@@ -65,18 +65,18 @@ class Image:
 
 
 def base(folder: Path) -> Path:
-    """Stands for the Python of the base image: one with pip and nothing else."""
+    """Make what stands for the Python of the base image: one with pip and nothing else."""
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     return folder
 
 
 def link(source: str, target: str) -> None:
-    """A copy that is there at once; a symbolic link stays one."""
+    """Copy a file by a hard link, which takes no time; a symbolic link stays one."""
     os.link(source, target, follow_symlinks=False)
 
 
 def build(folder: Path) -> list[Image]:
-    """Every stage, built as the Dockerfile says."""
+    """Build every stage as the Dockerfile says."""
     stages: list[Image] = []
     environment: dict[str, str] = {}
     for line in LINES:
@@ -111,12 +111,12 @@ def build(folder: Path) -> list[Image]:
 
 @pytest.fixture(scope="module")
 def stages(tmp_path_factory: pytest.TempPathFactory) -> list[Image]:
-    """Both, built once for the tests of this file: about half a minute."""
+    """Both stages, built once for the tests of this file: about half a minute."""
     return build(tmp_path_factory.mktemp("image"))
 
 
 def listed(python: Path, packages: Path) -> set[str]:
-    """What is installed in a virtual environment, asked from outside: it has no pip itself."""
+    """Return what is installed in a virtual environment, which has no pip of its own."""
     ran = subprocess.run(
         [python, "-m", "pip", "--python", packages, "list", "--format=freeze"],
         capture_output=True,
@@ -127,9 +127,9 @@ def listed(python: Path, packages: Path) -> set[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_image_holds_what_is_pinned_and_nothing_to_build_with(stages: list[Image]) -> None:
-    """No pip in the operator's environment, nor in the base image's Python of the last stage."""
+    """Neither the operator's environment nor the Python of the last stage has pip."""
     first, last = stages
     pinned = {
         line.split()[0]
@@ -148,9 +148,9 @@ def test_the_image_holds_what_is_pinned_and_nothing_to_build_with(stages: list[I
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_command_of_the_image_runs(stages: list[Image]) -> None:
-    """From the folder where it was built: a script names its Python by path."""
+    """It runs in the folder where it was built, since a script names its Python by path."""
     command = stages[0].at("/opt/capscan") / "bin" / "capscan"
 
     ran = subprocess.run(
@@ -161,9 +161,9 @@ def test_the_command_of_the_image_runs(stages: list[Image]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_image_holds_every_module_and_the_crds(stages: list[Image]) -> None:
-    """Nothing the Dockerfile forgot to copy, nothing the build leaves out."""
+    """The Dockerfile copies all of them, and the build leaves none out."""
     (packages,) = stages[-1].at("/opt/capscan").glob("lib/*/site-packages")
     names = {str(file.relative_to(packages)) for file in (packages / "capscan").rglob("*")}
     modules = (ROOT / "operator").rglob("*.py")
@@ -172,8 +172,8 @@ def test_the_image_holds_every_module_and_the_crds(stages: list[Image]) -> None:
     assert {"capscan/crds/capabilityscans.yaml", "capscan/crds/capabilities.yaml"} <= names
 
 
-def test_hadolint_has_nothing_to_say() -> None:
-    """The linter of Dockerfiles, with its own rules."""
+def test_hadolint_finds_nothing() -> None:
+    """hadolint, the linter of Dockerfiles, applies its own rules."""
     linter = Path(sys.executable).with_name("hadolint")
 
     ran = subprocess.run([linter, ROOT / "Dockerfile"], capture_output=True, text=True, check=False)
@@ -210,7 +210,7 @@ def test_the_image_runs_as_a_number_that_is_not_root() -> None:
 
 
 def test_every_package_in_the_image_is_pinned_by_hash() -> None:
-    """But for capscan itself, which is built there and brings nothing with it."""
+    """capscan itself is built there, and brings no other package with it."""
     installs = [
         command.split()
         for words in instructions("RUN")
@@ -223,7 +223,7 @@ def test_every_package_in_the_image_is_pinned_by_hash() -> None:
 
 
 def test_the_image_has_the_version_of_the_project() -> None:
-    """The tag in the manifests is that of pyproject.toml."""
+    """The manifests name the tag of pyproject.toml's version."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     deployment = (ROOT / "manifests" / "deployment.yaml").read_text("utf-8")
 

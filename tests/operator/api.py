@@ -1,7 +1,7 @@
-"""The API server without kubectl: for what happens many times a second, or is timed.
+"""Talks to the API server without kubectl, where something is timed or happens often.
 
 An `Api` is one connection and belongs to one thread. `Watch` records what a watcher sees, and when;
-`Storm` is other controllers that write a scan's status and have no business there.
+`Storm` plays other controllers that write a scan's status although it is not theirs.
 """
 
 import contextlib
@@ -40,7 +40,7 @@ class Refused(Exception):
 
 
 class Api:
-    """One connection, with the rights of a kubeconfig."""
+    """One connection, with the rights of the user in a kubeconfig."""
 
     def __init__(self, kubeconfig: Path) -> None:
         config = yaml.safe_load(kubeconfig.read_text())
@@ -62,30 +62,32 @@ class Api:
         self._connection.close()
 
     def get(self, path: str) -> Json:
-        """One object, or a list."""
+        """Return one object, or a list."""
         return self.send("GET", path)
 
     def edit(self, name: str, **spec: Any) -> int:
-        """A user changes that much of a scan's spec; the resourceVersion that it makes."""
+        """Change these fields of a scan's spec; return the resourceVersion that it makes."""
         body = self.patch(f"{SCANS}/{name}", {"spec": spec})
         return int(body["metadata"]["resourceVersion"])
 
     def apply(self, body: Json) -> Json:
-        """What `kubectl apply --server-side` sends, which is strict about unknown fields; without
-        the OpenAPI of the kind, which kubectl has the API server make anew after each new CRD.
+        """Send what `kubectl apply --server-side` sends, which is strict about unknown fields.
+
+        kubectl asks for the OpenAPI of the kind as well, which the API server makes anew after each
+        new CRD.
         """
         query = "fieldManager=kubectl&fieldValidation=Strict"
         path = f"{collection(body)}/{body['metadata']['name']}?{query}"
         return self.send("PATCH", path, body, "application/apply-patch+yaml")
 
     def patch(self, path: str, body: Json) -> Json:
-        """A merge patch; the object as it then is."""
+        """Send a merge patch; return the object as it then is."""
         return self.send("PATCH", path, body, "application/merge-patch+json")
 
     def send(
         self, method: str, path: str, body: object = None, content: str = "application/json"
     ) -> Json:
-        """What the API server answers. Raises Refused, and what `http.client` does."""
+        """Return what the API server answers. Raises Refused, and what `http.client` raises."""
         data = None if body is None else json.dumps(body)
         if time.monotonic() - self._used_at_s > IDLE_S_MAX:
             self.close()
@@ -102,7 +104,7 @@ class Api:
         return found
 
     def stream(self, path: str) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
-        """An answer that goes on, and its own connection to end it by."""
+        """Return an answer that goes on, and the connection by which to end it."""
         connection = self._connect()
         connection.request("GET", path, headers=self._headers)
         response = connection.getresponse()
@@ -114,7 +116,7 @@ class Api:
 
 
 def collection(body: Json) -> str:
-    """Where the API server keeps objects of this kind."""
+    """Return the path of the collection that an object belongs to."""
     group, namespace = body["apiVersion"], body["metadata"].get("namespace")
     root = f"/apis/{group}" if "/" in group else f"/api/{group}"
     plural = re.sub("y$", "ie", body["kind"].lower()) + "s"
@@ -137,12 +139,12 @@ class Version:
 
 
 def ended(version: Version) -> bool:
-    """Whether it tells of a run that is over."""
+    """Return whether a version reports a run that is over."""
     return "completionTime" in (version.body.get("status") or {}).get("run", {})
 
 
 class Watch:
-    """Every version of one scan from now on, while the `with` block lasts."""
+    """Records every version of one scan from now on, while the `with` block lasts."""
 
     def __init__(self, kubeconfig: Path, name: str) -> None:
         self.versions: list[Version] = []
@@ -170,7 +172,7 @@ class Watch:
 
     @property
     def bodies(self) -> list[Json]:
-        """What was seen, deletions left out."""
+        """The objects that were seen, without deletions."""
         return [version.body for version in self.versions if version.type != "DELETED"]
 
     def catch_up(self, number: int) -> None:
@@ -180,7 +182,7 @@ class Watch:
     def until(
         self, wanted: Callable[[Version], bool], what: str, timeout_s: float = TIMEOUT_S
     ) -> Version:
-        """The first version that is wanted. Raises TimeoutError."""
+        """Wait for the first version that is wanted, and return it. Raises TimeoutError."""
         deadline_s, looked_at = time.monotonic() + timeout_s, 0
         while time.monotonic() < deadline_s:
             for version in itertools.islice(self.versions, looked_at, None):
@@ -207,7 +209,7 @@ object as it then is."""
 
 
 def says(text: str = "", **status: Any) -> Write:
-    """Another message, and what else there is to say: a merge patch under no lock."""
+    """Return a write of another message and of these fields: a merge patch without a lock."""
 
     def write(api: Api, name: str, mark: str) -> Json:
         body = {"status": {"message": f"{mark}{text}", **status}}
@@ -217,14 +219,14 @@ def says(text: str = "", **status: Any) -> Write:
 
 
 def removes_status(api: Api, name: str, _: str) -> Json:
-    """The status as `kubectl edit --subresource=status` can leave it: none at all."""
+    """Remove the whole status, as `kubectl edit --subresource=status` can."""
     operation = [{"op": "remove", "path": "/status"}]
     return api.send("PATCH", f"{SCANS}/{name}/status", operation, "application/json-patch+json")
 
 
 @dataclass
 class Storm:
-    """So many other controllers, each acting so often, while the `with` block lasts."""
+    """Runs `writers` other controllers, each acting `per_s` times a second, in a `with` block."""
 
     kubeconfig: Path
     name: str

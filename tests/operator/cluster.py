@@ -1,36 +1,29 @@
-"""What a user does to a cluster, and what a watcher sees of it.
+"""What a user does to a cluster, and what can be seen of it.
 
-Applied and looked at without kubectl, which takes fifty times the processor time for each look.
+It goes without kubectl, which takes fifty times the processor time for each look.
 """
 
-import http.client
-import json
-import subprocess
-import tempfile
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from tests.builders import crd
-from tests.kubectl import Kubectl, KubectlError
+from tests.kubectl import Kubectl
 from tests.operator.api import CAPSCAN, Api, Refused
+from tests.operator.kubectl_watch import KubectlWatch
+from tests.operator.waiting import WAIT_S, until
 
 Json = dict[str, Any]
-T = TypeVar("T")
 
-WAIT_S = 60.0
-"""For what takes seconds: other tests run at the same time."""
-POLL_S = 0.05
-NOT_YET = (KubectlError, Refused, KeyError, OSError, http.client.HTTPException)
-"""What a look may raise while there is nothing to see, or nobody to ask."""
+MODEL_KEY = "sk-right"
+"""The key that the fixture `model` takes."""
 
 
 @dataclass
 class Cluster:
-    """One test's corner of the shared cluster: CRDs of a group of its own, scans over those."""
+    """One test's part of the shared cluster: CRDs of a group of its own, and scans of those."""
 
     kubectl: Kubectl
     group: str
@@ -47,18 +40,18 @@ class Cluster:
         self._api.close()
 
     def create_crds(self, count: int, prefix: str = "thing") -> list[str]:
-        """Make that many CRDs; their names, in order."""
+        """Create that many CRDs; return their names, in order."""
         bodies = [crd(f"{prefix}{i:03}s", group=self.group) for i in range(count)]
         self.apply(*bodies)
         return [body["metadata"]["name"] for body in bodies]
 
     def apply(self, *bodies: Json) -> None:
-        """Server-side apply, one after the other."""
+        """Apply objects on the server's side, one after the other."""
         for body in bodies:
             self._api.apply(body)
 
     def apply_scan(self, name: str = "scan", **spec: Any) -> str:
-        """Apply a scan over this test's CRDs, named for this test; returns its name."""
+        """Apply a scan of this test's CRDs, named for this test; return its name."""
         full = f"{name}-{self.group.partition('.')[0]}"
         wanted = {"selector": {"include": [f"*.{self.group}"]}, "progressInterval": "500ms"} | spec
         self.apply(
@@ -74,7 +67,7 @@ class Cluster:
         return full
 
     def apply_provider(self, name: str = "model", **spec: Any) -> str:
-        """Apply an InferenceProvider, named for this test; returns its name."""
+        """Apply an InferenceProvider, named for this test; return its name."""
         full = f"{name}-{self.group.partition('.')[0]}"
         self.apply(
             {
@@ -89,12 +82,12 @@ class Cluster:
         return full
 
     def provider(self, name: str) -> Json:
-        """The status of an InferenceProvider."""
+        """Return the status of an InferenceProvider."""
         status: Json = self._get("inferenceproviders", name).get("status") or {}
         return status
 
     def ready(self, name: str, reason: str) -> Json:
-        """Wait until the provider is Ready, or not, for that reason; its Ready condition."""
+        """Wait until Ready has that reason on the provider; return the condition."""
         until(
             lambda: self.provider(name),
             lambda s: "conditions" in s and condition(s, "Ready")["reason"] == reason,
@@ -102,8 +95,17 @@ class Cluster:
         )
         return condition(self.provider(name), "Ready")
 
+    def stalled(self, scan: str, reason: str) -> Json:
+        """Wait until Stalled has that reason on the scan; return the condition."""
+        status = self.until(
+            scan,
+            lambda s: "conditions" in s and condition(s, "Stalled")["reason"] == reason,
+            f"a stall: {reason}",
+        )
+        return condition(status, "Stalled")
+
     def set_key(self, key: str, secret: str = "model-key") -> Json:
-        """Put an API key where the operator may read it; the reference to it."""
+        """Put an API key where the operator may read it; return the reference to it."""
         name = f"{secret}-{self.group.partition('.')[0]}"
         self.apply(*_readable_secret(name, key))
         return {"name": name}
@@ -113,20 +115,20 @@ class Cluster:
         self._api.patch(f"{CAPSCAN}/capabilityscans/{name}", {"spec": spec})
 
     def scan(self, name: str) -> Json:
-        """The scan as it now is."""
+        """Return the scan as it is now."""
         return self._get("capabilityscans", name)
 
     def status(self, name: str) -> Json:
-        """Its status."""
+        """Return the status of a scan."""
         status: Json = self.scan(name).get("status") or {}
         return status
 
     def capability(self, name: str) -> Json:
-        """One Capability."""
+        """Return one Capability."""
         return self._get("capabilities", name)
 
     def capabilities(self) -> dict[str, Json]:
-        """The Capabilities of this test's CRDs, by name."""
+        """Return the Capabilities of this test's CRDs, by name."""
         found = self._api.get(f"{CAPSCAN}/capabilities")["items"]
         names = {item["metadata"]["name"]: item for item in found}
         return {name: item for name, item in names.items() if name.endswith(f".{self.group}")}
@@ -138,12 +140,12 @@ class Cluster:
         return until(lambda: self.status(name), accept, what, timeout_s)
 
     def until_phase(self, name: str, *phases: str, timeout_s: float = WAIT_S) -> Json:
-        """Wait until the scan is in one of the phases, with the newest spec."""
+        """Wait until the scan is in one of the phases; return its status."""
         wanted = " or ".join(phases)
         return self.until(name, lambda s: s.get("phase") in phases, wanted, timeout_s)
 
     def wait(self, name: str, timeout_s: int) -> str:
-        """What a script does: kubectl wait."""
+        """Wait with `kubectl wait`, as a script does; return what it prints."""
         return self.kubectl(
             *("wait", "--for=condition=Complete", f"capabilityscan/{name}"),
             f"--timeout={timeout_s}s",
@@ -151,17 +153,17 @@ class Cluster:
         )
 
     def until_settled(self, name: str, count: int) -> Json:
-        """Wait until at least that many items are settled."""
+        """Wait until at least that many items are settled; return the status."""
         return self.until(name, lambda s: settled(s) >= count, f"{count} settled items")
 
-    def watch(self, name: str) -> "Watch":
+    def watch(self, name: str) -> KubectlWatch:
         """Record every version of the scan, from the one that it has now."""
-        watch = Watch(self.kubectl, name)
+        watch = KubectlWatch(self.kubectl, name)
         watch.until(lambda _: True, "the first version")
         return watch
 
     def remove(self) -> None:
-        """Take away the scans; the CRDs stay, and are in nobody's way."""
+        """Delete the scans and providers; the CRDs stay, and disturb no other test."""
         paths = [f"capabilityscans/{name}" for name in self.scans]
         paths += [f"inferenceproviders/{name}" for name in self.providers]
         for path in paths:
@@ -169,72 +171,14 @@ class Cluster:
                 self._api.send("DELETE", f"{CAPSCAN}/{path}")
 
     def _get(self, plural: str, name: str) -> Json:
-        """As kubectl shows it."""
+        """Return an object as kubectl shows it, without its managed fields."""
         found = self._api.get(f"{CAPSCAN}/{plural}/{name}")
         del found["metadata"]["managedFields"]
         return found
 
 
-class Watch:
-    """`kubectl get -w` into a file: every version that a watcher sees, in order."""
-
-    def __init__(self, kubectl: Kubectl, name: str) -> None:
-        # No pipe: kubectl would come to a halt once nobody has read the first 64 KiB.
-        self._file = tempfile.NamedTemporaryFile()  # noqa: SIM115
-        self._process = subprocess.Popen(
-            [
-                str(kubectl.program),
-                f"--kubeconfig={kubectl.kubeconfig}",
-                *("get", "capabilityscan", name, "-w", "-o", "json"),
-            ],
-            stdout=self._file,
-        )
-
-    def until(self, accept: Callable[[Json], bool], what: str) -> None:
-        """Wait until it has seen a version that is as wanted."""
-        until(self._versions, lambda versions: any(map(accept, versions)), what)
-
-    def stop(self) -> list[Json]:
-        """End the watch; all versions it saw."""
-        self._process.terminate()
-        self._process.wait(WAIT_S)
-        versions = self._versions()
-        self._file.close()
-        return versions
-
-    def _versions(self) -> list[Json]:
-        # Opened anew: with the file the two would share the place that each is at.
-        text = Path(self._file.name).read_text(encoding="utf-8", errors="replace")
-        decoder, versions, at = json.JSONDecoder(), [], 0
-        while at < len(text):
-            try:
-                version, at = decoder.raw_decode(text, at)
-            except ValueError:  # cut off by the end of the process
-                break
-            versions.append(version)
-            at += len(text[at:]) - len(text[at:].lstrip())
-        return versions
-
-
-def until(
-    look: Callable[[], T], accept: Callable[[T], bool], what: str, timeout_s: float = WAIT_S
-) -> T:
-    """Look again and again until what is seen is accepted."""
-    deadline = time.monotonic() + timeout_s
-    seen: object = None
-    while time.monotonic() < deadline:
-        try:
-            seen = found = look()
-            if accept(found):
-                return found
-        except NOT_YET as error:
-            seen = error if seen is None else seen
-        time.sleep(POLL_S)
-    raise AssertionError(f"no {what} within {timeout_s:.0f} s; last seen: {seen}")
-
-
 def _readable_secret(name: str, key: str) -> list[Json]:
-    """A Secret, and the right of the operator's account to read this one and no other."""
+    """Return a Secret, and the right of the operator's account to read this one and no other."""
     metadata = {"name": name, "namespace": "capscan-system"}
     rbac = "rbac.authorization.k8s.io"
     rule = {"apiGroups": [""], "resources": ["secrets"], "resourceNames": [name], "verbs": ["get"]}
@@ -258,17 +202,17 @@ def _readable_secret(name: str, key: str) -> list[Json]:
 
 
 def settled(status: Json) -> int:
-    """Items that need nothing more."""
+    """Return how many items need nothing more."""
     progress = status.get("progress") or {}
     return sum(progress.get(key, 0) for key in ("completed", "unchanged", "failed", "skipped"))
 
 
 def condition(status: Json, type_: str) -> Json:
-    """One condition."""
+    """Return the condition of that type."""
     (found,) = (c for c in status["conditions"] if c["type"] == type_)
     return dict(found)
 
 
 def asked(ledger: Path) -> list[str]:
-    """Every request the provider got, in order."""
+    """Return the CRD of every request that the provider got, in order."""
     return ledger.read_text().split() if ledger.exists() else []

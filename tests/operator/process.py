@@ -1,4 +1,4 @@
-"""The operator as its own process, started, killed and started again by a test."""
+"""Runs the operator as a process that a test starts, kills and starts again."""
 
 import os
 import signal
@@ -7,7 +7,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.operator.cluster import until
+from tests.installation import ROOT
+from tests.operator.waiting import until
 
 STOP_S = 15.0
 
@@ -22,23 +23,23 @@ class Operator:
 
     @property
     def ledger(self) -> Path:
-        """One line per request to the provider."""
+        """The file with one line for each request to the provider."""
         return self.folder / "ledger"
 
     @property
     def log(self) -> str:
-        """What it has logged, over all its lives."""
+        """What all processes of this operator have logged."""
         path = self.folder / "operator.log"
         return path.read_text() if path.exists() else ""
 
     @property
     def pid(self) -> int:
-        """Of the life that runs now."""
+        """The id of the process that runs now."""
         assert self._process is not None
         return self._process.pid
 
     def start(self, **flags: float | str) -> None:
-        """Start it with flags of `tests.operator_process`; it is at work a moment later."""
+        """Start it with flags of `tests.operator_process`; it begins to work a moment later."""
         options = [f"--{name.replace('_', '-')}={value}" for name, value in flags.items()]
         self.spawn(
             [
@@ -56,26 +57,27 @@ class Operator:
                 command,
                 stdout=log,
                 stderr=log,
+                cwd=ROOT,
                 env={key: value for key, value in os.environ.items() if key != "KUBECONFIG"},
             )
 
     def kill(self) -> None:
-        """kill -9."""
+        """Kill it as `kill -9` does, and wait for its end."""
         assert self._process is not None
         self._process.kill()
         self._process.wait(STOP_S)
 
     def stop(self) -> int:
-        """SIGTERM; the exit code."""
+        """End it by SIGTERM; return the exit code."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(STOP_S)
 
     def close(self) -> None:
-        """End of the test."""
+        """Stop it if it still runs."""
         if self._process and self._process.poll() is None:
             self.stop()
 
     def until_logged(self, text: str) -> None:
-        """Wait until it says so."""
+        """Wait until the log contains that text."""
         until(lambda: self.log, lambda log: text in log, f"log line with {text!r}")

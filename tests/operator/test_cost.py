@@ -1,15 +1,15 @@
-"""What the operator costs the API server, counted by a proxy that its requests pass."""
+"""A proxy counts the requests that the operator costs the API server."""
 
-import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from tests.operator.cluster import Cluster, asked, until
-from tests.operator.conftest import account_kubeconfig
+from tests.installation import account_kubeconfig
+from tests.operator.cluster import Cluster, asked
 from tests.operator.process import Operator
+from tests.operator.waiting import quiet_for, until
 from tests.proxy import CountingProxy, Request
 
 STATUS = Request("PATCH", "capabilityscans/{name}/status")
@@ -20,6 +20,8 @@ WATCHES = {
 }
 LISTINGS = {Request("GET", watch.path) for watch in WATCHES}
 INTERVAL_S = 0.5
+QUIET_S = 11.0
+"""Longer than REFRESH_S, at which a scan's status is rendered anew in any case."""
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ def proxy(cluster: Cluster, tmp_path: Path) -> Iterator[CountingProxy]:
 
 @pytest.fixture
 def counted(proxy: CountingProxy, tmp_path: Path) -> Iterator[Operator]:
-    """The operator, by way of the proxy."""
+    """The operator, whose requests pass the proxy."""
     operator = Operator(proxy.write_kubeconfig(tmp_path / "proxy.kubeconfig"), tmp_path)
     yield operator
     operator.close()
@@ -79,7 +81,7 @@ def test_a_rescan_with_nothing_changed_costs_two_listings(
 def test_a_scan_at_rest_costs_nothing(
     cluster: Cluster, counted: Operator, proxy: CountingProxy
 ) -> None:
-    """For longer than anything that refreshes by itself."""
+    """A scan at rest is neither read nor written."""
     cluster.create_crds(3)
     counted.start()
     scan = cluster.apply_scan()
@@ -88,15 +90,15 @@ def test_a_scan_at_rest_costs_nothing(
     _until_started(proxy)
     proxy.reset()
 
-    time.sleep(12)
-
-    assert not proxy.counts
+    assert quiet_for(lambda: dict(proxy.counts), QUIET_S) == {}
     assert cluster.scan(scan)["metadata"]["resourceVersion"] == version
 
 
 def _until_started(proxy: CountingProxy) -> None:
-    """A short run may be over before the watch has begun, and before its Events are out. Each kind
-    is listed before it is watched, by the watch, and once more for what was deleted in between.
+    """Wait for the watches and the Events: a short run may be over before them.
+
+    Each kind is listed before it is watched, by the watch, and once more for what was deleted in
+    between.
     """
     until(
         lambda: proxy.counts,

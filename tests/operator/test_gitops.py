@@ -7,8 +7,9 @@ import pytest
 
 from tests.gitops.rules import kstatus
 from tests.kubectl import Kubectl, KubectlError
-from tests.operator.cluster import Cluster, Json, asked, until
+from tests.operator.cluster import Cluster, Json, asked
 from tests.operator.process import Operator
+from tests.operator.waiting import until
 
 GIT = "--field-manager=kustomize-controller"
 UNCHECKED = "--validate=false"
@@ -16,7 +17,7 @@ UNCHECKED = "--validate=false"
 
 
 def manifest(cluster: Cluster, **spec: Any) -> str:
-    """As it lies in Git; `remove` of the fixture knows it."""
+    """Return a scan as it lies in Git; `remove` of the fixture deletes it."""
     name = f"git-{cluster.group.partition('.')[0]}"
     cluster.scans.append(name)
     body = {
@@ -30,7 +31,7 @@ def manifest(cluster: Cluster, **spec: Any) -> str:
 
 
 def sync(kubectl: Kubectl, text: str) -> Json:
-    """What Flux does at each interval: a server-side apply; the object it gets back."""
+    """Apply it on the server's side, as Flux does at each interval; return the object."""
     found: Json = json.loads(
         kubectl("apply", "--server-side", GIT, UNCHECKED, "-o", "json", "-f", "-", input=text)
     )
@@ -38,7 +39,7 @@ def sync(kubectl: Kubectl, text: str) -> Json:
 
 
 def test_the_operator_touches_nothing_but_the_status(cluster: Cluster, operator: Operator) -> None:
-    """So no `ignoreDifferences`, and nothing for a tool that heals drift to heal."""
+    """Nobody needs `ignoreDifferences`, and a tool that corrects drift finds none."""
     cluster.create_crds(3)
     operator.start(latency=0.3)
     text = manifest(cluster)
@@ -76,8 +77,8 @@ def test_a_second_sync_differs_in_nothing(cluster: Cluster, operator: Operator) 
     assert cluster.status(name)["run"]["trigger"] == "Created"
 
 
-def test_kubectl_diff_sees_what_there_is_to_see(cluster: Cluster) -> None:
-    """Or the emptiness above would say nothing."""
+def test_kubectl_diff_shows_an_edit(cluster: Cluster) -> None:
+    """So an empty diff in the test above means something."""
     sync(cluster.kubectl, manifest(cluster))
 
     with pytest.raises(KubectlError) as caught:
@@ -91,7 +92,7 @@ def test_kubectl_diff_sees_what_there_is_to_see(cluster: Cluster) -> None:
 def test_no_version_that_a_watcher_sees_is_current_before_it_is_done(
     cluster: Cluster, operator: Operator
 ) -> None:
-    """Through a run, an edit that overtakes it, a suspend, and a rescan."""
+    """This holds through a run, an edit that overtakes it, a suspend, and a rescan."""
     cluster.create_crds(4)
     operator.start(latency=1.5)
     name = sync(cluster.kubectl, manifest(cluster, parallelism=4))["metadata"]["name"]

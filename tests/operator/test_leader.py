@@ -10,9 +10,10 @@ from anyio.to_thread import run_sync as in_thread
 from capscan.app import Application
 from capscan.settings import Settings
 from capscan.watching import Watcher
+from tests.installation import account_kubeconfig
 from tests.operator.api import CAPSCAN, Api
-from tests.operator.cluster import Cluster, asked, settled, until
-from tests.operator.conftest import account_kubeconfig
+from tests.operator.cluster import Cluster, asked, settled
+from tests.operator.waiting import until
 from tests.providers import LedgerProvider
 
 LOOK_S = 0.1

@@ -1,4 +1,4 @@
-"""The log of a real operator at work: for machines, for people, and without its credentials."""
+"""A real operator logs for machines and for people, and never logs its credentials."""
 
 import json
 import re
@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from tests.builders import crd
+from tests.installation import ROOT
 from tests.operator.cluster import Cluster
-from tests.operator.conftest import ROOT
 from tests.operator.process import Operator
 
 TEXT_LINE = re.compile(
@@ -20,13 +20,14 @@ TEXT_LINE = re.compile(
 
 @pytest.fixture(autouse=True)
 def _soon_drained(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Answers that take a minute are not waited for at a stop."""
+    """Let the operator stop without waiting for answers that take a minute."""
     monkeypatch.setenv("CAPSCAN_DRAIN_SECONDS", "0.2")
 
 
 def at_work(cluster: Cluster, operator: Operator) -> str:
-    """A life with most decisions in it: a run that is interrupted, resumed and suspended, an item
-    that fails, an orphan, a stop. The scan's name.
+    """Let the operator take most of its decisions; return the scan's name.
+
+    A run is interrupted, resumed and suspended, an item fails, a Capability is orphaned.
     """
     names = cluster.create_crds(4)
     cluster.apply(crd("bads", group=cluster.group))
@@ -55,13 +56,13 @@ def at_work(cluster: Cluster, operator: Operator) -> str:
 
 
 def credentials(kubeconfig: Path) -> list[str]:
-    """What must not be seen, in the parts that a line could hold."""
+    """Return the parts of the token, none of which a log line may contain."""
     (user,) = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))["users"]
     return [part for part in user["user"]["token"].split(".") if len(part) > 10]
 
 
 def about(lines: list[dict[str, Any]], part: str) -> dict[str, Any]:
-    """The first line with that in its message."""
+    """Return the first line with that in its message."""
     found = [line for line in lines if part in line["message"]]
     assert found, f"no line with {part!r}"
     return found[0]
@@ -70,7 +71,7 @@ def about(lines: list[dict[str, Any]], part: str) -> dict[str, Any]:
 def test_the_log_that_the_manifests_ask_for_is_json_in_every_line(
     cluster: Cluster, operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the run, the CRD and the reason in fields of their own."""
+    """The run, the CRD and the reason have fields of their own."""
     monkeypatch.setenv("CAPSCAN_CONFIG", str(ROOT / "manifests" / "config.yaml"))
     monkeypatch.setenv("CAPSCAN_PROBE_PORT", "0")
 
@@ -93,8 +94,10 @@ def test_the_log_that_the_manifests_ask_for_is_json_in_every_line(
     assert [secret for secret in credentials(operator.kubeconfig) if secret in operator.log] == []
 
 
-def test_the_log_for_people_is_one_line_a_decision(cluster: Cluster, operator: Operator) -> None:
-    """When, how serious, who, what; and no credentials either."""
+def test_the_log_for_people_has_one_line_for_each_decision(
+    cluster: Cluster, operator: Operator
+) -> None:
+    """A line says when, how serious, who and what; none has credentials in it."""
     scan = at_work(cluster, operator)
 
     lines = operator.log.splitlines()

@@ -1,4 +1,4 @@
-"""`capscan operator` itself, with its offline analysis: odd CRDs, probes, and no cluster at all."""
+"""`capscan operator` itself meets odd CRDs, answers probes, and finds no cluster."""
 
 import json
 import subprocess
@@ -12,15 +12,16 @@ import pytest
 
 from capscan.localplane.servers import free_ports
 from tests.builders import crd
-from tests.operator.cluster import Cluster, until
-from tests.operator.conftest import install
+from tests.installation import install
+from tests.operator.cluster import Cluster
 from tests.operator.process import Operator
+from tests.operator.waiting import until
 
 COMMAND = (sys.executable, "-m", "capscan", "operator")
 
 
 def deep(levels: int) -> dict[str, Any]:
-    """An object in an object, that many times."""
+    """Return a schema of an object in an object, that many times."""
     schema: dict[str, Any] = {"type": "string", "description": "The innermost."}
     for level in range(levels):
         schema = {"type": "object", "properties": {f"level{level}": schema}}
@@ -28,14 +29,14 @@ def deep(levels: int) -> dict[str, Any]:
 
 
 def wide(fields: int) -> dict[str, Any]:
-    """A schema of megabytes."""
+    """Return a schema of megabytes."""
     text = "A field that has a great deal to say for itself. " * 14
     fields_ = {f"field{i:04}": {"type": "string", "description": text} for i in range(fields)}
     return {"type": "object", "properties": {"spec": {"type": "object", "properties": fields_}}}
 
 
 def unserved(group: str) -> dict[str, Any]:
-    """The API server takes a CRD of which no version is served."""
+    """Return a CRD of which no version is served; the API server accepts it."""
     body = crd("ghosts", group=group)
     for version in body["spec"]["versions"]:
         version["served"] = False
@@ -140,7 +141,7 @@ def test_without_a_cluster_it_says_what_to_do(
         [*COMMAND, "--kubeconfig", str(path)],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=90,
         check=False,
     )
 

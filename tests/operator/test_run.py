@@ -1,4 +1,4 @@
-"""A run from the first apply to the last row, as a watcher sees it."""
+"""A run as a watcher sees it, from the first apply to the last version."""
 
 import itertools
 from datetime import datetime
@@ -46,7 +46,7 @@ def _check_capability(cluster: Cluster, capability: Json, scan: str, run_id: str
 
 
 def test_the_scan_itself_is_left_alone(cluster: Cluster, operator: Operator) -> None:
-    """No finalizer, no annotation, no spec change: a GitOps tool sees no drift."""
+    """It gets no finalizer, no annotation and no spec change: a GitOps tool sees no drift."""
     cluster.create_crds(2)
     operator.start()
     scan = cluster.apply_scan()

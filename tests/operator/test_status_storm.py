@@ -1,4 +1,4 @@
-"""The status under conflict: other writers, lost responses, namesakes, and whatever users do."""
+"""The status stays true under other writers, lost responses, namesakes, and user edits."""
 
 import itertools
 import time
@@ -10,8 +10,9 @@ from random import Random
 import pytest
 
 from tests.operator.api import SCANS, Api, Json, Storm, Watch, Write, removes_status, says
-from tests.operator.cluster import Cluster, asked, condition, until
+from tests.operator.cluster import Cluster, asked, condition
 from tests.operator.process import Operator
+from tests.operator.waiting import until
 from tests.proxy import CountingProxy, Request
 from tests.versions import flaws
 
@@ -36,19 +37,19 @@ ACTS: list[Write] = [
 
 SEEDS = (1, 2, 3)
 ROUNDS = 14
-"""Of trouble, at least; a slow machine has more, until there is enough to see."""
+"""How often there is trouble, at least; on a slow machine more often, until enough was seen."""
 TROUBLED: Json = {"parallelism": 2, "refresh": "Always", "progressInterval": "500ms"}
 
 
 @pytest.fixture
 def kubeconfig(cluster: Cluster) -> Path:
-    """The administrator's."""
+    """The kubeconfig of the administrator."""
     return cluster.kubectl.kubeconfig
 
 
 @pytest.fixture
 def api(kubeconfig: Path) -> Iterator[Api]:
-    """The administrator, quickly."""
+    """A connection of the administrator, without kubectl."""
     with Api(kubeconfig) as api:
         yield api
 
@@ -57,7 +58,7 @@ def api(kubeconfig: Path) -> Iterator[Api]:
 def test_another_controller_that_writes_all_the_time_changes_nothing_in_the_end(
     cluster: Cluster, operator: Operator, kubeconfig: Path, api: Api, writers: int
 ) -> None:
-    """Twenty times a second, or more often than a lock would ever be had."""
+    """It writes twenty times a second, or so often that a lock would never be had."""
     cluster.create_crds(25)
     operator.start(latency=0.3, fail="*thing00*")
     scan = cluster.apply_scan(parallelism=5, suspend=True)
@@ -83,7 +84,7 @@ def test_another_controller_that_writes_all_the_time_changes_nothing_in_the_end(
 
 
 def _ended(seen: list[Json], storm: Storm) -> bool:
-    """Whether the end came through while others still wrote."""
+    """Return whether the end was written while others still wrote."""
     return any(
         "completionTime" in (body.get("status") or {}).get("run", {})
         and int(body["metadata"]["resourceVersion"]) not in storm.versions
@@ -141,7 +142,7 @@ def test_what_a_run_leaves_behind_is_gone_in_the_next_one(
 def test_a_namesake_never_shows_a_number_of_the_one_before(
     cluster: Cluster, operator: Operator, kubeconfig: Path, api: Api
 ) -> None:
-    """Deleted and created again in mid-run, twice, under foreign writes."""
+    """The scan is deleted and created again in mid-run, twice, under foreign writes."""
     cluster.create_crds(20)
     operator.start(latency=0.2, fail="*thing00*")
     name = f"scan-{cluster.group.partition('.')[0]}"
@@ -168,7 +169,7 @@ def test_a_namesake_never_shows_a_number_of_the_one_before(
 def test_no_version_of_a_troubled_run_is_untrue(
     cluster: Cluster, operator: Operator, kubeconfig: Path, api: Api
 ) -> None:
-    """Three scans at once, each with troubles of its own."""
+    """Three scans run at once, each with troubles of its own."""
     cluster.create_crds(16)
     operator.start(latency=0.15, fail="*thing000*")
     scans = [cluster.apply_scan(f"seed{seed}", **TROUBLED) for seed in SEEDS]
@@ -181,6 +182,7 @@ def test_no_version_of_a_troubled_run_is_untrue(
                 break
             for scan, random in zip(scans, randoms, strict=True):
                 others.add(_trouble(cluster, api, scan, n, random))
+            # This is the rhythm of the trouble, not a wait for anything.
             time.sleep(randoms[0].choice([0.0, 0.05, 0.3, 0.6]))
         for scan in scans:
             others.add(api.edit(scan, suspend=False, rescan="last", parallelism=8))
@@ -192,7 +194,7 @@ def test_no_version_of_a_troubled_run_is_untrue(
 
 
 def _trouble(cluster: Cluster, api: Api, scan: str, n: int, random: Random) -> int:
-    """Something happens to the scan; the resourceVersion that it makes."""
+    """Let something happen to the scan; return the resourceVersion that it makes."""
     include = f"thing0{random.choice(['', '0', '1'])}*.{cluster.group}"
     match random.choice(["edit", "edit", "suspend", "go on", "rescan", "forge", "forge", "delete"]):
         case "edit":

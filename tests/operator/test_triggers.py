@@ -1,7 +1,8 @@
-"""What starts a run, and what does not; edits and orders in mid-run."""
+"""What starts a run, what does not, and what an edit changes in mid-run."""
 
-from tests.operator.cluster import Cluster, asked, condition, settled, until
+from tests.operator.cluster import Cluster, asked, condition, settled
 from tests.operator.process import Operator
+from tests.operator.waiting import until
 
 
 def test_a_new_rescan_value_starts_a_run_and_clearing_it_does_not(
@@ -205,7 +206,7 @@ def test_a_capability_edited_or_deleted_by_hand_is_made_again(
 def test_a_scan_that_follows_asks_about_a_crd_that_is_added(
     cluster: Cluster, operator: Operator
 ) -> None:
-    """And `kubectl describe` tells of both runs."""
+    """`kubectl describe` shows the Events of both runs."""
     cluster.create_crds(2)
     operator.start()
     scan = cluster.apply_scan(follow=True)
