@@ -24,7 +24,7 @@ from capscan.localplane.programs import API_SERVER, CONTROLLER_MANAGER, ETCD, KU
 from capscan.localplane.reach import module_proxy, package_index, unreachable
 from tests.localplane.conftest import Script
 from tests.localplane.mirror import Mirror, serving
-from tests.localplane.test_programs import folder_of
+from tests.localplane.stand_ins import folder_of
 
 ROOT = Path(__file__).parents[2]
 NOWHERE = "http://127.0.0.1:1"

@@ -15,6 +15,7 @@ from capscan.localplane.build import GO_FILES
 from capscan.localplane.console import Console
 from capscan.localplane.programs import API_SERVER, ETCD, KUBECTL, find_programs, programs_folder
 from tests.localplane.conftest import Script
+from tests.localplane.stand_ins import folder_of
 
 WITHOUT_PIP = """
 import sys
@@ -27,18 +28,6 @@ try:
 except NoPrograms as error:
     sys.exit(str(error))
 """
-RIGHT = {
-    ETCD: "echo 'etcd Version: 3.6.8'; echo 'Git SHA: 1.2.3'",
-    API_SERVER: "echo Kubernetes v1.36.0",
-    KUBECTL: '[ "$*" = "version --client" ] && echo Client Version: v1.36.9',
-}
-
-
-def folder_of(path: Path, script: Script, **versions: str) -> Path:
-    """Make a folder with the three programs in the right version, but for those named here."""
-    for name, body in (RIGHT | versions).items():
-        script(path / name, body)
-    return path
 
 
 def test_assets_come_before_path(
