@@ -15,7 +15,7 @@ from capscan.localplane.build import GO_FILES
 from capscan.localplane.console import Console
 from capscan.localplane.programs import API_SERVER, ETCD, KUBECTL, find_programs, programs_folder
 from tests.localplane.conftest import Script
-from tests.localplane.stand_ins import folder_of
+from tests.localplane.stand_ins import RIGHT, folder_of
 
 WITHOUT_PIP = """
 import sys
