@@ -15,7 +15,8 @@ CapscanError
 │   │   ├── AnswerRefused         the model, or a filter before it, declined
 │   │   ├── ContextTooLong        the question does not fit the model
 │   │   └── RequestRejected       asking again will not help
-│   │       └── RequestSingledOut     unless it is not this request's fault      (retryable)
+│   │       ├── RequestSingledOut     unless it is not this request's fault      (retryable)
+│   │       └── RoomRefused           with less room for the answer it may be taken
 │   ├── CrdUnreadable         the API server does not hand out this CRD
 │   ├── StoreRejected         the API server refused the Capability
 │   └── InternalError         a bug of capscan or of a provider's code
@@ -138,6 +139,19 @@ class RateLimited(InferenceError):
     reason = "RateLimited"
     retryable = True
 
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        retry_after_s: float | None = None,
+        usage: Usage | None = None,
+        observed: ObservedLimits | None = None,
+        of_concurrency: bool = False,
+    ) -> None:
+        super().__init__(message, retry_after_s=retry_after_s, usage=usage, observed=observed)
+        self.of_concurrency = of_concurrency
+        """Whether the limit is on requests at once, and not on their rate."""
+
 
 class InferenceTimeout(InferenceError):
     """No answer in time."""
@@ -181,6 +195,23 @@ class RequestSingledOut(RequestRejected):
     """
 
     retryable = True
+
+
+class RoomRefused(RequestRejected):
+    """The provider refused the room that was asked for the answer; with less it may answer."""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        tokens_max: int | None = None,
+        retry_after_s: float | None = None,
+        usage: Usage | None = None,
+        observed: ObservedLimits | None = None,
+    ) -> None:
+        super().__init__(message, retry_after_s=retry_after_s, usage=usage, observed=observed)
+        self.tokens_max = tokens_max
+        """The tokens that the provider would allow for the answer; None where it does not say."""
 
 
 class CrdUnreadable(ItemError):
