@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capscan.core.limits.ratelimit_headers import WAIT_S_MAX, observed_limits, retry_after_s
+from capscan.core.limits.ratelimit_headers import observed_limits, retry_after_s
+from capscan.core.limits.waits import WAIT_S_MAX
 from capscan.model import ObservedLimit, ObservedLimits
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -2,29 +2,36 @@
 
 OpenAI and those compatible to it: `x-ratelimit-{limit,remaining,reset}-{requests,tokens}`, resets
 as Go durations. Anthropic: `anthropic-ratelimit-{requests,tokens,input-tokens,output-tokens}-*`,
-resets as RFC 3339 times. A header that cannot be read counts as absent; nothing is raised.
+resets as RFC 3339 times. Gateways: `x-ratelimit-reset`, `ratelimit-reset`, `ratelimit`. A header
+that cannot be read counts as absent; nothing is raised. How a wait is spelled is in `waits.py`.
 """
 
-import math
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 
+from capscan.core.limits.waits import bounded_s, number, wait_s
 from capscan.model import ObservedLimit, ObservedLimits
 
-VALUE_CHARS_MAX = 64
 AMOUNT_MAX = 10**12
-WAIT_S_MAX = 366 * 86400.0
-"""A wait beyond a year is a mistake."""
 
 _OPENAI = "x-ratelimit-{part}-{what}"
 _ANTHROPIC = "anthropic-ratelimit-{what}-{part}"
-_NUMBER = re.compile(r"\d+(?:\.\d*)?|\.\d+", re.ASCII)
-_GO_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(h|ms|m|s|us|µs|μs|ns)", re.ASCII)
-_GO_UNITS_S = {
-    "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ns": 1e-9,
-}  # fmt: skip
+_IN_MS = ("retry-after-ms", "x-ms-retry-after-ms", "x-retry-after-ms")
+_WAITS = ("retry-after", "x-retry-after", "x-ratelimit-retry-after", "x-ratelimit-reset-after")
+_RESETS = (
+    ("x-ratelimit-reset", "x-ratelimit-remaining"),
+    ("x-rate-limit-reset", "x-rate-limit-remaining"),
+    ("ratelimit-reset", "ratelimit-remaining"),
+    ("reset_at", "x-ratelimit-remaining"),
+)
+"""Headers of gateways that say when a limit is full again, and beside each the one that says what
+is left of it."""
+_DRAFT = "ratelimit"
+"""Of the IETF's drafts: `"default";r=0;t=30`, and before `limit=100, remaining=0, reset=30`."""
+_DRAFT_LEFT = re.compile(r"\b(?:r|remaining) ?= ?(\d{1,15})", re.ASCII)
+_DRAFT_RESET = re.compile(r"\b(?:t|reset) ?= ?(\d{1,15})", re.ASCII)
+_DRAFT_CHARS_MAX = 256
 
 
 def observed_limits(headers: Mapping[str, str], now: datetime) -> ObservedLimits | None:
@@ -48,85 +55,42 @@ def observed_limits(headers: Mapping[str, str], now: datetime) -> ObservedLimits
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Return the seconds to wait: by `retry-after-ms`, or by `retry-after` as a number or as a date
-    (RFC 9110). None where the headers do not say.
+    """Return the seconds to wait, at most a day; None where the headers do not say.
+
+    It is read from `retry-after-ms`, from `retry-after` in any spelling (RFC 9110 knows seconds and
+    dates), and else from when a limit is full again of which nothing is left.
     """
     lower = {name.lower(): value for name, value in headers.items()}
-    milliseconds = _number(lower.get("retry-after-ms", ""))
-    if milliseconds is not None:
-        return _wait_s(milliseconds / 1000)
-    value = lower.get("retry-after", "").strip()
-    seconds = _number(value)
-    if seconds is not None:
-        return _wait_s(seconds)
-    at = http_date(value)
-    return None if at is None else _wait_s(max(0.0, (at - now).total_seconds()))
+    for name in _IN_MS:
+        if (milliseconds := number(lower.get(name, ""))) is not None:
+            return bounded_s(milliseconds / 1000)
+    for name in _WAITS:
+        if (asked_s := wait_s(lower.get(name, ""), now)) is not None:
+            return asked_s
+    return _full_again_s(lower, now)
+
+
+def _full_again_s(headers: Mapping[str, str], now: datetime) -> float | None:
+    for reset, left in _RESETS:
+        if not number(headers.get(left, "")):  # nothing is left, or nothing is said of it
+            seconds = wait_s(headers.get(reset, ""), now)
+            if seconds is not None:
+                return seconds
+    draft = headers.get(_DRAFT, "")[:_DRAFT_CHARS_MAX]
+    left_now, full = _DRAFT_LEFT.search(draft), _DRAFT_RESET.search(draft)
+    return wait_s(full[1], now) if full and left_now and int(left_now[1]) == 0 else None
 
 
 def _limit(headers: Mapping[str, str], form: str, what: str, now: datetime) -> ObservedLimit | None:
     limit = _amount(headers.get(form.format(part="limit", what=what), ""))
     remaining = _amount(headers.get(form.format(part="remaining", what=what), ""))
-    reset_s = _reset_s(headers.get(form.format(part="reset", what=what), ""), now)
     if limit is None and remaining is None:
         return None
-    return ObservedLimit(limit, remaining, reset_s)
+    reset = headers.get(form.format(part="reset", what=what), "")
+    return ObservedLimit(limit, remaining, wait_s(reset, now))
 
 
 def _amount(text: str) -> int | None:
     """Return a count; None where it is none. Azure says -1 for no limit."""
-    number = _number(text)
-    return None if number is None or number > AMOUNT_MAX else int(number)
-
-
-def _number(text: str) -> float | None:
-    text = text.strip()
-    if len(text) > VALUE_CHARS_MAX or not _NUMBER.fullmatch(text):
-        return None
-    return float(text)
-
-
-def _reset_s(text: str, now: datetime) -> float | None:
-    text = text.strip()
-    if len(text) > VALUE_CHARS_MAX:
-        return None
-    seconds = _number(text)
-    if seconds is None:
-        seconds = _go_duration_s(text)
-    if seconds is None:
-        at = _rfc3339(text)
-        seconds = None if at is None else max(0.0, (at - now).total_seconds())
-    return None if seconds is None else _wait_s(seconds)
-
-
-def _go_duration_s(text: str) -> float | None:
-    """Return the seconds of a duration as Go's time.Duration prints it: 12ms, 6m0s, 1h2m3.5s."""
-    total_s, end = 0.0, 0
-    for part in _GO_PART.finditer(text):
-        if part.start() != end:
-            return None
-        total_s += float(part[1]) * _GO_UNITS_S[part[2]]
-        end = part.end()
-    return total_s if text and end == len(text) else None
-
-
-def _rfc3339(text: str) -> datetime | None:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def http_date(text: str) -> datetime | None:
-    """Return the time that an HTTP date (RFC 9110) names; None for anything else."""
-    if len(text) > VALUE_CHARS_MAX:
-        return None
-    try:
-        at = parsedate_to_datetime(text)
-    except (ValueError, IndexError, TypeError, OverflowError):
-        return None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def _wait_s(seconds: float) -> float | None:
-    return seconds if math.isfinite(seconds) and seconds <= WAIT_S_MAX else None
+    amount = number(text)
+    return None if amount is None or amount > AMOUNT_MAX else int(amount)

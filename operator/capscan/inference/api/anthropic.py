@@ -13,9 +13,15 @@ import httpx2
 from pydantic import SecretStr
 
 from capscan.core.answer.prompt import Prompt, answer_schema
-from capscan.core.errors import AnswerRefused, ProviderUnusable
+from capscan.core.errors import AnswerRefused
 from capscan.inference.api.dialect import Dialect, Negotiation, Step, free_choice
-from capscan.inference.api.endpoint import Endpoint, key_in, open_endpoint
+from capscan.inference.api.endpoint import (
+    Endpoint,
+    key_in,
+    listed_in,
+    naming,
+    open_endpoint,
+)
 from capscan.inference.api.http import Json
 from capscan.inference.api.protocol import ReadLimits, Reply
 from capscan.inference.api.refusal import tokens
@@ -91,6 +97,8 @@ class AnthropicApi:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
+        self._listed: Sequence[str] = ()
+        """The models that the provider listed at the last check."""
 
     @classmethod
     def open(
@@ -112,7 +120,8 @@ class AnthropicApi:
         def body(dialect: Dialect) -> Json:
             return request_body(self._endpoint.model, prompt, max_output_tokens, dialect)
 
-        return await self._endpoint.ask(f"{self._version}/messages", body, read_message)
+        with naming(self._listed, self._endpoint):
+            return await self._endpoint.ask(f"{self._version}/messages", body, read_message)
 
     @property
     def address(self) -> str:
@@ -120,12 +129,13 @@ class AnthropicApi:
         return self._endpoint.address
 
     async def check(self) -> None:
-        """Ask for the model's card."""
-        name = quote(self._endpoint.model, safe="")
-        reply = await self._endpoint.look(f"{self._version}/models/{name}")
-        error = self._endpoint.refusals.of(reply)
-        if isinstance(error, ProviderUnusable) and error.reason == "ModelNotFound":
-            raise error
+        """Ask for the model's card, and where there is none for the list of models.
+
+        A gateway may know a model that is in neither: only a question proves that it does not.
+        """
+        models = f"{self._version}/models"
+        card = f"{models}/{quote(self._endpoint.model, safe='')}"
+        self._listed = listed_in(await self._endpoint.look_at_any(card, models))
 
     async def aclose(self) -> None:
         """Close all connections."""

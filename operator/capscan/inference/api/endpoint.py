@@ -5,7 +5,9 @@ It holds what the APIs have in common. What is particular to one protocol is in 
 """
 
 import logging
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,20 +15,39 @@ import httpx2
 from pydantic import SecretStr
 
 from capscan.core.errors import (
+    CapscanError,
+    ContextTooLong,
     InferenceError,
     InvalidAnswer,
+    ProviderOverloaded,
+    ProviderUnavailable,
     ProviderUnusable,
-    RequestRejected,
+    RateLimited,
+    RoomRefused,
 )
 from capscan.inference.api.address import is_in_the_clear
 from capscan.inference.api.dialect import Dialect, Negotiation
 from capscan.inference.api.http import HttpClient, HttpReply, Json, open_http
 from capscan.inference.api.protocol import ReadLimits, Renegotiated, Reply
-from capscan.inference.api.refusal import Refusals, said_in
+from capscan.inference.api.quoting import holds
+from capscan.inference.api.refusal import Refusals
+from capscan.inference.api.said import said_by
 from capscan.model import Usage
 from capscan.model.provider import ProviderSpec
 
 logger = logging.getLogger(__name__)
+
+NAMED_MAX = 5
+"""So many models are named beside one that is not known."""
+
+_PART_REFUSED = frozenset({400, 403, 404, 405, 415, 422, 500, 501})
+"""Statuses with which servers refuse a part of a request."""
+_NO_PART = (RoomRefused, ContextTooLong, RateLimited, ProviderUnavailable, ProviderOverloaded)
+"""Errors that say what is wrong: another request would be refused as well."""
+_NO_LOOK = frozenset({501, 505})
+"""Statuses of a server that does not know what a look asks for."""
+_LOOK_FORBIDDEN = re.compile(r"scope|permission|admin|not allowed|\brole\b", re.IGNORECASE)
+"""Words of a key that may not look, and may still ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +78,32 @@ class Endpoint:
         """
         spoken = self.negotiation.dialect
         response = await self.http.post(path, body(spoken))
-        observed, retry_after_s = self.read_limits(response.headers)
+        observed, asked_s = self.read_limits(response.headers)
         try:
             if error := self.refusals.of(response):
+                if self._renegotiates(spoken, response, error):
+                    raise _renegotiated(error) from error
                 raise error
-            return replace(read(_object_in(response)), observed=observed)
+            reply = replace(read(_object_in(response)), observed=observed)
+            if holds(reply.answer, self.refusals.secret):
+                raise InvalidAnswer("the answer quotes the API key", usage=reply.usage)
         except InferenceError as error:
-            error.observed, error.retry_after_s = observed, retry_after_s
-            refused = isinstance(error, RequestRejected)
-            if refused and self.negotiation.moves_on(spoken, error.message):
-                raise Renegotiated.after(error) from error
+            error.observed = observed
+            if error.retry_after_s is None:
+                error.retry_after_s = asked_s
             raise
+        return reply
+
+    def _renegotiates(self, spoken: Dialect, response: HttpReply, error: CapscanError) -> bool:
+        """Return whether a refusal is about a part of the request, which the next one leaves out.
+
+        All words of the refusal are searched: of a long one, what is quoted may not name the part.
+        """
+        if response.status not in _PART_REFUSED or isinstance(error, _NO_PART):
+            return False
+        if isinstance(error, ProviderUnusable) and error.otherwise is None:
+            return False
+        return self.negotiation.moves_on(spoken, said_by(response).words)
 
     async def look(self, path: str) -> HttpReply:
         """Send a request that costs nothing.
@@ -76,18 +112,60 @@ class Endpoint:
         A key that may not do this may still be good for answers.
         """
         response = await self.http.get(path)
-        error = self.refusals.of(response)
-        said = said_in(response.json())
-        if response.status == 401 and said and "scope" in said.words.lower():
+        error, status = self.refusals.of(response), response.status
+        if status == 401 and _LOOK_FORBIDDEN.search(said_by(response).words):
             error = None
-        sure = response.status < 400 or response.status == 401 or response.status >= 500
+        sure = status < 400 or status == 401 or (status >= 500 and status not in _NO_LOOK)
         if error and sure:
             raise error
         return response
 
+    async def look_at_any(self, *paths: str) -> HttpReply | None:
+        """Look at the first of these paths that may be looked at; None where none may.
+
+        A look that is refused proves nothing where another one is answered. Raises what the first
+        refused one was answered where none is, and at once where nobody is there.
+        """
+        refused: ProviderUnusable | None = None
+        for path in paths:
+            try:
+                response = await self.look(path)
+            except ProviderUnusable as error:
+                refused = refused or error
+                continue
+            if response.status < 300:
+                return response
+            if response.status not in (404, 405):
+                break
+        if refused is not None:
+            raise refused
+        return None
+
     async def aclose(self) -> None:
         """Close all connections."""
         await self.http.aclose()
+
+
+def listed_in(reply: HttpReply | None) -> Sequence[str]:
+    """Return the names of the models in a listing; none where it cannot be read."""
+    value = reply.json() if reply else None
+    data = value.get("data") if isinstance(value, Mapping) else None
+    listed = [m for m in data if isinstance(m, Mapping)] if isinstance(data, list) else []
+    return sorted({m["id"] for m in listed if isinstance(m.get("id"), str)})
+
+
+@contextmanager
+def naming(listed: Sequence[str], endpoint: Endpoint) -> Iterator[None]:
+    """Let the error for an unknown model name some that the provider listed: often the name has a
+    typing error.
+    """
+    try:
+        yield
+    except ProviderUnusable as error:
+        if error.reason != "ModelNotFound" or not listed or endpoint.model in listed:
+            raise
+        known = endpoint.refusals.quoted(", ".join(listed[:NAMED_MAX]))
+        raise ProviderUnusable(error.reason, f"{error}; it lists {known}") from error
 
 
 def key_in(api_key: SecretStr | None) -> str:
@@ -121,11 +199,17 @@ def open_endpoint(
 
     Raises ProviderUnusable.
     """
-    http = open_http(spec, default_base_url, headers, transport)
+    http = open_http(spec, default_base_url, headers, transport, secret=key)
     if key and is_in_the_clear(http.base_url):
         logger.warning("The API key goes to %s unencrypted; use https://.", http.base_url)
     refusals = Refusals(http.base_url, spec.model, key)
     return Endpoint(spec.model, http, refusals, read_limits, negotiation)
+
+
+def _renegotiated(error: CapscanError) -> Renegotiated:
+    if isinstance(error, InferenceError):
+        return Renegotiated.after(error)
+    return Renegotiated(str(error), usage=Usage(requests=1))
 
 
 def _object_in(response: HttpReply) -> Mapping[str, Any]:

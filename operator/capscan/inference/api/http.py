@@ -24,6 +24,9 @@ CONNECT_TIMEOUT_S = 10.0
 
 Json = dict[str, Any]
 
+_PAGE_START_BYTES = 1_024
+_PAGE_STARTS = (b"<!doctype", b"<html", b"<head", b"<title", b"<body", b"<center", b"<h1")
+
 
 @dataclass(frozen=True, slots=True)
 class HttpReply:
@@ -35,20 +38,31 @@ class HttpReply:
     body: bytes
 
     def json(self) -> object:
-        """Return the value in the body; None where it is no JSON."""
+        """Return the value in the body; None where it is no JSON.
+
+        It is read as UTF-8 alone, after lines of comments: a server that takes its time sends such.
+        """
         try:
-            return json.loads(self.body)
+            text = self.body.decode("utf-8-sig")
+            while (text := text.lstrip()).startswith(":"):
+                text = text.partition("\n")[2]
+            return json.loads(text)
         except (ValueError, RecursionError):
             return None
 
     @property
     def is_web_page(self) -> bool:
-        """Whether it is HTML, which is what a wrong address often answers with."""
-        start = self.body[:64].lstrip().lower()
-        labelled = "text/html" in self.headers.get("content-type", "")
-        return start.startswith((b"<!doctype", b"<html")) or (
-            labelled and not start.startswith((b"{", b"["))
-        )
+        """Whether it is HTML, which is what gateways and wrong addresses answer with."""
+        start = _after_comments(self.body[:_PAGE_START_BYTES]).lower()
+        labelled = "text/html" in self.headers.get("content-type", "").lower()
+        return start.startswith(_PAGE_STARTS) or (labelled and not start.startswith((b"{", b"[")))
+
+
+def _after_comments(start: bytes) -> bytes:
+    start = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    while start.startswith(b"<!--") and b"-->" in start:
+        start = start.partition(b"-->")[2].lstrip()
+    return start
 
 
 class HttpClient:
@@ -61,8 +75,10 @@ class HttpClient:
         *,
         timeout_s: float,
         transport: httpx2.AsyncBaseTransport,
+        secret: str = "",
     ) -> None:
         self.base_url = base_url
+        self._secret = secret
         self._client = httpx2.AsyncClient(
             transport=transport,
             headers={"user-agent": "capscan", "accept-encoding": "identity", **headers},
@@ -93,7 +109,7 @@ class HttpClient:
             async with self._client.stream(method, self.base_url + path, json=body) as response:
                 return HttpReply(response.status_code, response.headers, await _body(response))
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
-            raise translated(error, self.base_url) from error
+            raise translated(error, self.base_url, self._secret) from error
 
 
 def open_http(
@@ -101,8 +117,11 @@ def open_http(
     default_base_url: str,
     headers: Mapping[str, str],
     transport: httpx2.AsyncBaseTransport | None = None,
+    *,
+    secret: str = "",
 ) -> HttpClient:
-    """Return a client as the spec asks for it. `transport` replaces the network.
+    """Return a client as the spec asks for it. `transport` replaces the network, and no error
+    shows `secret`.
 
     Raises ProviderUnusable.
     """
@@ -114,6 +133,7 @@ def open_http(
         headers,
         timeout_s=spec.request_timeout.total_seconds(),
         transport=transport or ProviderTransport(context, proxy_url),
+        secret=secret,
     )
 
 

@@ -15,6 +15,7 @@ from capscan.core.errors import (
     ProviderUnusable,
 )
 from capscan.inference.api.address import INVALID
+from capscan.inference.api.quoting import quoted
 
 E = TypeVar("E", bound=BaseException)
 
@@ -22,8 +23,15 @@ _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILU
 """The reasons that OpenSSL gives for plain text where it expects a handshake."""
 
 
-def translated(error: Exception, base_url: str) -> CapscanError:
-    """Return an InferenceError, or ProviderUnusable where only an administrator can mend it."""
+def translated(error: Exception, base_url: str, secret: str = "") -> CapscanError:
+    """Return an InferenceError, or ProviderUnusable where only an administrator can mend it.
+
+    Errors quote what a server sent, and it may have sent the key back: `secret` is not shown.
+    """
+
+    def said() -> str:
+        return quoted(str(error) or type(error).__name__, secret)
+
     # The address is not parsed: that it could not be may be the very error.
     host = base_url.partition("://")[2].partition("/")[0]
     if _caused_by(error, socket.gaierror):
@@ -36,15 +44,15 @@ def translated(error: Exception, base_url: str) -> CapscanError:
         case httpx2.TimeoutException():
             found = InferenceTimeout(f"{host} did not answer in time")
         case httpx2.ConnectError():
-            found = ProviderUnreachable(f"{host} cannot be reached: {_said(error)}")
+            found = ProviderUnreachable(f"{host} cannot be reached: {said()}")
         case httpx2.ProxyError():
-            found = ProviderUnreachable(f"the proxy of spec.proxyURL says no: {_said(error)}")
+            found = ProviderUnreachable(f"the proxy of spec.proxyURL says no: {said()}")
         case httpx2.DecodingError():
             found = InvalidAnswer(f"the reply of {host} cannot be decompressed")
         case httpx2.InvalidURL() | httpx2.UnsupportedProtocol() | httpx2.LocalProtocolError():
-            found = ProviderUnusable(INVALID, f"no request can be made of it: {_said(error)}")
+            found = ProviderUnusable(INVALID, f"no request can be made of it: {said()}")
         case _:
-            found = ProviderUnavailable(f"the connection to {host} broke: {_said(error)}")
+            found = ProviderUnavailable(f"the connection to {host} broke: {said()}")
     return found
 
 
@@ -58,10 +66,6 @@ def _of_tls(error: ssl.SSLError, host: str) -> CapscanError:
     if error.reason in _NO_TLS:
         return ProviderUnusable(INVALID, f"{host} speaks no TLS: is spec.baseURL http://?")
     return ProviderUnreachable(f"no TLS connection to {host}: {error.reason}")
-
-
-def _said(error: Exception) -> str:
-    return str(error) or type(error).__name__
 
 
 def _caused_by(error: BaseException, kind: type[E]) -> E | None:

@@ -13,7 +13,7 @@ import httpx2
 from pydantic import SecretStr
 
 from capscan.core.answer.prompt import Prompt, answer_schema
-from capscan.core.errors import AnswerRefused, InvalidAnswer, ProviderUnusable
+from capscan.core.errors import AnswerRefused, InvalidAnswer
 from capscan.inference.api.address import checked_base_url
 from capscan.inference.api.dialect import (
     Dialect,
@@ -23,8 +23,14 @@ from capscan.inference.api.dialect import (
     next_form,
     other_limit,
 )
-from capscan.inference.api.endpoint import Endpoint, key_in, open_endpoint
-from capscan.inference.api.http import HttpReply, Json
+from capscan.inference.api.endpoint import (
+    Endpoint,
+    key_in,
+    listed_in,
+    naming,
+    open_endpoint,
+)
+from capscan.inference.api.http import Json
 from capscan.inference.api.protocol import ReadLimits, Reply
 from capscan.inference.api.refusal import tokens
 from capscan.model import Usage
@@ -88,6 +94,8 @@ class OpenAIApi:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
+        self._listed: Sequence[str] = ()
+        """The models that the provider listed at the last check."""
 
     @classmethod
     def open(
@@ -112,7 +120,8 @@ class OpenAIApi:
         def body(dialect: Dialect) -> Json:
             return request_body(self._endpoint.model, prompt, max_output_tokens, dialect)
 
-        return await self._endpoint.ask("/chat/completions", body, read_completion)
+        with naming(self._listed, self._endpoint):
+            return await self._endpoint.ask("/chat/completions", body, read_completion)
 
     @property
     def address(self) -> str:
@@ -120,27 +129,14 @@ class OpenAIApi:
         return self._endpoint.address
 
     async def check(self) -> None:
-        """Ask for the model's card, and where there is none for the list of models."""
-        card = await self._endpoint.look(f"/models/{quote(self._endpoint.model, safe='')}")
-        if card.status != 404:
-            return
-        names = _names(await self._endpoint.look("/models"))
-        if names and self._endpoint.model not in names:
-            known = ", ".join(sorted(names)[:5])
-            raise ProviderUnusable(
-                "ModelNotFound",
-                f"the provider has no model {self._endpoint.model!r}; it has "
-                + self._endpoint.refusals.quoted(known),
-            )
+        """Ask for the model's card, and where there is none for the list of models.
+
+        A model that is in neither may be known all the same, as a deployment or by a pattern: only
+        a question proves that it is not.
+        """
+        card = f"/models/{quote(self._endpoint.model, safe='')}"
+        self._listed = listed_in(await self._endpoint.look_at_any(card, "/models"))
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self._endpoint.aclose()
-
-
-def _names(reply: HttpReply) -> set[str]:
-    """Return the names of the models in a listing; none where it cannot be read."""
-    value = reply.json()
-    data = value.get("data") if reply.status == 200 and isinstance(value, Mapping) else None
-    listed = [m for m in data if isinstance(m, Mapping)] if isinstance(data, list) else []
-    return {m["id"] for m in listed if isinstance(m.get("id"), str)}

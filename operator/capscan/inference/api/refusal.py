@@ -1,16 +1,16 @@
 """Turns a response that is no answer into the error it stands for, the same way for all APIs.
 
-The status says most of it; the words are searched where providers use one status for several
-things. Their texts are quoted short and safe to print, and never with the key in them.
+Providers use one status for several things and several statuses for one, so status, words and
+waits are judged together: `_JUDGES` is the order in which they decide. What a body says is read in
+`said.py`, what its words mean in `account_words.py`, `room_words.py` and `failure_words.py`. Texts
+are quoted as `quoting.py` does.
 """
 
-import json
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from capscan.core.answer.reading import clean
 from capscan.core.errors import (
     AnswerRefused,
     CapscanError,
@@ -25,88 +25,62 @@ from capscan.core.errors import (
     RateLimited,
     RequestRejected,
     RequestSingledOut,
+    RoomRefused,
 )
-from capscan.core.text import shorten
+from capscan.core.limits.ratelimit_headers import retry_after_s
+from capscan.core.limits.waits import http_date
+from capscan.inference.api import account_words, failure_words, room_words
 from capscan.inference.api.address import INVALID
+from capscan.inference.api.body_waits import PROBE_S_MAX, asked_in_body_s
 from capscan.inference.api.http import HttpReply
+from capscan.inference.api.in_band import error_in, status_of
+from capscan.inference.api.quoting import quoted
+from capscan.inference.api.said import Said, said_by, said_in
 from capscan.model import Usage
 
-_QUOTE_CHARS_MAX = 240
-_SEARCHED_CHARS_MAX = 4_000
-_SECRET_CHARS_MIN = 8
-"""Shorter keys are placeholders for local servers: words like any other, and no secrets."""
+TOKENS_MAX = 10**12
+"""No request takes so many tokens: a larger count is a mistake, or a lie."""
 
-_QUOTA = re.compile(
-    r"insufficient_quota|credit balance is too low|billing_hard_limit|insufficient balance"
-    r"|exceeded your current quota|reached your specified api usage limits",
-    re.IGNORECASE,
+_AWAY = frozenset(
+    {409, 421, 423, 424, 425, 449, 460, 499, 502, 504, 507, 508, 509, 540, 561, 598, 599}
+    | (set(range(520, 531)) - {529})
 )
-_CONTEXT = re.compile(
-    r"context_length_exceeded|context (?:length|window|size)|maximum context|prompt is too long"
-    r"|(?:input|prompt|request)[\w ]* (?:too long|too large|exceeds)|too many (?:input )?tokens"
-    r"|max_model_len|request_too_large",
-    re.IGNORECASE,
-)
-_FILTER = re.compile(r"content[_ ](?:filter|management policy|policy)", re.IGNORECASE)
-_MODEL = re.compile(
-    r"model_not_found|deploymentnotfound|deployment .*does not exist|invalid model\b"
-    r"|not a valid model|unknown model|model\b.{0,300}\b(?:not found|not exist)"
-    r"|not_found_error model:",
-    re.IGNORECASE | re.DOTALL,
-)
-_KEY = re.compile(r"api[ _]key not valid|api_key_invalid|invalid api[ _-]?key", re.IGNORECASE)
+"""Statuses with which gateways say that what is behind them is not there, or that something came
+between: asked again, the same request may be answered."""
 _STATUSES: Mapping[int, type[InferenceError]] = {
     408: InferenceTimeout,
     413: ContextTooLong,
-    429: RateLimited,
+    446: AnswerRefused,  # Portkey: a guardrail
     498: ProviderOverloaded,  # Groq: flex capacity
-    502: ProviderUnavailable,
+    501: RequestRejected,
     503: ProviderOverloaded,
-    504: ProviderUnavailable,
+    505: RequestRejected,
     529: ProviderOverloaded,  # Anthropic: overloaded_error
-}
+} | dict.fromkeys(_AWAY, ProviderUnavailable)
+_LIMITED_TOO = frozenset({400, 402, 403, 412, 422})
+"""Statuses with which a limit is told as well as with 429, where the provider says until when."""
+_ROOM = frozenset({400, 413, 422, 500})
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What the body of an error says."""
+class _Case:
+    """A refusal that is to be judged."""
 
-    message: str = ""
-    codes: str = ""
+    status: int
+    said: Said
+    words: str
+    quote: str
+    asked_s: float | None
+    """How long the response asks to wait, by its headers or its body."""
+    reply: HttpReply
 
     @property
-    def words(self) -> str:
-        """The words to search: some providers say it in a code, some in the message."""
-        return f"{self.codes} {self.message}"[:_SEARCHED_CHARS_MAX]
+    def is_page(self) -> bool:
+        return self.reply.is_web_page
 
-
-def said_in(value: object) -> Said | None:
-    """Return what the body of an error says; None where it has no shape that is known.
-
-    Known are OpenAI's `{"error": {...}}`, a bare text there, `{"message"}`, `{"detail"}`, and lists
-    of these.
-    """
-    if isinstance(value, list):
-        value = value[0] if value else None
-    if not isinstance(value, Mapping):
-        return None
-    inner = value.get("error", value)
-    if not isinstance(inner, Mapping):
-        return Said(_text(inner))
-    message = _text(inner.get("message") or inner.get("detail") or value.get("message") or "")
-    param = inner.get("param")
-    if isinstance(param, str) and param not in message:
-        message = f"{message} ({param})"
-    codes = [_text(code) for key in ("code", "type", "status") if (code := inner.get(key))]
-    return Said(message, " ".join(codes))
-
-
-def _text(value: object) -> str:
-    """Return a value as text: some servers send objects where others send a text."""
-    try:
-        return value if isinstance(value, str) else json.dumps(value)
-    except RecursionError:  # who nests that deep says nothing else
-        return ""
+    @property
+    def text(self) -> str:
+        return f"the provider answered {self.status}" + (f": {self.quote}" if self.quote else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,96 +93,202 @@ class Refusals:
 
     def of(self, reply: HttpReply) -> CapscanError | None:
         """Return the error that a reply stands for; None for a reply that may be an answer."""
-        if reply.status < 300 and not reply.is_web_page:
-            return self._in_body(reply)
-        said = said_in(reply.json()) or Said(reply.body.decode(errors="replace"))
-        return self._error(reply, said)
+        if reply.status >= 300 or reply.is_web_page:
+            return self._judged(reply.status, said_by(reply), reply)
+        found = error_in(reply.json())
+        return found and self._judged(*found, HttpReply(found[0], reply.headers, b""))
 
-    def _in_body(self, reply: HttpReply) -> CapscanError | None:
-        """Return the error in a 200: gateways send such when the provider behind them fails."""
-        value = reply.json()
-        if not isinstance(value, Mapping) or not value.get("error"):
-            return None
-        error = value["error"]
-        code = error.get("code") if isinstance(error, Mapping) else None
-        status = code if isinstance(code, int) and 400 <= code < 600 else 500
-        return self._error(HttpReply(status, {}, b""), said_in(value) or Said())
-
-    def _error(self, reply: HttpReply, said: Said) -> CapscanError:
-        quote = self.quoted(said.message)
-        found = self._unusable(reply, said, quote) or self._passing(reply.status, said, quote)
-        if isinstance(found, InferenceError):
-            found.usage = Usage(requests=1)
+    def of_error(self, error: object, usage: Usage | None = None) -> CapscanError:
+        """Return the error that an `error` inside a 200 or a choice stands for: an object as in any
+        refusal, or a text. `usage` is what the request took all the same.
+        """
+        said = said_in({"error": error}) or Said()
+        status = status_of(said)
+        found = self._judged(status, said, HttpReply(status, {}, b""))
+        if usage is not None and isinstance(found, InferenceError):
+            found.usage = usage
         return found
 
     def quoted(self, text: str) -> str:
         """Return the text short, on one line and without the key."""
-        if len(self.secret) >= _SECRET_CHARS_MIN:
-            text = text.replace(self.secret, "***")
-        return shorten(clean(text[:_SEARCHED_CHARS_MAX]), _QUOTE_CHARS_MAX)
+        return quoted(text, self.secret)
 
-    def _unusable(self, reply: HttpReply, said: Said, quote: str) -> ProviderUnusable | None:
-        status, words = reply.status, said.words
-        if status < 400:
-            return ProviderUnusable(
-                INVALID, self._astray(reply), otherwise=self._alone(status, quote)
-            )
+    def _judged(self, status: int, said: Said, reply: HttpReply) -> CapscanError:
+        asked_s = _asked_s(said, reply)
+        case = _Case(status, said, said.words, self.quoted(said.message), asked_s, reply)
+        found = next(error for judge in _JUDGES if (error := judge(self, case)) is not None)
+        if isinstance(found, InferenceError):
+            found.usage = Usage(requests=1)
+            found.retry_after_s = asked_s
+        return found
+
+    def _astray(self, case: _Case) -> CapscanError | None:
+        """Judge what speaks of the address: a page or a redirect where JSON was due."""
+        status, words = case.status, case.words
+        challenged = case.reply.headers.get("cf-mitigated", "") == "challenge"
+        if status >= 400 and (
+            challenged or (case.is_page and failure_words.wants_a_browser(words))
+        ):
+            text = f"a gateway before {self.base_url} asks for a browser ({status}): {case.quote}"
+            return ProviderUnusable(INVALID, text, otherwise=_alone(case))
+        if status == 400 and failure_words.wants_tls(words):
+            return self._wrong_address(case, "speaks TLS alone (400): should it begin with https")
+        if status < 400 or (case.is_page and status in (404, 405, 511)):
+            return self._wrong_address(case)
+        return None
+
+    def _room(self, case: _Case) -> CapscanError | None:
+        affordable = room_words.affordable(case.words)
+        if affordable is not None and affordable >= room_words.AFFORDABLE_TOKENS_MIN:
+            return RoomRefused(case.text, tokens_max=affordable)
+        allowed = room_words.prompt_limit(case.words)
+        if allowed is not None and allowed >= room_words.PROMPT_TOKENS_MIN:
+            return ContextTooLong(case.text)
+        room = room_words.room_in(case.words) if case.status in _ROOM else None
+        return RoomRefused(case.text, tokens_max=room.tokens_max) if room else None
+
+    def _money(self, case: _Case) -> CapscanError | None:
+        words = case.words
+        empty = account_words.is_money(words, case.said.codes)
+        if not empty and case.asked_s is None:
+            paid = case.status == 402 and not account_words.is_asked_to_retry(words)
+            empty = paid or account_words.is_quota(words)
+        text = f"the account has nothing left to spend ({case.status}): {case.quote}"
+        return ProviderUnusable("InsufficientQuota", text) if empty else None
+
+    def _limited(self, case: _Case) -> CapscanError | None:
+        status, words = case.status, case.words
+        told_when = case.asked_s is not None and account_words.is_limit(words)
+        limited = (
+            status in (402, 429)
+            or (status in _LIMITED_TOO and told_when)
+            or (status >= 500 and failure_words.relays_429(words))
+        )
+        at_once = failure_words.is_of_concurrency(status, words, case.reply.headers)
+        if not limited and not (status == 503 and at_once):
+            return None
+        if "request too large" in words.lower():
+            return ContextTooLong(case.text)  # a whole minute's limit is less: no wait will help
+        return RateLimited(case.text, of_concurrency=at_once)
+
+    def _model(self, case: _Case) -> CapscanError | None:
+        if case.status not in (400, 401, 403, 404) or not account_words.is_no_model(case.words):
+            return None
+        text = f"the provider has no model {self.model!r} for this account: {case.quote}"
+        return ProviderUnusable("ModelNotFound", text)
+
+    def _access(self, case: _Case) -> CapscanError | None:
+        """Judge who is turned away: everybody, or this request alone."""
+        status, words = case.status, case.words
         if status >= 500:
             return None
-        found: tuple[str, str] | None = None
-        otherwise = None
-        if status == 402 or _QUOTA.search(words):
-            found = ("InsufficientQuota", f"the account has nothing left to spend: {quote}")
-        elif status in (400, 403, 404) and _MODEL.search(words):
-            found = ("ModelNotFound", f"the provider has no model {self.model!r}: {quote}")
-        elif status in (401, 403) or _KEY.search(words):
-            found = ("InvalidCredentials", f"the provider refuses the API key ({status}): {quote}")
-            otherwise = None if status == 401 or _KEY.search(words) else self._alone(status, quote)
-        elif status in (404, 405) or reply.is_web_page:
-            found = (INVALID, self._astray(reply))
-            otherwise = self._alone(status, quote)
-        return ProviderUnusable(*found, otherwise=otherwise) if found else None
+        if status == 403 and failure_words.is_filter(words):
+            return AnswerRefused(case.text)
+        if status in (400, 403) and failure_words.is_of_the_path(words):
+            return self._wrong_address(case)
+        shut, no_key = account_words.is_shut_out(words), account_words.refuses_the_key(words)
+        if status not in (401, 403) and not shut and not no_key:
+            return None
+        of_key = status == 401 or no_key or account_words.speaks_of_the_key(words)
+        did = "refuses the API key" if of_key else "turns this account away"
+        if not of_key and not shut:
+            did = "refuses access"
+        sure = status == 401 or shut or no_key
+        text = f"the provider {did} ({status}): {case.quote}"
+        return ProviderUnusable(
+            "InvalidCredentials", text, otherwise=None if sure else _alone(case)
+        )
 
-    def _alone(self, status: int, quote: str) -> RequestSingledOut:
-        text = f"the provider turns this request down ({status}) and answers others"
-        return RequestSingledOut(f"{text}: {quote}" if quote else text, usage=Usage(requests=1))
+    def _path(self, case: _Case) -> CapscanError | None:
+        if case.status not in (404, 405):
+            return None
+        if failure_words.can_do_with_less(case.words):
+            return RequestRejected(case.text)
+        return self._wrong_address(case)
 
-    def _astray(self, reply: HttpReply) -> str:
-        if 300 <= reply.status < 400:
-            did = f"redirects{self._target(reply)}, which capscan does not follow"
-        elif reply.is_web_page:
-            did = f"answers with a web page ({reply.status})"
-        else:
-            did = f"knows no such path ({reply.status})"
+    def _behind(self, case: _Case) -> CapscanError | None:
+        """Judge what a gateway says of the server behind it."""
+        status, words = case.status, case.words
+        if kind := _STATUSES.get(status):
+            return kind(case.text)
+        if failure_words.is_outage(status, words):
+            return ProviderUnavailable(case.text)
+        if failure_words.is_overload(words):
+            return ProviderOverloaded(case.text)
+        if status >= 500 and failure_words.is_too_large_to_process(words):
+            return ContextTooLong(case.text)
+        return None
+
+    def _passing(self, case: _Case) -> CapscanError:
+        status, words = case.status, case.words
+        if status >= 500:
+            return ProviderFailed(case.text)
+        if "json_validate_failed" in words:  # Groq: what the model wrote is no JSON
+            return InvalidAnswer(case.text)
+        if failure_words.is_context(words):
+            return ContextTooLong(case.text)
+        return (AnswerRefused if failure_words.is_filter(words) else RequestRejected)(case.text)
+
+    def _wrong_address(self, case: _Case, did: str = "") -> ProviderUnusable:
         ending = "" if "/v1" in self.base_url else ", and should it end in /v1"
-        return f"{self.base_url} {did}; is spec.baseURL right{ending}?"
+        text = f"{self.base_url} {did or self._did(case)}; is spec.baseURL right{ending}?"
+        return ProviderUnusable(INVALID, text, otherwise=_alone(case))
+
+    def _did(self, case: _Case) -> str:
+        status = case.status
+        if 300 <= status < 400:
+            return f"redirects{self._target(case.reply)}, which capscan does not follow"
+        titled = case.is_page and b"<title" in case.reply.body[:20_000].lower()
+        said = f": {case.quote}" if case.quote and (titled or not case.is_page) else ""
+        if case.is_page:
+            return f"answers with a web page ({status}{said})"
+        return f"knows no such path ({status}{said})"
 
     def _target(self, reply: HttpReply) -> str:
         """Return where a redirect leads: scheme and host alone, since the rest may hold a token."""
         try:
             target = urlsplit(reply.headers.get("location", ""))
+            where = f"{target.scheme}://{target.hostname}"
         except ValueError:
             return ""
-        where = f"{target.scheme}://{target.hostname}"
         return f" to {self.quoted(where)}" if target.hostname else ""
 
-    def _passing(self, status: int, said: Said, quote: str) -> InferenceError:
-        text = f"the provider answered {status}" + (f": {quote}" if quote else "")
-        if status == 429 and "request too large" in said.words.lower():
-            return ContextTooLong(text)  # a whole minute's limit is less: waiting will not help
-        if kind := _STATUSES.get(status):
-            return kind(text)
-        if status >= 500:
-            return ProviderFailed(text)
-        if "json_validate_failed" in said.words:  # Groq: what the model wrote is no JSON
-            return InvalidAnswer(text)
-        if _CONTEXT.search(said.words):
-            return ContextTooLong(text)
-        return AnswerRefused(text) if _FILTER.search(said.words) else RequestRejected(text)
+
+_JUDGES: tuple[Callable[[Refusals, _Case], CapscanError | None], ...] = (
+    Refusals._astray,
+    Refusals._room,
+    Refusals._money,
+    Refusals._limited,
+    Refusals._model,
+    Refusals._access,
+    Refusals._path,
+    Refusals._behind,
+    Refusals._passing,
+)
+"""Who judges a refusal, in this order: the first who knows it decides, and the last knows all."""
 
 
 def tokens(counts: object, *path: str) -> int:
-    """Return the count at this path in a response's usage; 0 where there is none."""
+    """Return the count at this path in a response's usage, at most TOKENS_MAX; 0 where there is
+    none.
+    """
     for key in path:
         counts = counts.get(key) if isinstance(counts, Mapping) else None
-    return counts if isinstance(counts, int) and not isinstance(counts, bool) and counts > 0 else 0
+    if not isinstance(counts, int) or isinstance(counts, bool):
+        return 0
+    return max(0, min(counts, TOKENS_MAX))
+
+
+def _asked_s(said: Said, reply: HttpReply) -> float | None:
+    """Return how long a response asks to wait. The clock is the server's, where that tells it."""
+    now = http_date(reply.headers.get("date", "")) or datetime.now(UTC)
+    in_headers_s, in_body_s = retry_after_s(reply.headers, now), asked_in_body_s(said, now)
+    if in_headers_s is None:
+        return in_body_s
+    return in_headers_s if in_body_s is None else min(in_headers_s, PROBE_S_MAX)
+
+
+def _alone(case: _Case) -> RequestSingledOut:
+    text = f"the provider turns this request down ({case.status}) and answers others"
+    said = f"{text}: {case.quote}" if case.quote else text
+    return RequestSingledOut(said, usage=Usage(requests=1))
