@@ -13,7 +13,7 @@ PROMPT_TOKENS_MIN = 1_000
 """No question is shorter, however much of it is cut."""
 
 # Of nine digits at most, and not the beginning of a longer number.
-_N = r"(\d{1,9})(?![\d.]*\d)"
+_N = r"(\d{1,9})(?!\d|[.,]\d)"
 _LIMIT = re.compile(
     r"\bmax_?(?:completion_?|output_?|new_?)?tokens\b|\bmaxoutputtokens\b|\bmaximum tokens\b"
     r"|\bmax tokens\b|\bcompletion tokens\b|\boutput tokens\b",

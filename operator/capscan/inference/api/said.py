@@ -16,7 +16,7 @@ from typing import Any
 
 from capscan.inference.api.http import HttpReply
 
-DEPTH_MAX = 5
+DEPTH_MAX = 8
 """So deep are errors unpacked that hold other errors."""
 PARTS_MAX = 24
 """So many parts of an error are looked at."""
