@@ -77,6 +77,10 @@ def test_headers_that_say_nothing_are_none(headers: dict[str, str]) -> None:
         ("inf", None),
         ("１２ms", None),
         ("tomorrow", None),
+        ("1767268830", 30.0),
+        ("1767268830500", 30.5),
+        ("Thu, 01 Jan 2026 12:00:30 GMT", 30.0),
+        ("31536000", 86400.0),
         ("9" * 400, None),
         ("9" * 60, None),
         ("9999-12-31T23:59:59Z", None),
@@ -121,6 +125,18 @@ def test_amounts_are_read_or_ignored(limit: str, expected: int | None) -> None:
         ({"retry-after": "Thu, 99 Jan 2026 12:00:30 GMT"}, None),
         ({"retry-after": "9" * 30}, None),
         ({"retry-after": "½"}, None),
+        ({"retry-after": "1m30s"}, 90.0),
+        ({"retry-after": "31536000"}, 86400.0),
+        ({"x-ms-retry-after-ms": "500"}, 0.5),
+        ({"retry-after-ms": "99999999999"}, None),
+        ({"x-ratelimit-reset-after": "3"}, 3.0),
+        ({"x-ratelimit-reset": "1767268830"}, 30.0),
+        ({"x-ratelimit-reset": "1767268830000", "x-ratelimit-remaining": "0"}, 30.0),
+        ({"x-ratelimit-reset": "1767268830", "x-ratelimit-remaining": "4"}, None),
+        ({"RateLimit-Reset": "23", "RateLimit-Remaining": "0"}, 23.0),
+        ({"ratelimit": '"default";r=0;t=30'}, 30.0),
+        ({"ratelimit": '"default";r=5;t=30'}, None),
+        ({"ratelimit": "limit=100, remaining=0, reset=30"}, 30.0),
     ],
 )
 def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
@@ -131,6 +147,8 @@ NAMES = st.sampled_from(
     [
         "retry-after",
         "retry-after-ms",
+        "x-ratelimit-reset",
+        "ratelimit",
         *(f"x-ratelimit-{part}-requests" for part in ("limit", "remaining", "reset")),
         *(f"anthropic-ratelimit-tokens-{part}" for part in ("limit", "remaining", "reset")),
     ]

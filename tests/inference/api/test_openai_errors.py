@@ -83,29 +83,46 @@ async def test_what_the_provider_says_is_quoted_safely() -> None:
     assert len(str(found)) < 300
 
 
+ADMIN_ONLY = error("Only proxy admin can be used to call this route")
+CARD_AND_LIST = ["GET /v1/models/model-1", "GET /v1/models"]
+
+
 @pytest.mark.parametrize(
     ("script", "reason", "asked"),
     [
         pytest.param([reply(body={"id": "model-1"})], "", 1, id="card"),
-        pytest.param([reply(401, error("Incorrect API key"))], "InvalidCredentials", 1, id="key"),
+        pytest.param([reply(401, error("Incorrect API key"))], "InvalidCredentials", 2, id="key"),
+        pytest.param([reply(401, error("no")), reply(body={"data": []})], "", 2, id="list alone"),
+        pytest.param([reply(401, error("no")), reply(429)], "InvalidCredentials", 2,
+                     id="no other look"),
         pytest.param([reply(401, error("Missing scopes: api.model.read"))], "", 1, id="scopes"),
+        pytest.param([reply(401, {"error": "You have insufficient permissions."})], "", 1,
+                     id="permissions"),
+        pytest.param([reply(401, ADMIN_ONLY)], "", 1, id="admin"),
         pytest.param([reply(403, error("no"))], "", 1, id="forbidden"),
-        pytest.param([reply(404), reply(body={"data": [{"id": "other"}]})], "ModelNotFound", 2,
+        pytest.param([reply(404), reply(body={"data": [{"id": "other"}]})], "", 2,
                      id="not listed"),
+        pytest.param([reply(404, error("The model does not exist", "model_not_found")),
+                      reply(body={"data": [{"id": "other"}]})], "", 2, id="no card, not listed"),
         pytest.param([reply(404), reply(body={"data": [{"id": "model-1"}]})], "", 2, id="listed"),
         pytest.param([reply(404), reply(body={"data": []})], "", 2, id="empty list"),
         pytest.param([reply(404), reply(404)], "", 2, id="no list"),
         pytest.param([reply(404), reply(body="odd")], "", 2, id="odd list"),
-        pytest.param([reply(200, "<html>")], "InvalidProvider", 1, id="web page"),
-        pytest.param([reply(307)], "InvalidProvider", 1, id="redirect"),
+        pytest.param([reply(404), reply(body={"data": None})], "", 2, id="no data"),
+        pytest.param([reply(200, "<html>")], "InvalidProvider", 2, id="web page"),
+        pytest.param([reply(200, "<html>"), reply(body={"data": []})], "", 2, id="page of a UI"),
+        pytest.param([reply(307)], "InvalidProvider", 2, id="redirect"),
         pytest.param([reply(503)], "ProviderOverloaded", 1, id="away"),
+        pytest.param([reply(521, "<html>")], "ProviderUnavailable", 1, id="away, a page"),
+        pytest.param([reply(501)], "", 1, id="not known"),
         pytest.param([reply(429)], "", 1, id="limited"),
+        pytest.param([reply(429, "<html>429 Too Many Requests</html>")], "", 1, id="limited, page"),
     ],
 )  # fmt: skip
 async def test_the_free_check_raises_only_what_is_certain(
     script: list[Any], reason: str, asked: int
 ) -> None:
-    """And lets pass what it cannot know: the first question will tell."""
+    """And lets pass what it cannot know: a list is a hint, and the first question will tell."""
     wire = Wire(list(script))
     found = ""
     try:
@@ -114,14 +131,23 @@ async def test_the_free_check_raises_only_what_is_certain(
         found = getattr(error, "reason", "?")
 
     assert found == reason
-    assert wire.asked == ["GET /v1/models/model-1", "GET /v1/models"][:asked]
+    assert wire.asked == CARD_AND_LIST[:asked]
 
 
 async def test_the_error_for_an_unknown_model_lists_models_that_exist() -> None:
-    """Often the name has a typing error."""
-    wire = Wire([reply(404), reply(body={"data": [{"id": f"llama{n}"} for n in range(9)] + [1]})])
-    with pytest.raises(ProviderUnusable, match=r"no model 'model-1'; it has llama0, .*llama4$"):
-        await api(wire).check()
+    """Often the name has a typing error. Only a question proves that there is no such model."""
+    listed = reply(body={"data": [{"id": f"llama{n}"} for n in range(9)] + [1]})
+    unknown = reply(404, error("The model `model-1` does not exist", "model_not_found"))
+    client = api(Wire([reply(404), listed, unknown]))
+    await client.check()
+    with pytest.raises(ProviderUnusable) as found:
+        await client.send(PROMPT, max_output_tokens=10)
+
+    assert found.value.reason == "ModelNotFound"
+    assert str(found.value) == (
+        "the provider has no model 'model-1' for this account: The model `model-1` does not exist; "
+        "it lists llama0, llama1, llama2, llama3, llama4"
+    )
 
 
 async def test_a_key_that_goes_out_unencrypted_is_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -84,20 +84,17 @@ def test_the_verdict_does_not_depend_on_how_a_gateway_hands_it_on(row: Row) -> N
         assert verdict(found) == expected(row), form
 
 
-@every_row
+NAMELESS = [row for row in WRAPPED if not row.headers and "code" not in row.body["error"]]
+
+
+@pytest.mark.parametrize("row", NAMELESS, ids=lambda row: f"{row.status} {row.name}")
 def test_an_error_inside_a_choice_is_called_as_the_refusal_it_would_have_been(row: Row) -> None:
     """It names its status as a number or as a text."""
-    if not isinstance(row.body, dict) or not isinstance(row.body.get("error"), dict):
-        pytest.skip("no error object")
-    if row.status == 200 or row.headers:
-        pytest.skip("it has no status or no headers of its own")
-    inside = row.body["error"]
-    for code in (row.status, str(row.status)):
-        found = REFUSALS.of_error(inside | {"http_status": code, "code": code}, Usage(3, 100))
-        if "code" not in inside:
-            assert verdict(found) == expected(row)
-        if isinstance(found, InferenceError):
-            assert found.usage == Usage(3, 100)
+    for status in ({"code": row.status}, {"code": str(row.status)}, {"http_status": row.status}):
+        found = REFUSALS.of_error(row.body["error"] | status, Usage(3, 100))
+
+        assert verdict(found) == expected(row)
+        assert not isinstance(found, InferenceError) or found.usage == Usage(3, 100)
 
 
 @pytest.mark.parametrize("error", [None, "", {}, [], 7, "boom", {"code": "server_overload"}])
@@ -182,13 +179,15 @@ HOSTILE = [
 @pytest.mark.parametrize("unit", HOSTILE)
 @pytest.mark.parametrize("status", [200, 400, 429, 500])
 def test_hostile_text_takes_a_time_that_is_bounded(unit: str, status: int) -> None:
-    """A megabyte of it takes no longer than a moment, in every place where a text may stand."""
+    """A megabyte takes some 50 ms, wherever in a reply it stands. A pattern whose time grows with
+    the square of the text took minutes.
+    """
     text = (unit * (1024 * 1024))[: 1024 * 1024 - 200]
     started_s = time.process_time()
     for body in (text, {"error": {"message": text}}, {"error": {"metadata": {"raw": text}}}):
         REFUSALS.of(reply(status, body))
 
-    assert time.process_time() - started_s < 1.5
+    assert time.process_time() - started_s < 4
 
 
 @settings(max_examples=300, deadline=None)
