@@ -57,13 +57,17 @@ def faults(cluster: Cluster, right: Json, elsewhere: ModelServerProcess) -> None
     cases: list[tuple[str, Json, str]] = [
         ("wrong-key", {"apiKeySecretRef": wrong}, "InvalidCredentials"),
         ("secret-missing", {"apiKeySecretRef": gone}, "SecretNotFound"),
-        ("model-unknown", {"model": "claude-0"}, "ModelNotFound"),
         ("address-wrong", {"baseURL": elsewhere.url}, "InvalidProvider"),
         ("loops", {"fallbackRef": {"name": "back-example"}}, "FallbackLoop"),
     ]
     cluster.apply_provider("back", **right, fallbackRef={"name": "loops-example"})
     for name, spec, reason in cases:
         settle(cluster, cluster.apply_provider(name, **(right | spec)), reason, f"provider-{name}")
+    unknown = cluster.apply_provider("model-unknown", **right, model="claude-0")
+    cluster.create_crds(1)
+    asks = cluster.apply_scan("asks-unknown", providerRef={"name": unknown})
+    settle(cluster, unknown, "ModelNotFound", "provider-model-unknown")
+    cluster.patch(asks, {"suspend": True})
     cluster.set_key(KEY, "wrong-key")
     settle(cluster, "wrong-key-example", "Usable", "provider-healed")
 

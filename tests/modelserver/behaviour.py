@@ -69,13 +69,13 @@ class Latency(_Value):
 class Outage(_Value):
     """From `at_s` on, for so long; counted from when the behaviour was set.
 
-    "503" and "cut" meet what arrives, and let what is in flight go on; "refuse" closes the port
-    and every connection, /_control among them.
+    "503", "521" and "cut" meet what arrives, and let what is in flight go on; "refuse" closes the
+    port and every connection, /_control among them. "521" is a page, as a gateway sends it.
     """
 
     at_s: float
     for_s: float
-    how: Literal["503", "cut", "refuse"] = "503"
+    how: Literal["503", "521", "cut", "refuse"] = "503"
 
     def lasts(self, elapsed_s: float) -> bool:
         return self.at_s <= elapsed_s < self.at_s + self.for_s

@@ -59,6 +59,9 @@ class Fault(BaseModel):
     per_name: bool = False
     on: Literal["completion", "models"] = "completion"
     status: int = 500
+    text: str = ""
+    """What a status is answered with, as it is: JSON of another shape, or a page that begins with
+    `<`. Empty: as the protocol words it."""
     retry_after: str = ""
     """The header's value, with any status; `date+30` is the HTTP date 30 s from now."""
     wrong: Annotated[str, AfterValidator(_known)] = ""

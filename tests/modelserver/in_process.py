@@ -40,4 +40,5 @@ class InProcessServer(httpx2.AsyncBaseTransport):
         finally:
             self._service.done(plan, anyio.current_time())
         call.status, call.whole = plan.reply.status, True
-        return httpx2.Response(plan.reply.status, headers=plan.reply.headers, json=plan.reply.body)
+        headers = {"content-type": plan.reply.content_type} | plan.reply.headers
+        return httpx2.Response(plan.reply.status, headers=headers, content=plan.reply.content)

@@ -3,6 +3,7 @@
 The faults of the connection are `transport.py`'s.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -23,7 +24,7 @@ def refusal(fault: Fault, dialect: Dialect, wall: datetime, ask: Ask | None = No
     if fault.kind == "too_long":
         asked = ask.input_tokens if ask else 0
         return dialect.too_long(asked, asked - 1)
-    reply = dialect.error(fault.status)
+    reply = replace(dialect.error(fault.status), text=fault.text)
     if fault.retry_after:
         reply.headers["retry-after"] = _retry_after(fault.retry_after, wall)
     return reply

@@ -72,6 +72,18 @@ class Reply:
     status: int
     body: Json
     headers: Headers = field(default_factory=dict)
+    text: str = ""
+    """What goes out instead of the body: a page, or words that no protocol has."""
+
+    @property
+    def content(self) -> bytes:
+        """What goes out."""
+        return (self.text or json.dumps(self.body, ensure_ascii=False)).encode()
+
+    @property
+    def content_type(self) -> str:
+        """How it is labelled."""
+        return "text/html" if self.text.startswith("<") else "application/json"
 
 
 class Refused(Exception):

@@ -37,6 +37,7 @@ _MESSAGES = f"{BASE}/messages"
 _COMPLETIONS = {_MESSAGES, f"{BASE}/chat/completions"}
 _MODELS = f"{BASE}/models"
 
+_DOWN = "<!DOCTYPE html><title>models.example.com | 521: Web server is down</title><p>x</p>"
 _CUT = Fault(kind="cut_before_headers")
 
 
@@ -180,7 +181,9 @@ class Service:
         for outage in self.behaviour.outages:
             if outage.lasts(elapsed_s):
                 # A port that refuses can still meet what it accepted a moment before.
-                fault = None if outage.how == "503" else _CUT
+                fault = _CUT if outage.how in ("cut", "refuse") else None
+                if outage.how == "521":
+                    return Plan(Reply(521, {}, text=_DOWN))
                 return Plan(arrival.dialect.error(503), fault=fault)
         return None
 

@@ -4,7 +4,6 @@ Bodies are written as one piece with a Content-Length; what is cut or slow annou
 length, what is huge comes in chunks.
 """
 
-import json
 from asyncio import Transport
 from weakref import WeakSet
 
@@ -31,7 +30,7 @@ class Cut(Exception):
 
 async def write(request: web.Request, reply: Reply, fault: Fault | None) -> web.StreamResponse:
     """Answer; raises Cut where the connection was closed before its answer was whole."""
-    body = json.dumps(reply.body, ensure_ascii=False).encode()
+    body = reply.content
     kind = fault.kind if fault else ""
     if kind in _CLOSING:
         return await _closing(request, reply, body, kind)
@@ -43,7 +42,7 @@ async def write(request: web.Request, reply: Reply, fault: Fault | None) -> web.
         return await _hugely(request, reply, fault.size_bytes)
     if kind == "html":
         return _whole(reply, _HTML, "text/html")
-    return _whole(reply, _NOT_JSON if kind == "not_json" else body)
+    return _whole(reply, _NOT_JSON if kind == "not_json" else body, reply.content_type)
 
 
 def check(request: web.Request) -> None:
@@ -59,7 +58,7 @@ def cut(request: web.Request) -> Cut:
     return Cut()
 
 
-def _whole(reply: Reply, body: bytes, content_type: str = _JSON) -> web.Response:
+def _whole(reply: Reply, body: bytes, content_type: str) -> web.Response:
     return web.Response(
         status=reply.status, body=body, content_type=content_type, headers=reply.headers
     )

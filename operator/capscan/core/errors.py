@@ -3,7 +3,7 @@
 CapscanError
 ├── ItemError                 one CRD's failure: it becomes a value in the run, with a reason
 │   ├── InferenceError        what a model provider did
-│   │   ├── ProviderUnavailable   nobody there: cut off, 502, 504            (retryable)
+│   │   ├── ProviderUnavailable   nobody there: cut off, 502, 504, 520       (retryable)
 │   │   │   └── ProviderUnreachable   no connection: nothing was sent        (retryable)
 │   │   ├── ProviderOverloaded    there, but too busy: 503, 529              (retryable)
 │   │   ├── ProviderFailed        it broke over this request: 500            (retryable)
@@ -97,7 +97,7 @@ class InferenceError(ItemError):
 
 
 class ProviderUnavailable(InferenceError):
-    """Connection cut, 502, 504."""
+    """Connection cut, 502, 504, 520 to 530, and what gateways say in other words."""
 
     reason = "ProviderUnavailable"
     retryable = True

@@ -142,6 +142,17 @@ def test_what_concerns_everybody_is_never_one_questions_fault() -> None:
     assert disliked.otherwise is not None
 
 
+def test_a_question_that_is_quoted_is_not_taken_for_the_account() -> None:
+    """A CRD may be about budgets that are exceeded: others are answered, and it fails alone."""
+    about = {"error": {"message": "Cannot read: A Budget is exceeded when a team spends more."}}
+    long = {"error": {"message": "Cannot read: " + "The project is disabled if so. " * 100}}
+    found = [REFUSALS.of(reply(400, body)) for body in (about, long)]
+
+    assert isinstance(found[0], ProviderUnusable)
+    assert found[0].otherwise is not None
+    assert verdict(found[1])[0] == "RequestRejected"
+
+
 def test_a_wrong_address_is_told_with_the_servers_own_words() -> None:
     page = REFUSALS.of(reply(200, "<html><title>Sign in &amp; go\n on</title><p>x</html>"))
     path = REFUSALS.of(reply(404, {"error": {"message": "Resource not found"}}))

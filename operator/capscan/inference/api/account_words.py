@@ -9,6 +9,9 @@ unbounded length.
 import re
 from collections.abc import Iterable
 
+SHORT_CHARS_MAX = 2_000
+"""A refusal that is longer quotes the question, which may speak of anything that is disabled."""
+
 _SENTENCE_END = re.compile(r"[.!?;。！？] |[\n。！？]|\.$")
 
 
@@ -100,8 +103,14 @@ _MODEL_PAIRS = (
 
 def is_money(words: str, codes: str = "") -> bool:
     """Return whether the account has nothing left to spend, which no waiting changes."""
-    by_code = not _MONEY_CODES.isdisjoint(codes.split())
-    return by_code or bool(_MONEY.search(words)) or _paired(words, _MONEY_PAIRS)
+    return not _MONEY_CODES.isdisjoint(codes.split()) or bool(_MONEY.search(words))
+
+
+def is_about_money(words: str) -> bool:
+    """Return whether the words say the same in a freer way, which a question that a server quotes
+    may do as well.
+    """
+    return _paired(words, _MONEY_PAIRS)
 
 
 def is_quota(words: str) -> bool:
@@ -126,7 +135,7 @@ def is_asked_to_retry(words: str) -> bool:
 
 def is_shut_out(words: str) -> bool:
     """Return whether everybody of an organisation, a project or a place is turned away."""
-    return any(
+    return len(words) <= SHORT_CHARS_MAX and any(
         _HOLDER.search(said) and _SHUT.search(said) and not _SHUT_NOT.search(said)
         for said in _sentences(words)
     )

@@ -7,7 +7,12 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from capscan.inference.api.account_words import is_limit, is_money, refuses_the_key
+from capscan.inference.api.account_words import (
+    is_about_money,
+    is_limit,
+    is_money,
+    refuses_the_key,
+)
 from capscan.inference.api.said import Said, said_in
 
 _FINISHED = frozenset({"stop", "end_turn", "tool_use", "tool_calls", "function_call", "eos"})
@@ -59,7 +64,8 @@ def status_of(said: Said) -> int:
         return status
     if refuses_the_key(said.words):
         return 401
-    return 429 if is_limit(said.words) or is_money(said.words, said.codes) else 500
+    limited = is_limit(said.words) or is_about_money(said.words)
+    return 429 if limited or is_money(said.words, said.codes) else 500
 
 
 def _is_whole(value: Mapping[str, Any]) -> bool:

@@ -38,6 +38,7 @@ from capscan.inference.api.quoting import quoted
 from capscan.inference.api.said import Said, said_by, said_in
 from capscan.model import Usage
 
+EMPTY = "InsufficientQuota"
 TOKENS_MAX = 10**12
 """No request takes so many tokens: a larger count is a mistake, or a lie."""
 
@@ -59,6 +60,8 @@ _STATUSES: Mapping[int, type[InferenceError]] = {
 } | dict.fromkeys(_AWAY, ProviderUnavailable)
 _LIMITED_TOO = frozenset({400, 402, 403, 412, 422})
 """Statuses with which a limit is told as well as with 429, where the provider says until when."""
+_MAY_QUOTE = frozenset({400, 422, 500})
+"""Statuses with which servers refuse one question, and quote it."""
 _ROOM = frozenset({400, 413, 422, 500})
 
 
@@ -153,8 +156,11 @@ class Refusals:
         if not empty and case.asked_s is None:
             paid = case.status == 402 and not account_words.is_asked_to_retry(words)
             empty = paid or account_words.is_quota(words)
+        if not empty and not account_words.is_about_money(words):
+            return None
         text = f"the account has nothing left to spend ({case.status}): {case.quote}"
-        return ProviderUnusable("InsufficientQuota", text) if empty else None
+        unsure = not empty and case.status in _MAY_QUOTE
+        return ProviderUnusable(EMPTY, text, otherwise=_alone(case) if unsure else None)
 
     def _limited(self, case: _Case) -> CapscanError | None:
         status, words = case.status, case.words

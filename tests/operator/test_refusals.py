@@ -1,0 +1,87 @@
+"""How servers and gateways refuse, told to a real operator: what it does, and what its status says.
+
+What each refusal is called is a table in tests/inference/api/test_refusal.py.
+"""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.modelserver.behaviour import Behaviour, Latency
+from tests.modelserver.process import ModelServerProcess, running
+from tests.operator.cluster import Cluster, condition, until
+from tests.operator.process import Operator
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def model() -> Iterator[ModelServerProcess]:
+    with running(Behaviour(latency=Latency(mean_s=0.05))) as server:
+        yield server
+
+
+def refused(status: int, body: object, **more: object) -> list[dict[str, object]]:
+    """Return a fault that refuses every question."""
+    text = body if isinstance(body, str) else json.dumps(body)
+    return [{"kind": "status", "status": status, "text": text} | more]
+
+
+def test_an_empty_account_stalls_the_scan_in_whatever_way_it_is_told(
+    cluster: Cluster, operator: Operator, model: ModelServerProcess
+) -> None:
+    """No CRD fails, and the message has the provider's own words. A limit for a minute that speaks
+    of quota and billing is waited for; a model that is in no list is asked.
+    """
+    cluster.create_crds(8)
+    told = "Account a is suspended, possibly due to reaching the monthly spending limit"
+    model.change(faults=refused(412, {"error": {"message": told, "code": "PRECONDITION_FAILED"}}))
+    provider = cluster.apply_provider(baseURL=model.url)
+    operator.start()
+    scan = cluster.apply_scan(providerRef={"name": provider}, parallelism=2)
+
+    status = cluster.until(
+        scan,
+        lambda s: "conditions" in s and condition(s, "Stalled")["reason"] == "InsufficientQuota",
+        "a stall",
+    )
+    assert told in condition(status, "Stalled")["message"]
+    assert status["progress"].get("failed", 0) == 0
+    assert len([call for call in model.calls() if call["status"] == 412]) <= 4
+
+    wait = {"@type": "RetryInfo", "retryDelay": "3s"}
+    words = "You exceeded your current quota, please check your plan and billing details."
+    body = [{"error": {"code": 429, "message": words, "details": [wait]}}]
+    lists = {"on": "models", "kind": "status", "status": 404, "text": '{"error": {"code": "404"}}'}
+    model.change(faults=[*refused(429, body, times=1), lists])
+    cluster.apply_provider(baseURL=f"{model.url}/v1")
+    done = cluster.until_phase(scan, "Completed")
+
+    assert done["progress"]["failed"] == 0
+    limited = until(
+        lambda: cluster.provider(provider), lambda s: "lastRateLimit" in s, "a word on the 429"
+    )
+    assert limited["lastRateLimit"]["retryAfter"] == "3s"
+    assert words in limited["lastRateLimit"]["message"]
+
+
+def test_an_outage_told_as_a_page_of_a_gateway_is_waited_out(
+    cluster: Cluster, operator: Operator, model: ModelServerProcess
+) -> None:
+    """For 12 s every answer is a page with status 521, and no CRD fails of it."""
+    cluster.create_crds(60)
+    model.change(latency={"mean_s": 0.2})
+    provider = cluster.apply_provider(baseURL=model.url)
+    operator.start()
+    scan = cluster.apply_scan(providerRef={"name": provider}, parallelism=4)
+    cluster.until_settled(scan, 8)
+
+    model.change(outages=[{"at_s": 0, "for_s": 12, "how": "521"}])
+    down = cluster.ready(provider, "CircuitOpen")
+    status = cluster.until_phase(scan, "Completed", "CompletedWithFailures", "Failed")
+
+    assert status["progress"]["failed"] == 0
+    assert status["progress"]["completed"] == 60
+    assert "521: models.example.com | 521: Web server is down" in down["message"]
+    assert "<" not in down["message"]
