@@ -91,7 +91,7 @@ NAMELESS = [row for row in WRAPPED if not row.headers and "code" not in row.body
 def test_an_error_inside_a_choice_is_called_as_the_refusal_it_would_have_been(row: Row) -> None:
     """It names its status as a number or as a text."""
     for status in ({"code": row.status}, {"code": str(row.status)}, {"http_status": row.status}):
-        found = REFUSALS.of_error(row.body["error"] | status, Usage(3, 100))
+        found = REFUSALS.in_place_of_an_answer(row.body["error"] | status, Usage(3, 100))
 
         assert verdict(found) == expected(row)
         assert not isinstance(found, InferenceError) or found.usage == Usage(3, 100)
@@ -99,7 +99,7 @@ def test_an_error_inside_a_choice_is_called_as_the_refusal_it_would_have_been(ro
 
 @pytest.mark.parametrize("error", [None, "", {}, [], 7, "boom", {"code": "server_overload"}])
 def test_an_error_that_says_little_is_an_error_all_the_same(error: object) -> None:
-    assert isinstance(REFUSALS.of_error(error), InferenceError)
+    assert isinstance(REFUSALS.in_place_of_an_answer(error), InferenceError)
 
 
 @pytest.mark.parametrize(

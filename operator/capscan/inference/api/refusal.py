@@ -101,7 +101,7 @@ class Refusals:
         found = error_in(reply.json())
         return found and self._judged(*found, HttpReply(found[0], reply.headers, b""))
 
-    def of_error(self, error: object, usage: Usage | None = None) -> CapscanError:
+    def in_place_of_an_answer(self, error: object, usage: Usage | None = None) -> CapscanError:
         """Return the error that an `error` inside a 200 or a choice stands for: an object as in any
         refusal, or a text. `usage` is what the request took all the same.
         """
