@@ -4,22 +4,15 @@ What each refusal is called is a table in tests/inference/api/test_refusal.py.
 """
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
-from tests.modelserver.behaviour import Behaviour, Latency
-from tests.modelserver.process import ModelServerProcess, running
-from tests.operator.cluster import Cluster, condition, until
+from tests.modelserver.process import ModelServerProcess
+from tests.operator.cluster import MODEL_KEY, Cluster, condition
 from tests.operator.process import Operator
+from tests.operator.waiting import until
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def model() -> Iterator[ModelServerProcess]:
-    with running(Behaviour(latency=Latency(mean_s=0.05))) as server:
-        yield server
 
 
 def refused(status: int, body: object, **more: object) -> list[dict[str, object]]:
@@ -37,7 +30,7 @@ def test_an_empty_account_stalls_the_scan_in_whatever_way_it_is_told(
     cluster.create_crds(8)
     told = "Account a is suspended, possibly due to reaching the monthly spending limit"
     model.change(faults=refused(412, {"error": {"message": told, "code": "PRECONDITION_FAILED"}}))
-    provider = cluster.apply_provider(baseURL=model.url)
+    provider = cluster.apply_provider(baseURL=model.url, apiKeySecretRef=cluster.set_key(MODEL_KEY))
     operator.start()
     scan = cluster.apply_scan(providerRef={"name": provider}, parallelism=2)
 
@@ -55,7 +48,8 @@ def test_an_empty_account_stalls_the_scan_in_whatever_way_it_is_told(
     body = [{"error": {"code": 429, "message": words, "details": [wait]}}]
     lists = {"on": "models", "kind": "status", "status": 404, "text": '{"error": {"code": "404"}}'}
     model.change(faults=[*refused(429, body, times=1), lists])
-    cluster.apply_provider(baseURL=f"{model.url}/v1")
+    key = cluster.set_key(MODEL_KEY)
+    cluster.apply_provider(baseURL=f"{model.url}/v1", apiKeySecretRef=key)
     done = cluster.until_phase(scan, "Completed")
 
     assert done["progress"]["failed"] == 0
@@ -72,7 +66,7 @@ def test_an_outage_told_as_a_page_of_a_gateway_is_waited_out(
     """For 12 s every answer is a page with status 521, and no CRD fails of it."""
     cluster.create_crds(60)
     model.change(latency={"mean_s": 0.2})
-    provider = cluster.apply_provider(baseURL=model.url)
+    provider = cluster.apply_provider(baseURL=model.url, apiKeySecretRef=cluster.set_key(MODEL_KEY))
     operator.start()
     scan = cluster.apply_scan(providerRef={"name": provider}, parallelism=4)
     cluster.until_settled(scan, 8)

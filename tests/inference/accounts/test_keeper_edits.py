@@ -17,6 +17,7 @@ async def test_a_mended_spec_is_obeyed_at_once() -> None:
     async with case(model="claude-0") as one:
         with pytest.raises(ProviderUnusable):
             await one.ask()
+        await one.until_ready("False", "ModelNotFound")
         one.keeper.observe(provider(one.server.url, generation=2))
         await one.ask()
         await one.until_ready("True", "Usable")
@@ -33,14 +34,14 @@ async def test_an_answer_to_the_old_spec_says_nothing_of_the_edited_one() -> Non
             async with anyio.create_task_group() as group:
                 group.start_soon(one.ask)
                 await until(lambda: one.sent > 0)
-                one.keeper.observe(provider(one.server.url, generation=2, model="claude-0"))
-                await one.until_ready("False", "ModelNotFound")
+                one.keeper.observe(provider("http://169.254.169.254", generation=2))
+                await one.until_ready("False", "InvalidProvider")
                 question = one.server.ledger.completions()[-1]
                 assert question.status == 0, "its answer is on the way yet"
                 updates = one.sink.updates
             await until(lambda: one.sink.updates > updates)
 
-            assert one.sink.ready == ("False", "ModelNotFound")
+            assert one.sink.ready == ("False", "InvalidProvider")
 
 
 async def test_an_edit_during_a_look_is_looked_at_as_soon_as_that_ends() -> None:

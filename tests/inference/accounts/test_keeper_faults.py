@@ -52,7 +52,7 @@ async def test_the_error_for_a_wrong_path_asks_whether_the_base_url_is_right(pro
             await one.ask()
 
         assert unusable.value.reason == "InvalidProvider"
-        assert "knows no such path (404); is spec.baseURL right" in str(unusable.value)
+        assert "knows no such path (404: Not Found); is spec.baseURL right" in str(unusable.value)
 
 
 async def test_an_account_at_fault_has_no_pace() -> None:
