@@ -25,7 +25,7 @@ def test_an_empty_account_stalls_the_scan_in_whatever_way_it_is_told(
     cluster: Cluster, operator: Operator, model: ModelServerProcess
 ) -> None:
     """No CRD fails, and the message has the provider's own words. A limit for a minute that speaks
-    of quota and billing is waited for; a model that is in no list is asked.
+    of quota and billing is waited for, and a card that is refused beside a list keeps nobody away.
     """
     cluster.create_crds(8)
     told = "Account a is suspended, possibly due to reaching the monthly spending limit"
@@ -46,8 +46,8 @@ def test_an_empty_account_stalls_the_scan_in_whatever_way_it_is_told(
     wait = {"@type": "RetryInfo", "retryDelay": "3s"}
     words = "You exceeded your current quota, please check your plan and billing details."
     body = [{"error": {"code": 429, "message": words, "details": [wait]}}]
-    lists = {"on": "models", "kind": "status", "status": 404, "text": '{"error": {"code": "404"}}'}
-    model.change(faults=[*refused(429, body, times=1), lists])
+    card = {"on": "models", "names": "claude-*", "kind": "status", "status": 401}
+    model.change(faults=[*refused(429, body, times=1), card])
     key = cluster.set_key(MODEL_KEY)
     cluster.apply_provider(baseURL=f"{model.url}/v1", apiKeySecretRef=key)
     done = cluster.until_phase(scan, "Completed")

@@ -18,7 +18,13 @@ AMOUNT_MAX = 10**12
 _OPENAI = "x-ratelimit-{part}-{what}"
 _ANTHROPIC = "anthropic-ratelimit-{what}-{part}"
 _IN_MS = ("retry-after-ms", "x-ms-retry-after-ms", "x-retry-after-ms")
-_WAITS = ("retry-after", "x-retry-after", "x-ratelimit-retry-after", "x-ratelimit-reset-after")
+_WAITS = (
+    "retry-after",
+    "x-retry-after",
+    "x-ratelimit-retry-after",
+    "x-ratelimit-reset-after",
+    "llm_provider-retry-after",
+)
 _RESETS = (
     ("x-ratelimit-reset", "x-ratelimit-remaining"),
     ("x-rate-limit-reset", "x-rate-limit-remaining"),

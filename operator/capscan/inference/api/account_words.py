@@ -21,12 +21,15 @@ def _words(*alternatives: str) -> re.Pattern[str]:
 
 _MONEY = _words(
     r"credit balance is too low", r"insufficient[ _](?:balance|funds?|credits?)\b",
-    r"reached your specified api usage limits", r"billing[ _]hard[ _]limit", r"billing_not_active",
-    r"billing_error", r"issue with your billing", r"\barrear(?:s|age)\b", r"\boverdue\b",
+    r"reached your specified (?:\w{1,20} )?api usage limits", r"billing[ _]hard[ _]limit",
+    r"billing_not_active", r"billing_error", r"issue with your billing", r"arrears?\b|arrearage\b", r"overdue",
     r"\bunpaid\b", r"past[ -]due\b", r"account is in good standing", r"payment[ _]required",
     r"payment[ _]instrument", r"fail(?:ed|ure) to pay", r"exceeded_current_quota_error",
     r"budget_exceeded", r"exceededbudget", r"crossed[ _]budget", r"freetieronly",
-    r"余额不足", r"欠费", r"请充值", r"\blimit: 0(?!\d|\.\d)",
+    r"not[ _]enough[ _]balance", r"key limit exceeded", r"insufficient_user_quota",
+    r"quota is not enough",
+    r"余额不足", r"额度不足", r"额度已用", r"欠费", r"请充值",
+    r"\blimit: 0(?!\d|\.\d)",
 )  # fmt: skip
 """Words that speak of money, and that no waiting changes."""
 _MONEY_PAIRS = (
@@ -34,14 +37,16 @@ _MONEY_PAIRS = (
      _words(r"\btoo low\b", r"\bused (?:up|all)\b", r"\ball available\b", r"\bdeplet", r"\bran out",
             r"\brun out", r"\bout of\b", r"\bdoesn'?t have\b", r"\bdo(?:es)? not have\b",
             r"\bno (?:\w{1,20} )?credits?\b", r"\bnot enough\b", r"\binsufficient\b",
-            r"\bexhausted\b", r"\brequires more\b", r"\bexceeded\b", r"\bcredit limit\b")),
+            r"\bexhausted\b", r"\brequires more\b", r"\brequired\b", r"\bexceeded\b",
+            r"\bcredit limit\b")),
     (_words(r"\bbalance\b"),
      _words(r"\btoo low\b", r"\bnot enough\b", r"\binsufficient\b", r"\bexhausted\b",
             r"\bnegative\b", r"\brecharge\b", r"\btop up\b")),
     (_words(r"\b(?:spend(?:ing)?|billing)[ _](?:limit|cap)\b"),
-     _words(r"\breached\b", r"\breaching\b", r"\bexceeded\b", r"\bhit\b")),
+     _words(r"\breached\b", r"\breaching\b", r"\bexceed", r"\bhit\b")),
     (_words(r"\bbudget\b"),
-     _words(r"\bexceed", r"\bexhausted\b", r"\bcrossed\b", r"\bover\b", r"\bused up\b")),
+     _words(r"\bexceed", r"\bexhausted\b", r"\bcrossed\b", r"\bover\b", r"\bused up\b",
+            r"\breached\b")),
     (_words(r"\bfree tier\b", r"\bfree\b", r"\bfree_tier\b"),
      _words(r"\btier\b[^.]{0,40}\bexhausted\b", r"\ballocated quota exceeded\b")),
     (_words(r"/ ?month\b", r"\bper month\b", r"\bmonthly\b"),
@@ -57,6 +62,11 @@ _LIMIT = _words(
     r"\bquota\b", r"rate[ _-]?limit", r"\blimit\b", r"\bthrottl", r"too many requests",
     r"\breconcil", r"\bretry\b",
 )  # fmt: skip
+_RATE = _words(
+    r"rate[ _-]?limit(?:ed|s)?(?: was| is)? exceeded", r"ratelimitexceeded", r"rate_limit_exceeded",
+    r"too many requests", r"throttl", r"\brate exceeded\b",
+)  # fmt: skip
+_CLOSED = _words(r"\bsuspended\b", r"\bdeactivated\b", r"\bterminated\b", r"\bdisabled\b")
 _DAY = _words(
     r"\bper[ _-]?day\b", r"\bdaily\b", r"\btpd\b", r"\brpd\b", r"perday", r"byday\b", r"/ ?day\b",
     r"\bper 86400", r"每日", r"每天", r"小时的使用上限",
@@ -84,18 +94,24 @@ _KEY = _words(
 )  # fmt: skip
 _KEY_REFUSED = _words(
     r"api[ _]key not valid", r"api_key_invalid", r"invalid api[ _-]?key", r"key was reported",
-    r"invalid_api_key", r"expired[ _]key", r"no api key found",
+    r"invalid_api_key", r"expired[ _](?:api[ _])?key", r"api[ _]key (?:has )?expired",
+    r"no api key found",
 )  # fmt: skip
 
 _MODEL = _words(
     r"model_not_found", r"deploymentnotfound", r"invalid model\b", r"not a valid model",
     r"unknown model", r"not_found_error\s{1,4}model:", r"key_model_access_denied",
     r"only supported in v1/", r"inference profile", r"on-demand throughput",
-    r"must be verified to use the model", r"no models? loaded",
+    r"must be verified to use the model", r"no endpoints found (?:for|matching)\b",
+    r"not a chat model", r"not supported in the v1/", r"responses api",
+    r"does not support chat\b", r"model_not_supported", r"model_not_available",
+    r"model_decommissioned", r"llm provider not provided", r"no models? loaded",
 )  # fmt: skip
 _MODEL_PAIRS = (
     (_words(r"\bmodels?\b"),
      _words(r"\bnot found\b", r"\bnot exist\b", r"marked by provider as legacy",
+            r"\bdecommissioned\b", r"\bno longer (?:supported|available)\b",
+            r"\bhas been (?:deprecated|retired|removed)\b", r"\bunable to access\b",
             r"(?:\bno|\bnot have|n't have|\bnot allowed to) access\b")),
     (_words(r"\bdeployment\b"), _words(r"\bnot exist\b")),
 )  # fmt: skip
@@ -121,6 +137,16 @@ def is_quota(words: str) -> bool:
 def is_limit(words: str) -> bool:
     """Return whether the words speak of a limit of any kind."""
     return bool(_LIMIT.search(words))
+
+
+def is_rate(words: str) -> bool:
+    """Return whether the words say that requests come too fast, whatever the status says."""
+    return bool(_RATE.search(words))
+
+
+def is_closed(words: str) -> bool:
+    """Return whether an account is closed for good, which is told as a limit, too."""
+    return is_shut_out(words) and bool(_CLOSED.search(words))
 
 
 def is_of_a_day(words: str) -> bool:

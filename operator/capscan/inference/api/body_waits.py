@@ -26,8 +26,9 @@ _FIELDS_MS = ("retry_after_ms", "retryAfterMs")
 _MENTIONS_MAX = 8
 _MENTION = re.compile(
     r"\b(?:retry|retrying|try again|try it again|wait|replenished|resets?|available|unblocked)\b"
-    r"(?: again| your request| the request| this request| until| will be| shortly| for| about"
-    r"| at least| approximately| in| after| at| on|:){0,4} ?~?(?=\d)",
+    r"(?:[- ]after| again| your request| the request| this request| until| will be| shortly| for"
+    r"| about"
+    r"| at least| approximately| in| at| on|:){0,4} ?~?(?=\d)",
     re.IGNORECASE,
 )
 _BARE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(?=$|[\s,;)\]}\"']|\.(?:\s|$))")

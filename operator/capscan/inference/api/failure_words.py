@@ -34,12 +34,12 @@ _OUTAGE = re.compile(
 _OUTAGE_OF_400 = re.compile(r"apiconnectionerror|\bconnection error\.?\s{0,4}$", re.IGNORECASE)
 _OVERLOAD = re.compile(
     r"overloaded|no healthy deployments|server busy|queue is full|at capacity|capacity exceeded"
-    r"|high demand|high traffic",
+    r"|high demand|high traffic|负载已饱和",
     re.IGNORECASE,
 )
 _RELAYED_429 = re.compile(
     r"\bhttp(?: status)?(?: code)?:? ?429\b|\b429:? too many requests|\b(?:status|error) code:? 429"
-    r"|\bratelimiterror\b",
+    r"|\bratelimiterror\b|throttlingexception",
     re.IGNORECASE,
 )
 _AT_ONCE = re.compile(
@@ -53,7 +53,7 @@ _AT_ONCE_TYPE = re.compile(r"parallel|concurren", re.IGNORECASE)
 _LIMIT_TYPE = re.compile(r"\blimit type: ?(\w{1,40})", re.IGNORECASE)
 _TYPE_HEADER = "rate_limit_type"
 _ASKS_LESS = re.compile(
-    r"no endpoints found|\bparameters?\b|\btools?\b|tool_choice|\bfunctions?\b|response_format"
+    r"no endpoints found that|\bparameters?\b|\btools?\b|tool_choice|\bfunctions?\b|response_format"
     r"|json_schema",
     re.IGNORECASE,
 )

@@ -38,7 +38,7 @@ from capscan.inference.api.quoting import quoted
 from capscan.inference.api.said import Said, said_by, said_in
 from capscan.model import Usage
 
-EMPTY = "InsufficientQuota"
+EMPTY, NOT_LET_IN = "InsufficientQuota", "InvalidCredentials"
 TOKENS_MAX = 10**12
 """No request takes so many tokens: a larger count is a mistake, or a lie."""
 
@@ -152,7 +152,7 @@ class Refusals:
 
     def _money(self, case: _Case) -> CapscanError | None:
         words = case.words
-        empty = account_words.is_money(words, case.said.codes)
+        empty = account_words.is_money(words, case.said.codes) or case.said.allows_nothing
         if not empty and case.asked_s is None:
             paid = case.status == 402 and not account_words.is_asked_to_retry(words)
             empty = paid or account_words.is_quota(words)
@@ -165,9 +165,11 @@ class Refusals:
     def _limited(self, case: _Case) -> CapscanError | None:
         status, words = case.status, case.words
         told_when = case.asked_s is not None and account_words.is_limit(words)
+        if status == 429 and case.asked_s is None and account_words.is_closed(words):
+            return None
         limited = (
             status in (402, 429)
-            or (status in _LIMITED_TOO and told_when)
+            or (status in _LIMITED_TOO and (told_when or account_words.is_rate(words)))
             or (status >= 500 and failure_words.relays_429(words))
         )
         at_once = failure_words.is_of_concurrency(status, words, case.reply.headers)
@@ -196,14 +198,11 @@ class Refusals:
         if status not in (401, 403) and not shut and not no_key:
             return None
         of_key = status == 401 or no_key or account_words.speaks_of_the_key(words)
-        did = "refuses the API key" if of_key else "turns this account away"
-        if not of_key and not shut:
-            did = "refuses access"
+        away = "turns this account away" if shut else "refuses access"
+        did = "refuses the API key" if of_key else away
         sure = status == 401 or shut or no_key
         text = f"the provider {did} ({status}): {case.quote}"
-        return ProviderUnusable(
-            "InvalidCredentials", text, otherwise=None if sure else _alone(case)
-        )
+        return ProviderUnusable(NOT_LET_IN, text, otherwise=None if sure else _alone(case))
 
     def _path(self, case: _Case) -> CapscanError | None:
         if case.status not in (404, 405):

@@ -62,6 +62,21 @@ class Said:
         tail = SEARCHED_CHARS_MAX // 4
         return f"{words[: SEARCHED_CHARS_MAX - tail]}\n{words[-tail:]}"
 
+    @property
+    def allows_nothing(self) -> bool:
+        """Whether the limit that was exceeded is one of nothing at all: no waiting changes that."""
+        return any(_is_nothing(part) for part in self.parts)
+
+
+def _is_nothing(part: Mapping[str, Any]) -> bool:
+    metadata, violations = part.get("metadata"), part.get("violations")
+    told = [metadata] if isinstance(metadata, Mapping) else []
+    if isinstance(violations, list):
+        told += [each for each in violations[:PARTS_MAX] if isinstance(each, Mapping)]
+    return any(
+        str(each.get(name)) == "0" for each in told for name in ("quota_limit_value", "quotaValue")
+    )
+
 
 def said_by(reply: HttpReply) -> Said:
     """Return what a reply says: its JSON, the title of a page, or its text."""
@@ -155,6 +170,8 @@ class _Reader:
     def _add_part(self, item: object) -> None:
         if isinstance(item, Mapping) and len(self.parts) < PARTS_MAX:
             self.parts.append(item)
+            if isinstance(reason := item.get("reason"), str):
+                self.codes.append(reason)
 
     def _text(self, text: str, depth: int) -> str:
         """Return a text, in which JSON is replaced by what that says."""
