@@ -77,7 +77,7 @@ def test_an_error_of_the_network_is_quoted_like_all_others(error: Exception) -> 
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("shown", [*FORMS, {"a": [KEY]}])
+@pytest.mark.parametrize("shown", [*FORMS, KEY[1:17], {"a": [KEY]}])
 async def test_an_answer_that_quotes_the_key_is_never_kept(shown: Any) -> None:
     """Neither as an analysis nor as the words of an error about it."""
     content = shown if isinstance(shown, str) else f'{{"description": "{KEY}"}}'

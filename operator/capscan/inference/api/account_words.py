@@ -22,7 +22,8 @@ def _words(*alternatives: str) -> re.Pattern[str]:
 _MONEY = _words(
     r"credit balance is too low", r"insufficient[ _](?:balance|funds?|credits?)\b",
     r"reached your specified (?:\w{1,20} )?api usage limits", r"billing[ _]hard[ _]limit",
-    r"billing_not_active", r"billing_error", r"issue with your billing", r"arrears?\b|arrearage\b", r"overdue",
+    r"billing_not_active", r"billing_error", r"issue with your billing", r"arrears?\b|arrearage\b",
+    r"overdue",
     r"\bunpaid\b", r"past[ -]due\b", r"account is in good standing", r"payment[ _]required",
     r"payment[ _]instrument", r"fail(?:ed|ure) to pay", r"exceeded_current_quota_error",
     r"budget_exceeded", r"exceededbudget", r"crossed[ _]budget", r"freetieronly",

@@ -18,6 +18,8 @@ QUOTE_CHARS_MAX = 240
 SECRET_CHARS_MIN = 8
 """Shorter keys are placeholders for local servers: words like any other, and no secrets. So long is
 also the shortest part of a key that is not shown."""
+LONG_PART_CHARS = 16
+"""So much of a key in an answer is no accident."""
 HIDDEN = "***"
 
 _READ_CHARS_MAX = 4_000
@@ -50,16 +52,20 @@ def redacted(text: str, secret: str) -> str:
 
 
 def holds(answer: str | Mapping[str, Any], secret: str) -> bool:
-    """Return whether an answer has the whole secret in it, in any form that `redacted` knows."""
+    """Return whether an answer has the secret in it, or a long part, in any form that `redacted`
+    knows.
+    """
     key = _plain(secret)
     if len(key) < SECRET_CHARS_MIN:
         return False
+    chars = min(len(key), LONG_PART_CHARS)
     if not isinstance(answer, str):
         try:
             answer = json.dumps(answer, ensure_ascii=False)
         except RecursionError:  # it is no analysis either
             return False
-    return key in _plain(answer)
+    plain = _plain(answer)
+    return any(key[at : at + chars] in plain for at in range(len(key) - chars + 1))
 
 
 def _plain(text: str) -> str:
