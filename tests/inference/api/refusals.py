@@ -89,6 +89,10 @@ MONEY = [
         EMPTY),
     Row("limit of nothing", 429, [said("Quota exceeded for a metric.", details=[{"reason":
         "RATE_LIMIT_EXCEEDED", "metadata": {"quota_limit_value": "0"}}])], EMPTY),
+    Row("quota, 403", 403, said("Quota exceeded. Take a larger plan."), EMPTY),
+    Row("trial", 403, said("Trial expired."), EMPTY),
+    Row("plain status in a 200", 200, {"status": "error", "message": "insufficient balance"},
+        EMPTY),
     Row("in a 200", 200, {"choices": None, "base_resp": {"status_code": 1008, "status_msg":
         "insufficient balance"}}, EMPTY),
 ]  # fmt: skip
@@ -149,6 +153,9 @@ WAITS = [
     Row("403", 403, said("Rate limit exceeded", code="rateLimitExceeded"), "RateLimited"),
     Row("header of the provider", 429, said("litellm.RateLimitError"), "RateLimited", 12.0,
         headers={"llm_provider-retry-after": "12"}),
+    Row("tomorrow", 429, said("Quota exceeded, come back tomorrow"), "RateLimited", 3600.0),
+    Row("seconds in details", 429, said("Limited", details={"retryAfterSeconds": 12}),
+        "RateLimited", 12.0),
     Row("page", 429, "<html><head><title>429 Too Many Requests</title></head></html>",
         "RateLimited"),
     Row("list of errors", 429, {"success": False, "error": [{"code": 2003, "message": "Limited"}]},
@@ -181,6 +188,9 @@ ACCESS = [
     Row("organisation, 400", 400, said("This organization has been disabled."), WRONG_KEY),
     Row("organisation, 403", 403, said("This organization has been disabled."), WRONG_KEY),
     Row("closed, 429", 429, said("Your account has been suspended."), WRONG_KEY),
+    Row("locked", 403, said("Your account has been locked."), WRONG_KEY),
+    Row("token", 200, {"error_code": 110, "error_msg": "Access token invalid or no longer valid"},
+        WRONG_KEY),
     Row("service", 403, [said("The API has not been used in project 1 before or it is disabled.",
         status="PERMISSION_DENIED")], WRONG_KEY),
     Row("expired, 400", 400, [said("API key expired. Please renew the API key.", details=[{
@@ -221,6 +231,9 @@ ACCESS = [
         NO_MODEL),
     Row("guardrail", 446, said("The guardrail checks failed.", type="hooks_failed"),
         "AnswerRefused"),
+    Row("safety", 400, said("Your request was rejected by our safety system."), "AnswerRefused"),
+    Row("inspection", 400, said("Input may have inappropriate content.",
+        code="data_inspection_failed"), "AnswerRefused"),
     Row("moderation", 403, said("Your input was flagged by moderation"), "AnswerRefused"),
 ]  # fmt: skip
 
@@ -259,6 +272,10 @@ PASSING = [
         "ProviderUnavailable"),
     Row("no database", 500, said("Authentication Error, No connected db.", type="no_db_connection"),
         "ProviderUnavailable"),
+    Row("no database, 401", 401, said("Authentication Error, No connected db."),
+        "ProviderUnavailable"),
+    Row("timeout told as 500", 500, "upstream request timeout", "ProviderUnavailable"),
+    Row("message in a 200", 200, {"message": "Service Unavailable"}, "ProviderOverloaded"),
     Row("nobody behind it", 500, "no healthy upstream", "ProviderUnavailable"),
     Row("outage in a 200", 200, said("Provider returned error", code=502), "ProviderUnavailable"),
     Row("name in a 200", 200, {"type": "error", "error": {"type": "overloaded_error",

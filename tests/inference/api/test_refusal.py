@@ -126,7 +126,7 @@ def test_the_key_is_blamed_only_where_the_refusal_speaks_of_it() -> None:
     told = {row.name: str(REFUSALS.of(reply(row.status, row.body))) for row in ACCESS}
     blamed = {name for name, text in told.items() if "refuses the API key" in text}
 
-    assert blamed == {"leaked", "expired", "expired, 400", "page", "list", "in a 200"}
+    assert blamed == {"leaked", "expired", "expired, 400", "page", "list", "in a 200", "token"}
     assert "turns this account away (400): This organization" in told["organisation, 400"]
     assert "refuses access (403): RBAC" in told["mesh"]
 

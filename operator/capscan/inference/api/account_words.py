@@ -28,7 +28,8 @@ _MONEY = _words(
     r"payment[ _]instrument", r"fail(?:ed|ure) to pay", r"exceeded_current_quota_error",
     r"budget_exceeded", r"exceededbudget", r"crossed[ _]budget", r"freetieronly",
     r"not[ _]enough[ _]balance", r"key limit exceeded", r"insufficient_user_quota",
-    r"quota is not enough",
+    r"quota is not enough", r"payment method", r"\btrial (?:has )?expired",
+    r"\bsubscription (?:has )?expired",
     r"余额不足", r"额度不足", r"额度已用", r"欠费", r"请充值",
     r"\blimit: 0(?!\d|\.\d)",
 )  # fmt: skip
@@ -59,6 +60,10 @@ _MONEY_CODES = frozenset({"1112", "1113", "1008"})
 _QUOTA = _words(r"insufficient_quota", r"exceeded your current quota")
 """Words for an empty account, which some providers use for a limit per minute as well: nothing is
 proven where the provider says when to come back."""
+_USED_UP = (
+    (_words(r"\bquota\b"),
+     _words(r"\bexceed", r"\bexhausted\b", r"\breached\b", r"\bused up\b", r"\bout of\b")),
+)  # fmt: skip
 _LIMIT = _words(
     r"\bquota\b", r"rate[ _-]?limit", r"\blimit\b", r"\bthrottl", r"too many requests",
     r"\breconcil", r"\bretry\b",
@@ -70,7 +75,8 @@ _RATE = _words(
 _CLOSED = _words(r"\bsuspended\b", r"\bdeactivated\b", r"\bterminated\b", r"\bdisabled\b")
 _DAY = _words(
     r"\bper[ _-]?day\b", r"\bdaily\b", r"\btpd\b", r"\brpd\b", r"perday", r"byday\b", r"/ ?day\b",
-    r"\bper 86400", r"每日", r"每天", r"小时的使用上限",
+    r"\bper 86400", r"\bweekly\b", r"\bper week\b", r"\btomorrow\b", r"每日",
+    r"每天", r"小时的使用上限",
 )  # fmt: skip
 _SHORTLY = _words(r"\bretry shortly\b", r"\btry again\b", r"\bretry later\b", r"\bretry in\b")
 
@@ -82,7 +88,7 @@ _HOLDER = _words(
 _SHUT = _words(
     r"\bdisabled\b", r"\bdeactivated\b", r"\brestricted\b", r"\bterminated\b", r"\bsuspended\b",
     r"\bdenied access\b", r"\bbanned\b", r"\bblocked\b", r"\bnot supported\b", r"\bnot_supported\b",
-    r"\bnot authorized\b", r"\bnot_authorized\b", r"\bnot active\b", r"\blocked out\b",
+    r"\bnot authorized\b", r"\bnot_authorized\b", r"\bnot active\b", r"\blocked\b",
     r"unsupported_country", r"_deactivated\b", r"_restricted\b", r"_terminated\b",
 )  # fmt: skip
 _SHUT_NOT = _words(r"\bmodel\b", r"\bparameter\b", r"\bfeature\b", r"\btool", r"\bcaching\b")
@@ -97,6 +103,7 @@ _KEY_REFUSED = _words(
     r"api[ _]key not valid", r"api_key_invalid", r"invalid api[ _-]?key", r"key was reported",
     r"invalid_api_key", r"expired[ _](?:api[ _])?key", r"api[ _]key (?:has )?expired",
     r"no api key found",
+    r"access token (?:is )?(?:invalid|expired)",
 )  # fmt: skip
 
 _MODEL = _words(
@@ -133,6 +140,11 @@ def is_about_money(words: str) -> bool:
 def is_quota(words: str) -> bool:
     """Return whether the words are those of an empty account, where no wait is told."""
     return bool(_QUOTA.search(words))
+
+
+def is_used_up(words: str) -> bool:
+    """Return whether a quota of any kind is used up."""
+    return _paired(words, _USED_UP)
 
 
 def is_limit(words: str) -> bool:

@@ -20,6 +20,7 @@ day may be raised meanwhile."""
 
 _FIELDS = (
     "retryDelay", "retry_after", "retryAfter", "retry_after_seconds", "retry_after_s",
+    "retryAfterSeconds", "reset",
     "estimated_time", "reset_after", "reset_at", "resetAt", "resets_at", "reset_time",
 )  # fmt: skip
 _FIELDS_MS = ("retry_after_ms", "retryAfterMs")

@@ -20,7 +20,8 @@ _TOO_LONG = re.compile(r"\btoo long\b|\btoo large\b|\bexceeds?\b", re.IGNORECASE
 _INPUT_TOKENS = re.compile(r"inputs?`? tokens", re.IGNORECASE)
 _FILTER = re.compile(
     r"content[_ ](?:filter|management policy|policy)|\bguardrails?\b|prompt blocked"
-    r"|response blocked|flagged by|moderation",
+    r"|response blocked|flagged by|moderation|safety system|inappropriate content|data_?inspection"
+    r"|敏感",
     re.IGNORECASE,
 )
 _OUTAGE = re.compile(
@@ -28,10 +29,14 @@ _OUTAGE = re.compile(
     r"|connection (?:refused|reset|timed out|aborted)|econnrefused|econnreset"
     r"|upstream connect|upstream_error|upstream error|no healthy upstream|bad gateway"
     r"|do_request_failed|bad_response_status_code|no_db_connection|no connected db"
-    r"|service unavailable|temporary failure in name resolution",
+    r"|service (?:temporarily )?unavailable|temporary failure in name resolution"
+    r"|timed out|time-?out\b|\b50[234] from upstream",
     re.IGNORECASE,
 )
-_OUTAGE_OF_400 = re.compile(r"apiconnectionerror|\bconnection error\.?\s{0,4}$", re.IGNORECASE)
+_OUTAGE_OF_400 = re.compile(
+    r"apiconnectionerror|no_db_connection|no connected db|\bconnection error\.?\s{0,4}$",
+    re.IGNORECASE,
+)
 _OVERLOAD = re.compile(
     r"overloaded|no healthy deployments|server busy|queue is full|at capacity|capacity exceeded"
     r"|high demand|high traffic|负载已饱和",

@@ -85,6 +85,10 @@ def _is_flagged(value: Mapping[str, Any]) -> bool:
     if value.get("success") is False or "error" in (value.get("type"), value.get("object")):
         return True
     told = value.get("msg") or value.get("message")
+    if value.get("status") in ("error", "fail", "failed") or (
+        isinstance(value.get("message"), str) and "id" not in value
+    ):
+        return True
     number = _number(value.get("code"))
     return any(value.get(name) for name in _FLAGS) or bool(
         isinstance(told, str) and number is not None and number >= 400

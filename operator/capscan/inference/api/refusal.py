@@ -16,7 +16,6 @@ from capscan.core.errors import (
     CapscanError,
     ContextTooLong,
     InferenceError,
-    InferenceTimeout,
     InvalidAnswer,
     ProviderFailed,
     ProviderOverloaded,
@@ -36,28 +35,13 @@ from capscan.inference.api.http import HttpReply
 from capscan.inference.api.in_band import error_in, status_of
 from capscan.inference.api.quoting import quoted
 from capscan.inference.api.said import Said, said_by, said_in
+from capscan.inference.api.statuses import STATUSES
 from capscan.model import Usage
 
 EMPTY, NOT_LET_IN = "InsufficientQuota", "InvalidCredentials"
 TOKENS_MAX = 10**12
 """No request takes so many tokens: a larger count is a mistake, or a lie."""
 
-_AWAY = frozenset(
-    {409, 421, 423, 424, 425, 449, 460, 499, 502, 504, 507, 508, 509, 540, 561, 598, 599}
-    | (set(range(520, 531)) - {529})
-)
-"""Statuses with which gateways say that what is behind them is not there, or that something came
-between: asked again, the same request may be answered."""
-_STATUSES: Mapping[int, type[InferenceError]] = {
-    408: InferenceTimeout,
-    413: ContextTooLong,
-    446: AnswerRefused,  # Portkey: a guardrail
-    498: ProviderOverloaded,  # Groq: flex capacity
-    501: RequestRejected,
-    503: ProviderOverloaded,
-    505: RequestRejected,
-    529: ProviderOverloaded,  # Anthropic: overloaded_error
-} | dict.fromkeys(_AWAY, ProviderUnavailable)
 _LIMITED_TOO = frozenset({400, 402, 403, 412, 422})
 """Statuses with which a limit is told as well as with 429, where the provider says until when."""
 _MAY_QUOTE = frozenset({400, 422, 500})
@@ -156,6 +140,7 @@ class Refusals:
         if not empty and case.asked_s is None:
             paid = case.status == 402 and not account_words.is_asked_to_retry(words)
             empty = paid or account_words.is_quota(words)
+            empty = empty or (case.status == 403 and account_words.is_used_up(words))
         if not empty and not account_words.is_about_money(words):
             return None
         text = f"the account has nothing left to spend ({case.status}): {case.quote}"
@@ -190,6 +175,8 @@ class Refusals:
         status, words = case.status, case.words
         if status >= 500:
             return None
+        if failure_words.is_outage(status, words):
+            return ProviderUnavailable(case.text)
         if status == 403 and failure_words.is_filter(words):
             return AnswerRefused(case.text)
         if status in (400, 403) and failure_words.is_of_the_path(words):
@@ -214,7 +201,7 @@ class Refusals:
     def _behind(self, case: _Case) -> CapscanError | None:
         """Judge what a gateway says of the server behind it."""
         status, words = case.status, case.words
-        if kind := _STATUSES.get(status):
+        if kind := STATUSES.get(status):
             return kind(case.text)
         if failure_words.is_outage(status, words):
             return ProviderUnavailable(case.text)
