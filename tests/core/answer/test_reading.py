@@ -110,6 +110,10 @@ def test_an_answer_cut_off_is_read_if_it_says_enough() -> None:
         pytest.param([{"name": "Issue", "why": "x"}, 7, None, ["y"]], ["Issue"], id="objects"),
         pytest.param(["Issue", "issue", " ISSUE "], ["Issue"], id="repeated"),
         pytest.param(["None", "n/a", "", "Unknown."], [], id="nothing"),
+        pytest.param('["Issue", "Renew, or revoke"]', ["Issue", "Renew, or revoke"], id="JSON"),
+        pytest.param("['Issue', 'Renew']", ["Issue", "Renew"], id="Python"),
+        pytest.param(['["Issue", "Renew"]'], ["Issue", "Renew"], id="JSON in an item"),
+        pytest.param({"0": "Issue", "1": "Renew"}, ["Issue", "Renew"], id="numbered"),
         pytest.param([f"Do {n}" for n in range(99)], [f"Do {n}" for n in range(16)], id="too many"),
     ],
 )
@@ -155,6 +159,15 @@ def test_text_is_safe_to_print(raw: str, shown: str) -> None:
     """Nothing reaches a terminal that moves its cursor or turns text around."""
     assert clean(raw) == shown
     assert read_answer(answer(useCase=f"x {raw}")).use_case == f"x {shown}"
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [(95, 0.95), ("95", 0.95), ("90 %", 0.9), ("0,9", 0.9), ("9/10", 0.9), ("0.9/1", 0.9)],
+)
+def test_a_confidence_may_be_written_in_other_ways(said: Any, read: float) -> None:
+    """A number of two digits is a percentage: nobody means a scale that ends at 1 with it."""
+    assert read_answer(answer(confidence=said)).confidence == pytest.approx(read)
 
 
 @pytest.mark.parametrize(("said", "read"), [(1.05, 1.0), (-0.02, 0.0), ("0.5", 0.5), (1, 1.0)])

@@ -52,6 +52,12 @@ _CUT = object()
 _STRINGS = {'"': _string('"'), "'": _string("'")}
 
 
+class CutText(str):
+    """A text that ended with the whole answer: how it would have gone on is not known."""
+
+    __slots__ = ()
+
+
 class _Unreadable(Exception):
     """What began like an object is none."""
 
@@ -69,6 +75,15 @@ def json_objects(text: str) -> Iterator[dict[str, Any]]:
             at += 1
         else:
             yield found
+
+
+def json_list(text: str) -> list[Any] | None:
+    """Return the list in a text that is one, as JSON or as Python writes it; else None."""
+    text = text.strip()
+    if not (text.startswith("[") and text.endswith("]")):
+        return None
+    found = next(json_objects(f'{{"list":{text}}}'), {}).get("list")
+    return found if isinstance(found, list) else None
 
 
 def _object_at(text: str, at: int) -> tuple[dict[str, Any], int]:
@@ -167,7 +182,7 @@ class _Reader:
         if match.group(2) is None:
             self.at = len(self.text)  # half an escape may be left
             # Half an item of a list is left out; half a sentence ends with dots.
-            return _CUT if in_list else f"{_unescaped(match.group(1))}…"
+            return _CUT if in_list else CutText(f"{_unescaped(match.group(1))}…")
         return _unescaped(match.group(1))
 
     def _peek(self) -> str:

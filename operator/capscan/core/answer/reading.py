@@ -1,18 +1,26 @@
 """Reads an Analysis from what a model answered: tolerant of the form, strict about the substance.
 
-JSON is found in `lenient_json.py`. Here fields are found under the names that models give them,
-text is made safe to print, and what is too long is cut. What is missing is never made up.
+The answer is found in `candidates.py`. Here its fields are read: text is made safe to print, and
+what is too long is cut. What is missing is never made up; what is no part of an answer (`leaks.py`)
+or speaks of another CRD (`subject.py`) is never taken for one.
 """
 
-import json
 import math
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from capscan.core.answer.lenient_json import json_objects
-from capscan.core.answer.prompt import answer_schema
+from capscan.core.answer.candidates import NAMES, fields_in, fields_thought
+from capscan.core.answer.leaks import (
+    is_placeholder,
+    is_placeholder_item,
+    leak,
+    without_turn_ends,
+)
+from capscan.core.answer.lenient_json import CutText, json_list
+from capscan.core.answer.subject import Subject
+from capscan.core.answer.thoughts import told
 from capscan.core.errors import InvalidAnswer
 from capscan.core.text import fold, shorten
 from capscan.model import Analysis, Complexity
@@ -20,13 +28,13 @@ from capscan.model import Analysis, Complexity
 ANSWER_CHARS_MAX = 128 * 1024
 """A longer answer is not looked at, its thoughts not counted; the largest Analysis has 5,000."""
 
-_WRAPPERS_MAX = 4
 _CLEANED_CHARS_MAX = 8_000
 """So much of one text is cleaned; what is kept of it is ten times shorter."""
+_PERCENT_MIN = 20
+_WRITTEN = re.compile(r"\s*(-?\d{1,9}(?:[.,]\d{0,32})?)\s*(%?)(?:/\s*(\d{1,3}))?\s*")
 _OUT_OF_REACH = 0.1
 """A confidence this far outside 0 to 1 is another scale, not a slip."""
 
-_NAMES = {name.lower(): name for name in answer_schema()["properties"]}
 _SCHEMA = Analysis.model_json_schema(by_alias=True)["properties"]
 
 _TERMINAL = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
@@ -36,81 +44,55 @@ _SPLIT_WORDS = re.compile(r"[\n;,]")
 _NOTHING = frozenset({"", "none", "n/a", "na", "null", "nil", "unknown", "-", "not applicable"})
 
 
-def read_answer(answer: str | Mapping[str, Any]) -> Analysis:
+def read_answer(
+    answer: str | Mapping[str, Any],
+    subject: Subject | None = None,
+    *,
+    thoughts: str = "",
+    whole: bool = False,
+) -> Analysis:
     """Return the analysis in an answer: a text, or the object that a tool was called with.
 
+    Thoughts are looked at where the answer has no object; with `whole`, only whole JSON counts.
     Raises InvalidAnswer, whose message says what is wrong, for a person and for the model.
     """
-    found = _in_text(answer) if isinstance(answer, str) else _unwrapped(answer)
-    fields = _named(found)
-    if not fields:
-        raise InvalidAnswer("the answer has none of the fields that were asked for")
-    missing = [name for name in _NAMES.values() if name not in fields and _required(name)]
+    fields = _fields(answer, thoughts, whole=whole)
+    missing = [name for name in NAMES.values() if name not in fields and _required(name)]
     if missing:
         raise InvalidAnswer(f"the answer has no {', '.join(missing)}")
-    return Analysis(
+    analysis = Analysis(
         capabilities=_phrases(fields, "capabilities", _SPLIT_LINES),
         providers=_phrases(fields, "providers", _SPLIT_WORDS),
         abstractions=_phrases(fields, "abstractions", _SPLIT_WORDS),
-        complexity=_complexity(fields["complexity"]),
+        complexity=_complexity(_inner(fields["complexity"])),
         description=_sentence(fields, "description"),
         use_case=_sentence(fields, "useCase"),
-        confidence=_confidence(fields["confidence"]),
+        confidence=_confidence(_inner(fields["confidence"])),
     )
+    if subject and (other := subject.mistaken_for(analysis)):
+        raise InvalidAnswer(f"the answer is about {other}, not about {subject.kind} {subject.name}")
+    return analysis
 
 
-def _in_text(answer: str) -> Mapping[str, Any]:
-    """Return the object in a text that has most of the fields; of equals the first."""
-    text = answer.rpartition("</think>")[2].strip("\ufeff \t\r\n")
-    if not text:
+def _fields(answer: str | Mapping[str, Any], thoughts: str, *, whole: bool) -> Mapping[str, Any]:
+    if isinstance(answer, str) and len(answer) > ANSWER_CHARS_MAX:
+        parts = told(answer)
+        if sum(len(piece.text) for piece in parts.said) > ANSWER_CHARS_MAX:
+            raise InvalidAnswer(f"the answer is longer than {ANSWER_CHARS_MAX} characters")
+    found = fields_in(answer, whole=whole)
+    if not found and thoughts:
+        found = fields_thought(thoughts) or found
+    if found:
+        return found
+    if found is not None:
+        raise InvalidAnswer("the answer has none of the fields that were asked for")
+    text = "".join(piece.text for piece in told(answer).said) if isinstance(answer, str) else ""
+    if not text.strip("\ufeff \t\r\n"):
         raise InvalidAnswer("the answer is empty")
-    if len(text) > ANSWER_CHARS_MAX:
-        raise InvalidAnswer(f"the answer is longer than {ANSWER_CHARS_MAX} characters")
-    objects = (_unwrapped(found) for found in json_objects(_decoded(text)))
-    best = max(objects, key=lambda found: len(_named(found)), default=None)
-    if best is None:
-        beginning = shorten(clean(text[:200]), 60)
-        raise InvalidAnswer(f"the answer holds no JSON object; it begins {beginning!r}")
-    return best
-
-
-def _decoded(text: str) -> str:
-    """Return the text in a JSON string, as some gateways wrap an answer."""
-    for _ in range(2):
-        if not text.startswith('"'):
-            break
-        try:
-            inner = json.loads(text, strict=False)
-        except (ValueError, RecursionError):
-            break
-        text = inner.strip() if isinstance(inner, str) else text
-    return text
-
-
-def _unwrapped(found: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the object inside of `{"analysis": {...}}` and of `{"answer": "{...}"}`."""
-    for _ in range(_WRAPPERS_MAX):
-        if _named(found) or len(found) != 1:
-            break
-        inner = next(iter(found.values()))
-        if isinstance(inner, list) and len(inner) == 1:
-            inner = inner[0]
-        if isinstance(inner, str) and len(inner) <= ANSWER_CHARS_MAX:
-            inner = next(json_objects(inner), None)
-        if not isinstance(inner, Mapping):
-            break
-        found = inner
-    return found
-
-
-def _named(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields by their proper names: models write `use_case` and `Use Case` as well."""
-    fields: dict[str, Any] = {}
-    for key, value in found.items():
-        name = _NAMES.get(re.sub(r"[\W_]", "", str(key)[:40]).lower())
-        if name and value is not None:
-            fields.setdefault(name, value)
-    return fields
+    if whole:
+        raise InvalidAnswer("the answer holds no JSON object that is whole")
+    beginning = shorten(clean(text[:200]), 60)
+    raise InvalidAnswer(f"the answer holds no JSON object; it begins {beginning!r}")
 
 
 def _required(name: str) -> bool:
@@ -120,24 +102,47 @@ def _required(name: str) -> bool:
     return name not in ("providers", "abstractions")
 
 
+def _inner(value: object) -> object:
+    """Return the value in `{"type": "string", "value": "..."}`: so do models fill a schema in."""
+    return value.get("value", value) if isinstance(value, Mapping) else value
+
+
 def _sentence(fields: Mapping[str, Any], name: str) -> str:
-    value = fields[name]
-    text = clean(value) if isinstance(value, str) else ""
+    value = _inner(fields[name])
+    text = _own(value, name) if isinstance(value, str) else ""
     if not text:
         raise InvalidAnswer(f"{name} is not a text" if value != "" else f"{name} is empty")
+    if isinstance(value, CutText):
+        raise InvalidAnswer(f"the answer breaks off in {name}")
+    if is_placeholder(text):
+        raise InvalidAnswer(f"{name} says nothing of its own: {shorten(text, 40)!r}")
     return shorten(text, _SCHEMA[name]["maxLength"])
 
 
+def _own(raw: str, name: str) -> str:
+    """Return the text that a field says. Raises InvalidAnswer where there is markup in it."""
+    text = without_turn_ends(clean(raw))
+    if found := leak(text):
+        raise InvalidAnswer(f"{name} holds what is no part of it: {found!r}")
+    return text
+
+
 def _phrases(fields: Mapping[str, Any], name: str, separator: re.Pattern[str]) -> list[str]:
-    value = fields.get(name, [])
+    value = _inner(fields.get(name, []))
     if isinstance(value, str):
-        value = separator.split(_TERMINAL.sub("", value))
+        _own(value, name)  # before it is cut to pieces
+        value = json_list(value) or separator.split(_TERMINAL.sub("", value))
+    elif isinstance(value, Mapping) and value and all(str(key).isdecimal() for key in value):
+        value = list(value.values())
     if not isinstance(value, list):
         raise InvalidAnswer(f"{name} is not a list of texts")
     bounds = _SCHEMA[name]
     distinct: dict[str, str] = {}
     for text in _texts(value):
-        short = shorten(_BULLET.sub("", clean(text)).strip(), bounds["items"]["maxLength"])
+        said = _BULLET.sub("", _own(text, name)).strip()
+        if is_placeholder_item(said):
+            raise InvalidAnswer(f"{name} says nothing of its own: {shorten(said, 40)!r}")
+        short = shorten(said, bounds["items"]["maxLength"])
         if short.lower().rstrip(".") not in _NOTHING:
             distinct.setdefault(short.lower(), short)
         if len(distinct) == bounds["maxItems"]:
@@ -153,7 +158,10 @@ def _texts(items: Iterable[Any]) -> Iterator[str]:
             if (isinstance(item, Mapping))
             else item
         )
-        if isinstance(inner, str):
+        listed = json_list(inner) if isinstance(inner, str) else None
+        if listed is not None:
+            yield from (text for text in listed if isinstance(text, str))
+        elif isinstance(inner, str):
             yield inner
 
 
@@ -173,13 +181,17 @@ def _confidence(value: object) -> float:
 
 
 def _number(value: object) -> float:
-    if isinstance(value, str) and (
-        match := re.fullmatch(r"\s*(-?\d{1,9}(?:\.\d{0,32})?)\s*(%?)\s*", value[:64])
-    ):
-        return float(match[1]) / (100 if match[2] else 1)
+    percent = False
+    if isinstance(value, str) and (match := _WRITTEN.fullmatch(value[:64])):
+        over = float(match[3]) if match[3] else 1.0
+        percent = bool(match[2])
+        value = float(match[1].replace(",", ".")) / over if over else math.nan
     if isinstance(value, bool) or not isinstance(value, int | float):
         return math.nan
-    return float(value) if abs(value) < 1e9 else math.nan
+    if not abs(value) < 1e9:
+        return math.nan
+    # Nobody means a scale that ends at 1 with a number of two digits.
+    return float(value) / (100 if percent or _PERCENT_MIN <= value <= 100 else 1)
 
 
 def _shown(value: object) -> str:
