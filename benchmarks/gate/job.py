@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from benchmarks.gate.question import MODEL, QUESTION, SYSTEM
-from capscan.inference.asking import ANSWER_TOKENS_MAX
+from capscan.core.answer.room import ANSWER_TOKENS_MAX
 
 ATTEMPTS = 4
 """The default of a scan; everybody gets as many."""

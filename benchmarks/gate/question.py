@@ -4,8 +4,8 @@ Peers get it as a template, so that everybody sends the same; the fake finds the
 """
 
 from capscan.core.answer.prompt import first_prompt
+from capscan.core.answer.room import ANSWER_TOKENS_MAX
 from capscan.core.crd.digest import Digest, digest_crd
-from capscan.inference.asking import ANSWER_TOKENS_MAX
 from capscan.model import Crd
 
 MODEL = "gpt-5-mini"

@@ -8,49 +8,32 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from capscan.core.answer.prompt import Prompt, first_prompt, repair_prompt, shrunken
+from capscan.core.answer.rambling import rambles
 from capscan.core.answer.reading import read_answer
-from capscan.core.errors import ContextTooLong, InferenceError, InvalidAnswer
+from capscan.core.answer.room import ANSWER_TOKENS_MIN, AnswerRoom
+from capscan.core.answer.subject import Subject
+from capscan.core.crd.digest import Digest
+from capscan.core.errors import ContextTooLong, InferenceError, InvalidAnswer, RoomRefused
 from capscan.inference.api.protocol import Renegotiated, Reply
 from capscan.model import Analysis, Usage
 from capscan.model.completion import NO_USAGE
 
-ANSWER_TOKENS_MAX = 2_048
-"""The limit of an answer. A whole analysis takes some 300 tokens, but some providers charge their
-limits with this in advance."""
-THINKING_TOKENS_MAX = 4 * ANSWER_TOKENS_MAX
-"""The limit where a model thought so long that it had no room left for its answer."""
-CUT_OFF_MAX = 2
-"""So many answers cut off in a row mean that the model thinks: the next question gets more room at
-once, and is not sent in vain."""
-
-RENEGOTIATIONS_MAX = 4
-"""So often is one request sent in another way, before a refusal stands."""
+RENEGOTIATIONS_MAX = 12
+"""So often is one request sent in another way, before a refusal stands: once for each part that can
+be negotiated."""
+ROOM_REFUSALS_MAX = 6
+"""So often is one request sent with less room for its answer."""
 
 Send = Callable[[Prompt, int], Awaitable[Reply]]
 """Sends one request, with a limit on the answer's tokens, through the gate."""
 
 
-@dataclass(slots=True)
-class AnswerRoom:
-    """How long a model's answers may be, by what its answers so far took."""
-
-    tokens_max: int = ANSWER_TOKENS_MAX
-    _cut_off: int = 0
-    """How many first tries in a row were cut off."""
-
-    def learn(self, *, cut_off: bool) -> None:
-        """Learn from a first try whether the room was too small for it."""
-        self._cut_off = self._cut_off + 1 if cut_off else 0
-        if self._cut_off >= CUT_OFF_MAX:
-            self.tokens_max = THINKING_TOKENS_MAX
-
-
-async def analyse(digest_text: str, send: Send, room: AnswerRoom) -> tuple[Analysis, Usage]:
+async def analyse(digest: Digest, send: Send, room: AnswerRoom) -> tuple[Analysis, Usage]:
     """Ask what the digested CRD is for; return the analysis, and the usage of all requests.
 
     Raises InferenceError, which carries the usage of all requests too, and ProviderUnusable.
     """
-    return await _Asking(send, room).analysis(digest_text)
+    return await _Asking(send, room, Subject.of(digest)).analysis()
 
 
 @dataclass(slots=True)
@@ -59,43 +42,77 @@ class _Asking:
 
     send: Send
     room: AnswerRoom
+    subject: Subject
     usage: Usage = field(default=NO_USAGE)
 
-    async def analysis(self, digest_text: str) -> tuple[Analysis, Usage]:
+    async def analysis(self) -> tuple[Analysis, Usage]:
         try:
-            return await self._answered(digest_text), self.usage
+            return await self._answered(), self.usage
         except InferenceError as error:
             error.usage = self.usage
             raise
 
-    async def _answered(self, digest_text: str) -> Analysis:
-        prompt = first_prompt(digest_text)
+    async def _answered(self) -> Analysis:
+        prompt = first_prompt(self.subject.text)
         try:
-            reply = await self._send(prompt, self.room.tokens_max)
+            reply, tokens_max = await self._asked(prompt, self.room.tokens_max)
         except ContextTooLong:
-            prompt = first_prompt(shrunken(digest_text))
-            reply = await self._send(prompt, self.room.tokens_max)
+            prompt = first_prompt(shrunken(self.subject.text))
+            reply, tokens_max = await self._asked(prompt, self.room.tokens_max)
         try:
-            analysis = read_answer(reply.answer)
+            analysis = self._read(reply)
         except InvalidAnswer as error:
-            self.room.learn(cut_off=reply.truncated)
-            return await self._repaired(prompt, reply, error.message)
-        self.room.learn(cut_off=False)
+            if reply.doubtful:  # who broke it off is not known, and it says nothing to correct
+                error.observed = reply.observed
+                raise
+            self.room.learn(cut_off=reply.truncated and not _rambles(reply))
+            return await self._repaired(prompt, reply, error.message, tokens_max)
+        self.room.learn(cut_off=False, output_tokens=reply.usage.output_tokens)
         return analysis
 
-    async def _repaired(self, prompt: Prompt, reply: Reply, problem: str) -> Analysis:
-        tokens_max = self.room.tokens_max
-        if reply.truncated:
+    def _read(self, reply: Reply) -> Analysis:
+        return read_answer(
+            reply.answer, self.subject, thoughts=reply.thoughts, whole=reply.doubtful
+        )
+
+    async def _repaired(
+        self, prompt: Prompt, reply: Reply, problem: str, tokens_max: int
+    ) -> Analysis:
+        if reply.truncated and not _rambles(reply):
             # An answer that was cut off needs more room: there is nothing in it to correct.
-            tokens_max = THINKING_TOKENS_MAX
+            larger = self.room.larger(tokens_max)
+            if larger is None:
+                raise _cut_off(problem, tokens_max, reply)
+            tokens_max = larger
         else:
-            prompt = repair_prompt(prompt, _text(reply), problem)
-        second = await self._send(prompt, tokens_max)
+            said = "it goes on and on until it is cut off" if reply.truncated else problem
+            prompt = repair_prompt(prompt, _text(reply), said)
+        second, tokens_max = await self._asked(prompt, tokens_max)
         try:
-            return read_answer(second.answer)
+            return self._read(second)
         except InvalidAnswer as error:
-            cut = f" (cut off at {tokens_max} tokens)" if second.truncated else ""
-            raise InvalidAnswer(error.message + cut, observed=second.observed) from error
+            if second.truncated:
+                raise _cut_off(error.message, tokens_max, second) from error
+            raise InvalidAnswer(error.message, observed=second.observed) from error
+
+    async def _asked(self, prompt: Prompt, tokens_max: int) -> tuple[Reply, int]:
+        """Return the reply, and the room that it had. A refusal of the room is met with less room,
+        never with a shorter question, unless the question itself leaves too little.
+        """
+        for _ in range(ROOM_REFUSALS_MAX):
+            try:
+                reply = await self._send(prompt, tokens_max)
+            except RoomRefused as error:
+                smaller = self.room.refused(tokens_max, error.tokens_max)
+                if smaller is None:
+                    if error.tokens_max is not None and error.tokens_max < ANSWER_TOKENS_MIN:
+                        raise ContextTooLong(error.message, observed=error.observed) from error
+                    raise
+                tokens_max = smaller
+            else:
+                self.room.taken(tokens_max)
+                return reply, tokens_max
+        return await self._send(prompt, tokens_max), tokens_max
 
     async def _send(self, prompt: Prompt, tokens_max: int) -> Reply:
         for _ in range(RENEGOTIATIONS_MAX):
@@ -122,3 +139,12 @@ def _text(reply: Reply) -> str:
         return json.dumps(reply.answer, ensure_ascii=False)
     except RecursionError:
         return ""
+
+
+def _rambles(reply: Reply) -> bool:
+    """Return whether an answer was cut off because it never ends: more room would not help."""
+    return reply.truncated and isinstance(reply.answer, str) and rambles(reply.answer)
+
+
+def _cut_off(problem: str, tokens_max: int, reply: Reply) -> InvalidAnswer:
+    return InvalidAnswer(f"{problem} (cut off at {tokens_max} tokens)", observed=reply.observed)

@@ -5,10 +5,10 @@ from decimal import Decimal
 import anyio
 import pytest
 
+from capscan.core.answer.room import ANSWER_TOKENS_MAX, THINKING_TOKENS_MAX
 from capscan.core.errors import (
     InvalidAnswer,
 )
-from capscan.inference.asking import ANSWER_TOKENS_MAX, THINKING_TOKENS_MAX
 from tests.inference.accounts.keepers import WIDGETS, case, faulty
 from tests.inference.spent import spent
 from tests.modelserver.answers import WRONG

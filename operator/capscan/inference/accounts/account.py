@@ -101,7 +101,7 @@ class Account:
                 call = partial(connection.client.send, prompt, max_output_tokens=tokens_max)
                 return await sender.send(ticket, call)
 
-            analysis, usage = await analyse(question.digest.text, send, connection.room)
+            analysis, usage = await analyse(question.digest, send, connection.room)
         identity = _identity(self.name, spec)
         return Completion(
             analysis, self.name, spec.model, identity, priced(usage, spec), PROMPT_VERSION

@@ -13,13 +13,13 @@ import anyio
 import httpx2
 from pydantic import SecretStr
 
+from capscan.core.answer.room import AnswerRoom
 from capscan.core.limits.combined import most_careful, strictest
 from capscan.core.limits.ratelimit_headers import observed_limits, retry_after_s
 from capscan.core.limits.waits import http_date
 from capscan.inference.accounts.gate import Gate
 from capscan.inference.api.apis import open_api
 from capscan.inference.api.protocol import ModelApi
-from capscan.inference.asking import AnswerRoom
 from capscan.model import ObservedLimits, ProviderSpec
 
 CLOSE_TIMEOUT_S = 2.0

@@ -26,6 +26,10 @@ class Reply:
     observed: ObservedLimits | None = None
     truncated: bool = False
     """It ran into its limit of tokens."""
+    doubtful: bool = False
+    """It ended in a way that nobody knows here: only what is whole counts."""
+    thoughts: str = ""
+    """What the model thought aloud, which may hold the answer where `answer` holds none."""
 
 
 class Renegotiated(InferenceError):
