@@ -113,7 +113,7 @@ async def test_the_tools_input_is_the_answer() -> None:
     ("content", "stop", "answer", "truncated"),
     [
         pytest.param([{"type": "text", "text": "{}"}], "end_turn", "{}", False, id="text instead"),
-        pytest.param([TOOL_USE | {"input": {}}], "max_tokens", {}, True, id="cut off"),
+        pytest.param([TOOL_USE | {"input": {}}], "max_tokens", "", True, id="cut off"),
         pytest.param([TOOL_USE], "model_context_window_exceeded", ANSWER, True, id="no room"),
         pytest.param([], "end_turn", "", False, id="nothing"),
         pytest.param([1, TOOL_USE | {"input": "{}"}], "tool_use", "{}", False, id="a string"),

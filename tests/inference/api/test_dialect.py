@@ -2,8 +2,13 @@
 
 import pytest
 
-from capscan.inference.api import anthropic, openai
-from capscan.inference.api.dialect import Dialect, Form, Negotiation
+from capscan.inference.api.dialect import Dialect, Form, Negotiation, Tool
+from capscan.inference.api.steps import (
+    ANTHROPIC_STEPS,
+    OPENAI_STEPS,
+    guessed_form,
+    guessed_tool,
+)
 
 NO_FORM = "'response_format' is not supported with this model."
 NO_LIMIT = "Unsupported parameter: 'max_tokens' is not supported with this model."
@@ -11,11 +16,11 @@ NO_FORCE = "tool_choice: this model does not support forced tool use"
 
 
 def openai_server() -> Negotiation:
-    return Negotiation(Dialect(), openai.STEPS)
+    return Negotiation(Dialect(), OPENAI_STEPS, guessed_form)
 
 
 def anthropic_server() -> Negotiation:
-    return Negotiation(Dialect(), anthropic.STEPS)
+    return Negotiation(Dialect(), ANTHROPIC_STEPS, guessed_tool)
 
 
 def test_each_refusal_takes_one_step() -> None:
@@ -24,7 +29,9 @@ def test_each_refusal_takes_one_step() -> None:
     assert server.moves_on(server.dialect, NO_FORM)
     assert server.dialect == Dialect(form=Form.OBJECT)
     assert server.moves_on(server.dialect, NO_LIMIT)
-    assert server.dialect == Dialect(form=Form.OBJECT, limit="max_completion_tokens")
+    assert server.dialect == Dialect(
+        form=Form.OBJECT, limit="max_completion_tokens", left_out=frozenset({"max_tokens"})
+    )
 
 
 def test_several_refusals_of_one_dialect_are_one() -> None:
@@ -49,17 +56,20 @@ def test_a_late_refusal_takes_no_step_back() -> None:
 
 
 def test_after_text_there_is_nothing_left_to_try() -> None:
-    server = Negotiation(Dialect(form=Form.TEXT), openai.STEPS)
+    server = Negotiation(Dialect(form=Form.TEXT), OPENAI_STEPS, guessed_form)
 
     assert not server.moves_on(server.dialect, NO_FORM)
     assert server.dialect == Dialect(form=Form.TEXT)
 
 
-def test_a_model_that_was_given_the_choice_is_not_given_it_again() -> None:
+def test_a_model_that_was_given_the_choice_is_offered_no_tool_next() -> None:
+    """Some servers know tools only in name; after that there is nothing left to try."""
     server = anthropic_server()
 
     assert server.moves_on(server.dialect, NO_FORCE)
-    assert server.dialect == Dialect(forces_tool=False)
+    assert server.dialect == Dialect(tool=Tool.OFFERED)
+    assert server.moves_on(server.dialect, NO_FORCE)
+    assert server.dialect == Dialect(tool=Tool.NONE)
     assert not server.moves_on(server.dialect, NO_FORCE)
 
 

@@ -1,8 +1,8 @@
 """Anthropic's Messages API: the input of a forced tool call is the answer.
 
-Models that always think cannot be forced to call a tool: they get the choice, and the prompt asks
-for JSON anyway. The API's `input_tokens` leave out what was read from and written to the cache;
-capscan's count it.
+Models that always think cannot be forced to call a tool: they get the choice. Servers that know no
+tools are offered none, and the prompt asks for JSON anyway. The API's `input_tokens` leave out what
+was read from and written to the cache; capscan's count it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,9 +12,10 @@ from urllib.parse import quote
 import httpx2
 from pydantic import SecretStr
 
-from capscan.core.answer.prompt import Prompt, answer_schema
+from capscan.core.answer.prompt import Prompt
 from capscan.core.errors import AnswerRefused
-from capscan.inference.api.dialect import Dialect, Negotiation, Step, free_choice
+from capscan.inference.api.dialect import Dialect, Negotiation, Tool
+from capscan.inference.api.endings import ending
 from capscan.inference.api.endpoint import (
     Endpoint,
     key_in,
@@ -23,36 +24,41 @@ from capscan.inference.api.endpoint import (
     open_endpoint,
 )
 from capscan.inference.api.http import Json
+from capscan.inference.api.parts import (
+    best_of,
+    in_dialect,
+    reply_of,
+    schema_in,
+    text_in,
+    thoughts_in,
+)
 from capscan.inference.api.protocol import ReadLimits, Reply
 from capscan.inference.api.refusal import tokens
+from capscan.inference.api.steps import ANTHROPIC_STEPS, guessed_tool
 from capscan.model import Usage
 from capscan.model.provider import ProviderSpec
 
 BASE_URL = "https://api.anthropic.com"
 VERSION = "2023-06-01"
 TOOL = "record_analysis"
-STEPS: Sequence[Step] = (free_choice,)
-"""What is tried, in this order, after a server refused a part of a request."""
 
 
 def request_body(model: str, prompt: Prompt, max_output_tokens: int, dialect: Dialect) -> Json:
     """Return the request. Tools and system prompt are the same for every CRD, so that the cache
     holds them together.
     """
-    system = {"type": "text", "text": prompt.system, "cache_control": {"type": "ephemeral"}}
-    tool = {
-        "name": TOOL,
-        "description": "Record what the CustomResourceDefinition is for.",
-        "input_schema": answer_schema(),
-    }
-    return {
-        "model": model,
-        "max_tokens": max_output_tokens,
-        "tools": [tool],
-        "tool_choice": {"type": "tool", "name": TOOL} if dialect.forces_tool else {"type": "auto"},
-        "system": [system],
-        "messages": [{"role": m.role.value, "content": m.text} for m in prompt.messages],
-    }
+    body: Json = {"model": model, "max_tokens": max_output_tokens}
+    if dialect.tool is not Tool.NONE:
+        told = "Record what the CustomResourceDefinition is for."
+        body["tools"] = [{"name": TOOL, "description": told, "input_schema": schema_in(dialect)}]
+        forced = {"type": "tool", "name": TOOL}
+        body["tool_choice"] = forced if dialect.tool is Tool.FORCED else {"type": "auto"}
+    if dialect.has_system_role:
+        marked = {"type": "text", "text": prompt.system, "cache_control": {"type": "ephemeral"}}
+        body["system"] = [marked] if dialect.marks_cache else prompt.system
+    turns = in_dialect(prompt, dialect)
+    body["messages"] = [{"role": m.role.value, "content": m.text} for m in turns]
+    return body
 
 
 def usage_of(counts: object) -> Usage:
@@ -70,26 +76,30 @@ def usage_of(counts: object) -> Usage:
 def read_message(message: Mapping[str, Any]) -> Reply:
     """Return the tool's input, or the text where the model wrote some instead.
 
-    Raises AnswerRefused.
+    Raises AnswerRefused, and the error of an answer that was broken off.
     """
     usage, stop = usage_of(message.get("usage")), message.get("stop_reason")
     if stop == "refusal":
         raise AnswerRefused("the model declined to answer", usage=usage)
+    ended = ending(stop, usage)
     content = message.get("content")
     blocks = [b for b in content if isinstance(b, Mapping)] if isinstance(content, list) else []
-    called = next((b.get("input") for b in blocks if b.get("type") == "tool_use"), None)
-    text = "".join(b["text"] for b in blocks if isinstance(b.get("text"), str))
-    truncated = stop in ("max_tokens", "model_context_window_exceeded")
-    return Reply(text if called is None else _answer(called), usage, truncated=truncated)
+    inputs = [
+        given
+        for block in sorted(blocks, key=lambda block: block.get("name") == TOOL)
+        if block.get("type") == "tool_use" and (given := _input(block.get("input")))
+    ]
+    thoughts = "\n".join(thoughts_in(content))
+    return reply_of(best_of(text_in(content), inputs), thoughts, usage, ended)
 
 
-def _answer(called: object) -> str | Mapping[str, Any]:
+def _input(given: object) -> str | Mapping[str, Any]:
     """Return the answer in a tool's input. Gateways hand on what a model made of the schema: a list
     of it, or JSON in a string.
     """
-    if isinstance(called, list):
-        called = called[0] if called else ""
-    return called if isinstance(called, str | Mapping) else ""
+    if isinstance(given, list):
+        given = given[0] if given else ""
+    return given if isinstance(given, str | Mapping) else ""
 
 
 class AnthropicApi:
@@ -111,7 +121,7 @@ class AnthropicApi:
         """Return a client; nothing is sent yet. Raises ProviderUnusable."""
         key = key_in(api_key)
         headers = {"anthropic-version": VERSION} | ({"x-api-key": key} if key else {})
-        negotiation = Negotiation(Dialect(), STEPS)
+        negotiation = Negotiation(Dialect(), ANTHROPIC_STEPS, guessed_tool)
         return cls(open_endpoint(spec, BASE_URL, headers, key, read_limits, negotiation, transport))
 
     async def send(self, prompt: Prompt, *, max_output_tokens: int) -> Reply:

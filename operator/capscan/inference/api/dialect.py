@@ -1,23 +1,17 @@
-"""What a server takes of a request, and what is tried after it refuses a part.
+"""What a server takes of a request, and what is remembered of its refusals.
 
 Servers that speak one protocol still differ. An API builds each request from a Dialect; a refusal
 moves that on by one step, which `Negotiation` remembers for the whole connection. To negotiate one
-more part, give it a field in Dialect and a Step, and name the step where an API lists its own.
+more part, give it a field in Dialect and a Step in `steps.py`, and name the step where an API lists
+its own. Each step gives something up and none takes it back, so that every negotiation ends.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-_FORM_REFUSED = re.compile(
-    r"response[ _]?format|json[ _]schema|json_object|structured output", re.IGNORECASE
-)
-_LIMIT_REFUSED = re.compile(r"max_(?:completion_)?tokens")
-_OTHER_LIMIT = {
-    "max_tokens": "max_completion_tokens",
-    "max_completion_tokens": "max_tokens",
-}
+RAMBLES_MAX = 2
+"""So many answers in a row that ran on and on mean that the server's grammar makes them do so."""
 
 
 class Form(StrEnum):
@@ -28,16 +22,34 @@ class Form(StrEnum):
     TEXT = "text"
 
 
+class Tool(StrEnum):
+    """How the tool is offered whose input is the answer, best first."""
+
+    FORCED = "tool"
+    OFFERED = "auto"
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """What a server is taken to understand. An API reads the fields that its protocol has."""
 
     form: Form = Form.SCHEMA
+    bounded: bool = True
+    """Whether the schema says how long lists and texts may be. Without that, a grammar lets a small
+    model fill all the room that it has."""
+    tool: Tool = Tool.FORCED
     limit: str = "max_tokens"
     """What the limit of an answer's tokens is called: this is the older name, which OpenAI's own
-    newer models refuse and other servers know."""
-    forces_tool: bool = True
-    """Whether the model can be made to call a tool. Models that always think cannot."""
+    newer models refuse and other servers know. Empty: no limit is sent."""
+    has_system_role: bool = True
+    """Whether the system prompt has its own place; else it begins the first message."""
+    marks_cache: bool = True
+    """Whether the part that never changes is marked for the cache."""
+    thinks: bool = True
+    """Whether a model that can be told not to think is left as it is."""
+    left_out: frozenset[str] = frozenset()
+    """Other names in a request that the server does not know."""
 
 
 Step = Callable[[Dialect, str], Dialect | None]
@@ -45,33 +57,22 @@ Step = Callable[[Dialect, str], Dialect | None]
 something else, or there is nothing left to try."""
 
 
-def next_form(spoken: Dialect, refusal: str) -> Dialect | None:
-    """Ask for any object instead of a schema, and for text instead of an object."""
-    if not _FORM_REFUSED.search(refusal) or spoken.form is Form.TEXT:
-        return None
-    return replace(spoken, form=Form.OBJECT if spoken.form is Form.SCHEMA else Form.TEXT)
-
-
-def other_limit(spoken: Dialect, refusal: str) -> Dialect | None:
-    """Call the limit of tokens by its other name."""
-    if not _LIMIT_REFUSED.search(refusal) or spoken.limit not in refusal:
-        return None
-    return replace(spoken, limit=_OTHER_LIMIT[spoken.limit])
-
-
-def free_choice(spoken: Dialect, refusal: str) -> Dialect | None:
-    """Leave it to the model whether it calls the tool."""
-    if not spoken.forces_tool or "tool_choice" not in refusal:
-        return None
-    return replace(spoken, forces_tool=False)
-
-
 class Negotiation:
-    """Remembers the dialect of one server for as long as a connection to it lasts."""
+    """Remembers the dialect of one server for as long as a connection to it lasts.
 
-    def __init__(self, dialect: Dialect, steps: Sequence[Step]) -> None:
+    A refusal that names nothing is first taken to be about what servers refuse most often: `guess`
+    says what that is. A guess that did not help is taken back, and no other one is made.
+    """
+
+    def __init__(self, dialect: Dialect, steps: Sequence[Step], guess: Step) -> None:
         self._dialect = dialect
         self._steps = steps
+        self._guess = guess
+        self._answered: Dialect | None = None
+        """The dialect of the last answer."""
+        self._before_guess: Dialect | None = None
+        self._guessed_in_vain = False
+        self._rambled = 0
 
     @property
     def dialect(self) -> Dialect:
@@ -86,8 +87,28 @@ class Negotiation:
         """
         steps = (step(spoken, refusal) for step in self._steps)
         understood = next((dialect for dialect in steps if dialect is not None), None)
-        if understood is None:
-            return False
+        guessed = None if understood else self._guessed(spoken, refusal)
         if self._dialect == spoken:
-            self._dialect = understood
-        return True
+            if guessed and self._before_guess is None:
+                self._before_guess = spoken
+            if understood is None and guessed is None and self._before_guess is not None:
+                self._dialect, self._before_guess = self._before_guess, None
+                self._guessed_in_vain = True
+            self._dialect = understood or guessed or self._dialect
+        return (understood or guessed) is not None
+
+    def answered(self, spoken: Dialect, *, rambled: bool = False) -> None:
+        """Learn that a request in `spoken` was answered, and whether the answer ran on and on until
+        it was cut off.
+        """
+        self._answered = spoken
+        if spoken == self._dialect:
+            self._before_guess = None
+        self._rambled = self._rambled + 1 if rambled else 0
+        if self._rambled >= RAMBLES_MAX and spoken == self._dialect:
+            self._dialect = replace(spoken, form=Form.TEXT)
+
+    def _guessed(self, spoken: Dialect, refusal: str) -> Dialect | None:
+        if spoken == self._answered or self._guessed_in_vain:
+            return None
+        return self._guess(spoken, refusal)

@@ -14,7 +14,9 @@ from typing import Any
 import httpx2
 from pydantic import SecretStr
 
+from capscan.core.answer.rambling import rambles
 from capscan.core.errors import (
+    AnswerRefused,
     CapscanError,
     ContextTooLong,
     InferenceError,
@@ -26,23 +28,36 @@ from capscan.core.errors import (
     RoomRefused,
 )
 from capscan.inference.api.address import is_in_the_clear
+from capscan.inference.api.complaints import complaint
 from capscan.inference.api.dialect import Dialect, Negotiation
+from capscan.inference.api.endings import BrokenOff, is_unfinished
 from capscan.inference.api.http import HttpClient, HttpReply, Json, open_http
 from capscan.inference.api.protocol import ReadLimits, Renegotiated, Reply
 from capscan.inference.api.quoting import holds
 from capscan.inference.api.refusal import Refusals
 from capscan.inference.api.said import said_by
-from capscan.model import Usage
+from capscan.model import ObservedLimits, Usage
 from capscan.model.provider import ProviderSpec
 
 logger = logging.getLogger(__name__)
 
+REFUSED = Usage(requests=1)
+"""What a refused request takes."""
 NAMED_MAX = 5
 """So many models are named beside one that is not known."""
 
-_PART_REFUSED = frozenset({400, 403, 404, 405, 415, 422, 500, 501})
-"""Statuses with which servers refuse a part of a request."""
-_NO_PART = (RoomRefused, ContextTooLong, RateLimited, ProviderUnavailable, ProviderOverloaded)
+_PART_REFUSED = frozenset({200, 400, 403, 404, 405, 415, 422, 500, 501})
+"""Statuses under which servers refuse a part of a request: gateways put the refusal into a 200, and
+a template without a system role breaks some servers over it."""
+_NO_PART = (
+    AnswerRefused,
+    ContextTooLong,
+    InvalidAnswer,
+    ProviderOverloaded,
+    ProviderUnavailable,
+    RateLimited,
+    RoomRefused,
+)
 """Errors that say what is wrong: another request would be refused as well."""
 _NO_LOOK = frozenset({501, 505})
 """Statuses of a server that does not know what a look asks for."""
@@ -79,19 +94,27 @@ class Endpoint:
         spoken = self.negotiation.dialect
         response = await self.http.post(path, body(spoken))
         observed, asked_s = self.read_limits(response.headers)
+        if response.status == 400 and is_unfinished(complaint(response)):
+            return Reply("", REFUSED, observed, truncated=True)
         try:
             if error := self.refusals.of(response):
                 if self._renegotiates(spoken, response, error):
                     raise _renegotiated(error) from error
                 raise error
             reply = replace(read(_object_in(response)), observed=observed)
-            if holds(reply.answer, self.refusals.secret):
+            if holds(reply.answer, self.refusals.secret) or (
+                holds(reply.thoughts, self.refusals.secret)
+            ):
                 raise InvalidAnswer("the answer quotes the API key", usage=reply.usage)
+        except BrokenOff as error:
+            raise self._broken_off(error, observed, asked_s) from error
         except InferenceError as error:
             error.observed = observed
             if error.retry_after_s is None:
                 error.retry_after_s = asked_s
             raise
+        rambled = reply.truncated and isinstance(reply.answer, str) and rambles(reply.answer)
+        self.negotiation.answered(spoken, rambled=rambled)
         return reply
 
     def _renegotiates(self, spoken: Dialect, response: HttpReply, error: CapscanError) -> bool:
@@ -101,9 +124,20 @@ class Endpoint:
         """
         if response.status not in _PART_REFUSED or isinstance(error, _NO_PART):
             return False
-        if isinstance(error, ProviderUnusable) and error.otherwise is None:
+        if isinstance(error, ProviderUnusable) and error.reason == "InsufficientQuota":
             return False
-        return self.negotiation.moves_on(spoken, said_by(response).words)
+        return self.negotiation.moves_on(spoken, complaint(response))
+
+    def _broken_off(
+        self, broken: BrokenOff, observed: ObservedLimits | None, asked_s: float | None
+    ) -> CapscanError:
+        """Return the error in which an answer ended, as if it were that of the whole request."""
+        found = self.refusals.in_place_of_an_answer(broken.error, broken.usage)
+        if isinstance(found, InferenceError):
+            found.observed = observed
+            if found.retry_after_s is None:
+                found.retry_after_s = asked_s
+        return found
 
     async def look(self, path: str) -> HttpReply:
         """Send a request that costs nothing.

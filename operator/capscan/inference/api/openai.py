@@ -1,7 +1,7 @@
 """OpenAI's chat completions, as OpenAI and the many servers after it speak them.
 
-The servers differ in two parts of a request: how the answer's form is asked for, and what the
-limit of its tokens is called. `dialect.py` says what is tried after a refusal. Azure is reached
+The servers differ in most parts of a request, such as how the answer's form is asked for, and in
+where they put the answer. `steps.py` says what is tried after a refusal. Azure is reached
 through its v1 API (https://NAME.openai.azure.com/openai/v1), which takes the key as others do.
 """
 
@@ -12,17 +12,11 @@ from urllib.parse import quote
 import httpx2
 from pydantic import SecretStr
 
-from capscan.core.answer.prompt import Prompt, answer_schema
+from capscan.core.answer.prompt import Prompt
 from capscan.core.errors import AnswerRefused, InvalidAnswer
 from capscan.inference.api.address import checked_base_url
-from capscan.inference.api.dialect import (
-    Dialect,
-    Form,
-    Negotiation,
-    Step,
-    next_form,
-    other_limit,
-)
+from capscan.inference.api.dialect import Dialect, Form, Negotiation
+from capscan.inference.api.endings import BrokenOff, ending
 from capscan.inference.api.endpoint import (
     Endpoint,
     key_in,
@@ -31,62 +25,98 @@ from capscan.inference.api.endpoint import (
     open_endpoint,
 )
 from capscan.inference.api.http import Json
+from capscan.inference.api.parts import (
+    best_of,
+    in_dialect,
+    reply_of,
+    schema_in,
+    text_in,
+    thoughts_in,
+)
 from capscan.inference.api.protocol import ReadLimits, Reply
 from capscan.inference.api.refusal import tokens
+from capscan.inference.api.steps import OPENAI_STEPS, guessed_form
 from capscan.model import Usage
 from capscan.model.provider import ProviderSpec
 
 BASE_URL = "https://api.openai.com/v1"
 
-STEPS: Sequence[Step] = (next_form, other_limit)
-"""What is tried, in this order, after a server refused a part of a request."""
+_THOUGHTS = ("reasoning_content", "reasoning", "thinking", "thoughts")
+"""Where servers put what a model thought aloud."""
 
 
 def request_body(model: str, prompt: Prompt, max_output_tokens: int, dialect: Dialect) -> Json:
     """Return the request; its fixed part comes first, where caches look for it."""
-    turns = [{"role": "system", "content": prompt.system}]
-    turns += [{"role": m.role.value, "content": m.text} for m in prompt.messages]
-    body: Json = {"model": model, "messages": turns, dialect.limit: max_output_tokens}
+    turns = [{"role": m.role.value, "content": m.text} for m in in_dialect(prompt, dialect)]
+    if dialect.has_system_role:
+        turns.insert(0, {"role": "system", "content": prompt.system})
+    body: Json = {"model": model, "messages": turns}
+    if dialect.limit:
+        body[dialect.limit] = max_output_tokens
     if dialect.form is Form.SCHEMA:
-        schema = {"name": "analysis", "strict": True, "schema": answer_schema()}
+        schema: Json = {"name": "analysis", "strict": True, "schema": schema_in(dialect)}
+        if "strict" in dialect.left_out:
+            del schema["strict"]
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
     elif dialect.form is Form.OBJECT:
         body["response_format"] = {"type": "json_object"}
+    if not dialect.thinks:
+        body["enable_thinking"] = False
     return body
 
 
 def usage_of(counts: object) -> Usage:
     """Return what one request took, from the response's `usage`."""
+    cached = tokens(counts, "prompt_tokens_details", "cached_tokens")
     return Usage(
         requests=1,
         input_tokens=tokens(counts, "prompt_tokens"),
-        cached_input_tokens=tokens(counts, "prompt_tokens_details", "cached_tokens"),
+        cached_input_tokens=cached or tokens(counts, "prompt_cache_hit_tokens"),
         output_tokens=tokens(counts, "completion_tokens"),
     )
 
 
 def read_completion(completion: Mapping[str, Any]) -> Reply:
-    """Return the first choice. Raises AnswerRefused, InvalidAnswer."""
-    usage = usage_of(completion.get("usage"))
+    """Return the first choice. Raises AnswerRefused, InvalidAnswer, BrokenOff."""
     choices = completion.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
-    message = choice.get("message") if isinstance(choice, Mapping) else None
-    if not isinstance(choice, Mapping) or not isinstance(message, Mapping):
+    counts = choice.get("usage") if isinstance(choice, Mapping) else None
+    usage = usage_of(completion.get("usage") or counts)
+    if not isinstance(choice, Mapping):
+        raise InvalidAnswer("the provider's reply holds no message", usage=usage)
+    if choice.get("error"):
+        raise BrokenOff(choice["error"], usage=usage)
+    message, reason = choice.get("message"), choice.get("finish_reason")
+    ended = ending(reason, usage)
+    if not isinstance(message, Mapping):
         raise InvalidAnswer("the provider's reply holds no message", usage=usage)
     if message.get("refusal"):
         raise AnswerRefused("the model declined to answer", usage=usage)
-    if choice.get("finish_reason") == "content_filter":
-        raise AnswerRefused("the provider's content filter stopped the answer", usage=usage)
-    truncated = choice.get("finish_reason") == "length"
-    return Reply(_text(message.get("content")), usage, truncated=truncated)
+    return reply_of(_answer(message), _thoughts(message), usage, ended)
 
 
-def _text(content: object) -> str:
-    """Return the text of a message: the content is a text, or a list of parts with text."""
-    if isinstance(content, list):
-        parts = [part.get("text") for part in content if isinstance(part, Mapping)]
-        return "".join(part for part in parts if isinstance(part, str))
-    return content if isinstance(content, str) else ""
+def _answer(message: Mapping[str, Any]) -> str | Mapping[str, Any]:
+    """Return what a message says, or what it calls a tool with: some servers make a tool call of
+    each answer in JSON.
+    """
+    text = text_in(message.get("content"))
+    calls = message.get("tool_calls")
+    called = [message.get("function_call")]
+    if isinstance(calls, list):
+        called += [call.get("function") for call in calls if isinstance(call, Mapping)]
+    given = [call.get("arguments") for call in called if isinstance(call, Mapping)]
+    inputs = [each for each in given if isinstance(each, str | Mapping) and each]
+    if isinstance(parsed := message.get("parsed"), Mapping) and not text:
+        inputs.append(parsed)
+    return best_of(text, inputs)
+
+
+def _thoughts(message: Mapping[str, Any]) -> str:
+    """Return what the model thought aloud: in a field of its own, or in parts."""
+    found = [text for name in _THOUGHTS if (text := text_in(message.get(name)))]
+    for name in ("reasoning_details", "content"):
+        found += thoughts_in(message.get(name))
+    return "\n".join(dict.fromkeys(found))
 
 
 class OpenAIApi:
@@ -111,7 +141,7 @@ class OpenAIApi:
         # OpenAI's own models all take the newer name; elsewhere the older one is safer.
         own = checked_base_url(spec.base_url or BASE_URL) == BASE_URL
         dialect = Dialect(limit="max_completion_tokens" if own else "max_tokens")
-        negotiation = Negotiation(dialect, STEPS)
+        negotiation = Negotiation(dialect, OPENAI_STEPS, guessed_form)
         return cls(open_endpoint(spec, BASE_URL, headers, key, read_limits, negotiation, transport))
 
     async def send(self, prompt: Prompt, *, max_output_tokens: int) -> Reply:
