@@ -22,7 +22,7 @@ from tests.modelserver.protocol import (
     parsed,
     phrase,
 )
-from tests.modelserver.schemas import anthropic_fault
+from tests.modelserver.schemas import anthropic_fault, bound_in
 
 NAME = "anthropic"
 OVERLOADED = 529
@@ -56,7 +56,7 @@ def key(headers: Mapping[str, str]) -> str:
     return headers.get("x-api-key", "")
 
 
-def read(body: Json, headers: Mapping[str, str], behaviour: Behaviour) -> Ask:  # noqa: ARG001
+def read(body: Json, headers: Mapping[str, str], behaviour: Behaviour) -> Ask:
     """Return the question. Raises Refused where the API would not take it for one."""
     if "anthropic-version" not in headers:
         raise _invalid("anthropic-version: header is required")
@@ -67,6 +67,7 @@ def read(body: Json, headers: Mapping[str, str], behaviour: Behaviour) -> Ask:  
     for field in body.keys() - _KNOWN - ({"output_format"} if beta else set()):
         raise _invalid(f"{field}: Extra inputs are not permitted")
     _check_format(body)
+    _check_dialect(body, behaviour)
     system, text = body.get("system", ""), _messages(body)
     name, kind = find_crd(text)
     return Ask(
@@ -87,6 +88,26 @@ def _messages(body: Json) -> str:
         if message.get("role") not in {"user", "assistant"}:
             raise _invalid('messages: Unexpected role. Allowed roles are "user" or "assistant"')
     return "\n".join(block_text(message.get("content")) for message in body["messages"])
+
+
+def _check_dialect(body: Json, behaviour: Behaviour) -> None:
+    """Refuse what servers that are only like Anthropic's do not know."""
+    system = body.get("system")
+    marked = isinstance(system, list) and any("cache_control" in block for block in system)
+    if marked and not behaviour.cache_marks:
+        raise _invalid("system.0.cache_control: Extra inputs are not permitted")
+    if system and not behaviour.system_role:
+        raise _invalid("System role not supported")
+    choice = body.get("tool_choice", {}).get("type", "auto")
+    if body.get("tools") and choice not in behaviour.tool_choices:
+        raise _invalid(
+            f"tool_choice: {choice} is not supported"
+            if choice != "auto"
+            else "this model does not support tools"
+        )
+    bound = [word for tool in body.get("tools", []) if (word := bound_in(tool["input_schema"]))]
+    if bound and not behaviour.schema_bounds:
+        raise _invalid(f"tools.0.custom.input_schema: '{bound[0]}' is not supported")
 
 
 def _check_format(body: Json) -> None:

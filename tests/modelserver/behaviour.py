@@ -107,6 +107,14 @@ class Behaviour(_Value):
     """What an OpenAI server knows beside text."""
     unsupported: tuple[str, ...] = ()
     """Body parameters that an OpenAI server refuses, such as max_tokens."""
+    schema_bounds: bool = True
+    """Whether schemas may bound the length of lists and texts."""
+    system_role: bool = True
+    """Whether the system prompt may have its own place; the templates of some models have none."""
+    tool_choices: tuple[Literal["tool", "any", "auto"], ...] = ("tool", "any", "auto")
+    """How tools may be offered over Anthropic's protocol; none named: not at all."""
+    cache_marks: bool = True
+    """Whether parts of a message may be marked for the cache."""
     counts: tuple[str, ...] | None = None
     """What answers tell of their usage; None: all of it."""
     prompt_bytes_max: int | None = None

@@ -22,7 +22,7 @@ from tests.modelserver.protocol import (
     find_crd,
     phrase,
 )
-from tests.modelserver.schemas import openai_strict_fault
+from tests.modelserver.schemas import bound_in, openai_strict_fault
 
 NAME = "openai"
 OVERLOADED = 503
@@ -61,6 +61,8 @@ def read(body: Json, headers: Mapping[str, str], behaviour: Behaviour) -> Ask:  
             raise _invalid(message, field, "unsupported_parameter")
     messages = body["messages"]
     ruling = {"system", "developer"}
+    if not behaviour.system_role and any(m.get("role") in ruling for m in messages):
+        raise _invalid("System role not supported", "messages", None)
     system = "".join(block_text(m.get("content")) for m in messages if m.get("role") in ruling)
     asked = [block_text(m.get("content")) for m in messages if m.get("role") not in ruling]
     text = "\n".join(asked)
@@ -86,6 +88,11 @@ def _check_format(wanted: Json, behaviour: Behaviour, prompt: str) -> None:
         )
         raise _invalid(message, "messages", None)
     schema = wanted.get("json_schema", {})
+    if not behaviour.schema_bounds and (word := bound_in(schema.get("schema", {}))):
+        message = (
+            f"Invalid schema for response_format '{schema.get('name')}': '{word}' is not permitted."
+        )
+        raise _invalid(message, "response_format", None)
     if schema.get("strict") and (fault := openai_strict_fault(schema.get("schema", {}))):
         message = f"Invalid schema for response_format '{schema.get('name')}': {fault}"
         raise _invalid(message, "response_format", None)

@@ -26,6 +26,12 @@ def openai_strict_fault(schema: dict[str, Any]) -> str:
     return ""
 
 
+def bound_in(schema: dict[str, Any]) -> str:
+    """Return a keyword that bounds a length; empty where there is none."""
+    words = ("maxItems", "maxLength", "minItems", "minLength")
+    return next((word for _, node in _nodes(schema, ()) for word in words if word in node), "")
+
+
 def anthropic_fault(schema: dict[str, Any]) -> str:
     """Return why structured output would refuse a schema; empty if it would not."""
     for _, node in _nodes(schema, ()):

@@ -251,3 +251,22 @@ def test_the_name_is_found_where_the_digest_has_it() -> None:
 
     assert (ask.name, ask.kind) == ("a.b.c", "A")
     assert anthropic.read(message(), ANTHROPIC, Behaviour()).name == NAME
+
+
+def test_servers_that_are_only_like_it_know_less() -> None:
+    """No cache marks, no system prompt, no forced tool, no tool, no bounds in its schema."""
+    marked = [{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}]
+    offered = FORCED | {"tool_choice": {"type": "auto"}}
+    bounded = {"name": "report", "input_schema": {"type": "array", "maxItems": 3}}
+    for body, unknown, word in (
+        (message(system=marked), {"cache_marks": False}, "cache_control"),
+        (message(system="x"), {"system_role": False}, "System role not supported"),
+        (message(**FORCED), {"tool_choices": ("auto",)}, "tool_choice: tool"),
+        (message(**offered), {"tool_choices": ()}, "does not support tools"),
+        (message(tools=[bounded]), {"schema_bounds": False}, "'maxItems'"),
+    ):
+        assert reply(body).status == 200
+        status, told = error(body, **unknown)
+        assert status == 400
+        assert word in told
+        assert reply(message(), **unknown).status == 200

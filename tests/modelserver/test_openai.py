@@ -59,6 +59,16 @@ def test_a_completion_has_the_documented_fields() -> None:
     assert usage["prompt_tokens_details"]["cached_tokens"] == 0
 
 
+def test_a_template_without_a_system_role_refuses_one() -> None:
+    """And takes the same words from the user."""
+    asked = chat()
+    user = [message | {"role": "user"} for message in asked["messages"]]
+
+    refused = (400, "invalid_request_error", "messages", None)
+    assert error(asked, system_role=False) == refused
+    assert reply(asked | {"messages": user}, system_role=False).status == 200
+
+
 def schema(inner: Any, *, strict: bool = True) -> Any:
     """Return a response_format."""
     told = {"name": "analysis", "strict": strict, "schema": inner}
@@ -217,3 +227,13 @@ def test_models_are_listed_and_told() -> None:
 
     assert listed == {"object": "list", "data": [openai.model("a"), openai.model("b")]}
     assert openai.model("a").keys() == {"id", "object", "created", "owned_by"}
+
+
+def test_bounds_of_a_schema_may_be_refused() -> None:
+    """The refusal names the keyword."""
+    bounded = SCHEMA | {"properties": {"confidence": {"type": "array", "maxItems": 3}}}
+    answer = reply(chat(response_format=schema(bounded)), schema_bounds=False)
+
+    assert answer.status == 400
+    assert "'maxItems' is not permitted" in answer.body["error"]["message"]
+    assert reply(chat(response_format=schema(SCHEMA)), schema_bounds=False).status == 200
