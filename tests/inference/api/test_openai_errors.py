@@ -154,9 +154,10 @@ async def test_a_key_that_goes_out_unencrypted_is_logged(caplog: pytest.LogCaptu
     """It is not refused: there are networks where this is meant so."""
     caplog.set_level(logging.WARNING)
     for base_url in ("http://models.example.com/v1", "http://ollama.ai.svc/v1"):
-        api(Wire([reply()]), baseURL=base_url)
+        api(Wire([reply()]), baseURL=base_url, apiKeySecretRef={"name": "own"})
     OpenAIApi.open(spec(baseURL="http://models.example.com/v1"), None, read_limits)
 
     assert [r.getMessage() for r in caplog.records] == [
-        "The API key goes to http://models.example.com/v1 unencrypted; use https://."
+        "The API key goes unencrypted to http://models.example.com: write https:// in spec.baseURL, "
+        "or the name of a Service that ends in .svc."
     ]

@@ -10,7 +10,8 @@ from typing import Any
 import anyio
 import httpx2
 
-from capscan.inference.api.address import forbidden, is_forbidden
+from capscan.inference.api.address import forbidden
+from capscan.inference.api.host import is_forbidden
 
 STALE_S_MAX = 0.5
 """The time in which a connection breaks that was closed before the request came: a round trip."""
