@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from capscan.core.errors import CapscanError, ProviderUnusable
+from capscan.inference.api.address import warning_about
 from capscan.inference.api.openai import OpenAIApi
 from tests.inference.api.openai_wire import (
     api,
@@ -158,6 +159,5 @@ async def test_a_key_that_goes_out_unencrypted_is_logged(caplog: pytest.LogCaptu
     OpenAIApi.open(spec(baseURL="http://models.example.com/v1"), None, read_limits)
 
     assert [r.getMessage() for r in caplog.records] == [
-        "The API key goes unencrypted to http://models.example.com: write https:// in spec.baseURL, "
-        "or the name of a Service that ends in .svc."
+        warning_about(spec(baseURL="http://models.example.com/v1", apiKeySecretRef={"name": "own"}))
     ]
