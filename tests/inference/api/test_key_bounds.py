@@ -56,7 +56,8 @@ def test_a_key_goes_where_its_secret_lets_it_go(
             {},
             (
                 "the key in Secret capscan-system/openai goes only where "
-                "capscan.dev/allowed-origin says (https://api.openai.com), and not to https://elsewhere.example.com. Set "
+                "capscan.dev/allowed-origin says (https://api.openai.com), and not to "
+                "https://elsewhere.example.com. Set "
                 "spec.baseURL to one of those, or let whoever owns the Secret add "
                 "https://elsewhere.example.com there"
             ),
