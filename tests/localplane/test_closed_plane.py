@@ -77,6 +77,16 @@ def test_a_plane_has_a_place_for_its_socket_whatever_its_name_is(tmp_path: Path,
     assert not folder.socket.parent.exists()
 
 
+def test_a_plane_is_the_same_by_every_name_of_its_folder(tmp_path: Path) -> None:
+    """Somebody goes in by a link, and out by the folder's own name."""
+    (tmp_path / "my plane").mkdir()
+    (tmp_path / "a link").symlink_to(tmp_path / "my plane")
+    folder, linked = PlaneFolder(tmp_path / "my plane"), PlaneFolder(tmp_path / "a link")
+
+    assert folder.socket == linked.socket
+    assert folder.socket == PlaneFolder(tmp_path / "x" / ".." / "my plane").socket
+
+
 def test_an_empty_folder_that_others_may_look_into_is_closed(tmp_path: Path) -> None:
     folder = PlaneFolder(tmp_path / "plane")
     folder.path.mkdir(mode=0o755)

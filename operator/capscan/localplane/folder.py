@@ -97,15 +97,13 @@ class PlaneFolder:
 
         Raises ForeignFolder, Unwritable.
         """
-        if self.is_ours():
-            self._close()
-            return
-        if self.path.exists() and not (self.path.is_dir() and not any(self.path.iterdir())):
-            raise ForeignFolder(
-                f"{self.path} is not empty and was not made by `capscan local up`, so it is left "
-                "alone. Choose a folder that does not exist yet: capscan local up --dir FOLDER"
-            )
         try:
+            if not self.is_ours() and self.path.exists() and not self._is_empty():
+                raise ForeignFolder(
+                    f"{self.path} is not empty and was not made by `capscan local up`, so it is "
+                    "left alone. Choose a folder that does not exist yet: capscan local up --dir "
+                    "FOLDER"
+                )
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._close()
             self._marker.touch(mode=0o600)
@@ -115,6 +113,9 @@ class PlaneFolder:
                 "--dir FOLDER"
             ) from error
 
+    def _is_empty(self) -> bool:
+        return self.path.is_dir() and not any(self.path.iterdir())
+
     def _close(self) -> None:
         """Let nobody else in: what connects to the socket needs no password.
 
@@ -122,7 +123,8 @@ class PlaneFolder:
         """
         for folder in {self.path, self.socket.parent}:
             folder.mkdir(exist_ok=True, mode=0o700)
-            found = folder.lstat()
+            # The user may have put a link in place of the plane's own folder, nobody in /tmp.
+            found = folder.stat() if folder == self.path else folder.lstat()
             if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
                 raise ForeignFolder(
                     f"{folder} belongs to another user or is no folder. Choose another folder for "
@@ -137,7 +139,8 @@ class PlaneFolder:
         text = str(self.path)
         if PLAIN.fullmatch(text) and len(text) + len("/peer.sock") <= SOCKET_BYTES_MAX:
             return self.path
-        digest = hashlib.sha256(os.fsencode(text)).hexdigest()[:16]
+        # However the folder is named, or by which link.
+        digest = hashlib.sha256(os.fsencode(os.path.realpath(text))).hexdigest()[:16]
         return Path("/tmp", f"capscan-{os.geteuid()}-{digest}")  # noqa: S108 (made private)
 
     @contextlib.contextmanager

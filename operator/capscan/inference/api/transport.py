@@ -60,8 +60,9 @@ class ProviderTransport(httpx2.AsyncBaseTransport):
 
     def __init__(self, context: ssl.SSLContext, proxy_url: str | None) -> None:
         self._proxy = httpx2.URL(proxy_url) if proxy_url else None
-        self._pooled = _pool(context, self._proxy, idle_max=None)
-        self._unpooled = _pool(context, self._proxy, idle_max=0)
+        network = BoundedNetwork()
+        self._pooled = _pool(context, self._proxy, network, idle_max=None)
+        self._unpooled = _pool(context, self._proxy, network, idle_max=0)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         seen, began_s = self._trace(request), anyio.current_time()
@@ -116,7 +117,7 @@ async def _send(pool: httpcore2.AsyncConnectionPool, request: httpx2.Request) ->
 
 
 def _pool(
-    context: ssl.SSLContext, proxy: httpx2.URL | None, idle_max: int | None
+    context: ssl.SSLContext, proxy: httpx2.URL | None, network: BoundedNetwork, idle_max: int | None
 ) -> httpcore2.AsyncConnectionPool:
     options: dict[str, Any] = {
         "ssl_context": context,
@@ -125,7 +126,7 @@ def _pool(
         "keepalive_expiry": KEEPALIVE_S,
         "http1": True,
         "http2": False,
-        "network_backend": BoundedNetwork(),
+        "network_backend": network,
     }
     if proxy is None:
         return httpcore2.AsyncConnectionPool(**options)
