@@ -7,6 +7,7 @@ import pytest
 
 from capscan.core.errors import InvalidAnswer, ProviderUnavailable
 from capscan.inference.api.body import CHUNKS_MAX
+from capscan.inference.api.http import HttpReply
 from capscan.inference.api.network import HEAD_BYTES_MAX, WIRE_BYTES_MAX
 from tests.inference.api.clients import client_of, failure
 from tests.inference.api.loopback import Connection, answer_all, response, serving
@@ -178,6 +179,14 @@ async def test_a_proxy_is_held_to_the_same_bounds() -> None:
         async with client_of(spec) as client:
             with pytest.raises(InvalidAnswer):
                 await client.post("/x", {})
+
+
+def test_a_megabyte_of_comment_lines_is_read_in_one_go() -> None:
+    """Cutting off one line after the other copies all that is left each time."""
+    lines = b":\n: busy\n\n \n" * 80_000
+
+    assert HttpReply(200, {}, lines + b'{"a": 1}').json() == {"a": 1}
+    assert HttpReply(200, {}, lines + b":").json() is None
 
 
 async def test_a_reply_in_utf_16_is_no_json() -> None:
