@@ -87,11 +87,13 @@ LOCK = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-has
 	--no-emit-index-url --no-annotate --no-header $(if $(UPGRADE),--upgrade)
 
 lock: $(READY) ## pin what requirements/*.in ask for; UPGRADE=1 takes the newest
-	@test -x $(BIN)/uv || { echo 'installing uv, which locks'; $(PIP) install uv; }
+	@$(BIN)/uv --version 2>/dev/null | grep -qwF "$$(sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements/lock.txt)" || { \
+		echo 'installing uv, which locks'; $(PIP) install --require-hashes -r requirements/lock.txt; }
 	$(LOCK) -o requirements/runtime.txt requirements/runtime.in
 	$(LOCK) -o requirements/build.txt requirements/build.in
 	$(LOCK) -o requirements/dev.txt requirements/dev.in
 	$(LOCK) -o requirements/peers.txt requirements/peers.in
+	$(LOCK) -o requirements/lock.txt requirements/lock.in
 
 clean: ## remove the environment, the caches and what was built
 	rm -rf .venv .venv-peers .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache

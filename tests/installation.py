@@ -41,11 +41,13 @@ def own_plane(folder: Path, console: Console | None = None) -> Iterator[tuple[Pl
         plane.down()
 
 
-def account_kubeconfig(kubectl: Kubectl, folder: Path) -> Path:
-    """Write a kubeconfig with the token of the operator's ServiceAccount; its path."""
-    token = kubectl("create", "token", "capscan", "-n", "capscan-system", "--duration=2h").strip()
+def account_kubeconfig(kubectl: Kubectl, folder: Path, account: str = "capscan") -> Path:
+    """Write a kubeconfig with the token of a ServiceAccount, the operator's unless another one is
+    named; return its path.
+    """
+    token = kubectl("create", "token", account, "-n", "capscan-system", "--duration=2h").strip()
     config = yaml.safe_load(kubectl.kubeconfig.read_text())
     config["users"] = [{"name": config["users"][0]["name"], "user": {"token": token}}]
-    path = folder / "account.kubeconfig"
+    path = folder / f"{account}.kubeconfig"
     path.write_text(yaml.safe_dump(config))
     return path

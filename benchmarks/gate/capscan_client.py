@@ -30,6 +30,7 @@ from capscan.model import (
     ScanSpec,
     SecretKeyRef,
 )
+from capscan.model.api_key import ApiKey
 from capscan.scan.attempts import Attempts
 from capscan.scan.engine import Engine, Slot
 
@@ -99,7 +100,7 @@ def _account(job: Job) -> Account:
     return Account("bench", spec, Connections(), _no_key)
 
 
-async def _no_key(ref: SecretKeyRef) -> str:
+async def _no_key(ref: SecretKeyRef) -> ApiKey:
     raise AssertionError(f"nobody needs {ref}")
 
 

@@ -14,6 +14,7 @@ from capscan.core.crd.parsing import parse_crd
 from capscan.inference.accounts.registry import Accounts
 from capscan.inference.offline.heuristic import OfflineAnalysis
 from capscan.model import Analysis, Completion, InferenceProvider, SecretKeyRef
+from capscan.model.api_key import ApiKey
 from capscan.scan.ports import Provider
 from tests.builders import crd, wide
 from tests.fakes import flight
@@ -35,8 +36,8 @@ async def paid(protocol: str) -> AsyncIterator[Provider]:
     prompts, since what an answer costs would depend on what was asked before.
     """
 
-    async def read_key(_: SecretKeyRef) -> str:
-        return KEY
+    async def read_key(_: SecretKeyRef) -> ApiKey:
+        return ApiKey(KEY)
 
     def sink(_: InferenceProvider) -> Sink:
         return Sink()

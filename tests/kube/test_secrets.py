@@ -10,6 +10,7 @@ from capscan.core.errors import ProviderUnusable
 from capscan.kube.client import KubeClient
 from capscan.kube.secrets import Secrets
 from capscan.model import SecretKeyRef
+from capscan.model.api_key import ApiKey, KeyBounds
 from tests.kube.apiserver import ApiServer, ok, refusal
 
 pytestmark = pytest.mark.anyio
@@ -26,7 +27,7 @@ def secret(**data: bytes) -> web.Response:
     return ok({"data": coded or None})
 
 
-async def read(api: Api, answer: web.Response) -> str:
+async def read(api: Api, answer: web.Response) -> ApiKey:
     api[0].script = [answer]
     return await Secrets(api[1], "capscan-system").read(REF)
 
@@ -35,7 +36,7 @@ async def read(api: Api, answer: web.Response) -> str:
 async def test_a_key_is_read_without_the_white_space_that_files_end_in(
     api: Api, value: bytes
 ) -> None:
-    assert await read(api, secret(api_key=value)) == "sk-123"
+    assert await read(api, secret(api_key=value)) == ApiKey("sk-123", "capscan-system/anthropic")
     assert api[0].seen[0].path == "/api/v1/namespaces/capscan-system/secrets/anthropic"
 
 
@@ -49,14 +50,41 @@ BAD: dict[str, tuple[Any, str, str]] = {
     "another key": (
         secret(token=b"x", other=b"y"),
         "SecretKeyMissing",
-        "has no key api-key: it has other, token. Name one in apiKeySecretRef.key",
+        "has no key api-key. Name one that it has in apiKeySecretRef.key",
     ),
-    "no data": (secret(), "SecretKeyMissing", "has no key api-key: it is empty"),
+    "no data": (secret(), "SecretKeyMissing", "has no key api-key. It is empty: give it one"),
     "an empty key": (secret(api_key=b" \n"), "SecretKeyMissing", "holds no API key under api-key"),
     "bytes": (secret(api_key=b"\xff\x00"), "SecretKeyMissing", "it is empty or no text"),
     "two lines": (secret(api_key=b"a\nb"), "SecretKeyMissing", "it is empty or no text"),
     "no base64": (ok({"data": {"api-key": "?"}}), "SecretKeyMissing", "it is empty or no text"),
 }
+
+
+@pytest.mark.parametrize(
+    ("annotations", "bounds"),
+    [
+        (None, None),
+        ({"example.com/team": "ml"}, None),
+        ({"capscan.dev/allowed-origin": ""}, KeyBounds()),
+        ({"capscan.dev/allowed-ca": "ab12"}, KeyBounds(bundles=("ab12",))),
+        (
+            {
+                "capscan.dev/allowed-origin": " https://a.example.com, https://b.example.com\n",
+                "capscan.dev/allowed-proxy": "http://proxy:3128",
+            },
+            KeyBounds(("https://a.example.com", "https://b.example.com"), ("http://proxy:3128",)),
+        ),
+    ],
+)
+async def test_the_annotations_of_the_secret_say_where_the_key_may_go(
+    api: Api, annotations: dict[str, str] | None, bounds: KeyBounds | None
+) -> None:
+    """Commas, spaces and line ends part them. An empty annotation is one that allows nothing."""
+    data = {"api-key": base64.b64encode(b"sk-123").decode()}
+
+    key = await read(api, ok({"metadata": {"annotations": annotations}, "data": data}))
+    assert key.bounds == bounds
+    assert "sk-123" not in repr(key)
 
 
 @pytest.mark.parametrize("case", BAD)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from capscan.localplane import sums
 from capscan.localplane.archive import (
     PROGRAMS,
     Archive,
@@ -59,9 +60,9 @@ def test_the_right_archive_is_unpacked_once(
 
     assert {name: folder / name for name in PROGRAMS} == first == second
     assert len(mirror.asked) == 1
-    assert sorted(path.name for path in folder.iterdir()) == sorted(PROGRAMS)
-    assert {path.read_bytes() for path in folder.iterdir()} == {PROGRAM}
-    assert all(os.access(path, os.X_OK) for path in folder.iterdir())
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*PROGRAMS, sums.RECORD])
+    assert {(folder / name).read_bytes() for name in PROGRAMS} == {PROGRAM}
+    assert all(os.access(folder / name, os.X_OK) for name in PROGRAMS)
     assert [path.name for path in folder.parent.iterdir()] == ["archive"]
     assert said.getvalue() == "downloaded etcd, kube-apiserver, kubectl: 0 MB in 0s\n"
 

@@ -38,6 +38,10 @@ def states(plane: Plane) -> dict[str, str]:
     return {server.name: server.state for server in plane.status()}
 
 
+def state_of(folder: Path) -> Path:
+    return folder / "my plane's data" / "state.json"
+
+
 def kill_all(plane: Plane) -> None:
     for server in plane.status():
         os.kill(server.pid, signal.SIGKILL)
@@ -98,6 +102,15 @@ def test_a_plane_lives_through_up_up_kill_up_and_down(
     assert own_plane.up() == info
     assert "kept" in kubectl("get", "configmaps")
 
+    # An etcd that listens on a port, as capscan 0.1 started it, is started again without one.
+    state = json.loads(state_of(tmp_path).read_text())
+    state["servers"][ETCD]["port"] = 23456
+    state_of(tmp_path).write_text(json.dumps(state))
+    with pytest.raises(PlaneDown, match="is down"):
+        own_plane.info()
+    assert own_plane.up() == info
+    assert "kept" in kubectl("get", "configmaps")
+
     # `down` leaves no process and no file.
     pids = [server.pid for server in own_plane.status()]
     assert own_plane.down()
@@ -140,7 +153,7 @@ def test_a_taken_port_is_replaced_by_another(own_plane: Plane) -> None:
     """Somebody took the ports while the plane was dead: it comes up elsewhere with its data."""
     own_plane.up()
     kill_all(own_plane)
-    old = {server.name: server.port for server in own_plane.status()}
+    old = {server.name: server.port for server in own_plane.status() if server.port}
     with contextlib.ExitStack() as sockets:
         for port in old.values():
             thief = sockets.enter_context(socket.socket())

@@ -88,7 +88,7 @@ def test_a_program_of_the_assets_that_does_not_fit_is_told(
     find_programs([ETCD, API_SERVER], Console(said), environ)
 
     assert said.getvalue().splitlines() == [
-        f"passing over {assets / ETCD}: etcd 3.5 or newer is needed",
+        f"passing over {assets / ETCD}: etcd 3.6 or newer is needed",
         f"passing over {assets / API_SERVER}: kube-apiserver 1.36 is needed",
     ]
 

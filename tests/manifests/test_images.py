@@ -102,7 +102,7 @@ def build(folder: Path) -> list[Image]:
                 stages[-1].copy(sources, target)
             case "RUN":
                 stages[-1].run(rest, environment)
-            case "USER" | "ENTRYPOINT" | "CMD" | "#" | "":
+            case "ARG" | "USER" | "ENTRYPOINT" | "CMD" | "#" | "":
                 pass
             case _:
                 assert line.startswith("#"), f"this test cannot follow: {line}"
@@ -227,4 +227,23 @@ def test_the_image_has_the_version_of_the_project() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     deployment = (ROOT / "manifests" / "deployment.yaml").read_text("utf-8")
 
-    assert f"image: ghcr.io/capscan/capscan:{project['version']}\n" in deployment
+    assert f"image: capscan.invalid/capscan:{project['version']}\n" in deployment
+
+
+def test_no_file_names_an_image_that_a_stranger_could_publish() -> None:
+    """The end .invalid belongs to nobody: RFC 2606."""
+    for path in ("Dockerfile", "kind-config.yaml", "docs/install.md", "manifests/deployment.yaml"):
+        text = (ROOT / path).read_text("utf-8")
+        named = re.findall(r"[\w.-]+/(?:capscan/)?capscan:[0-9.]+[0-9]", text)
+        assert {name.partition("/")[0] for name in named} <= {
+            "capscan.invalid",
+            "registry.example.com",
+        }
+
+
+def test_the_base_image_is_pinned_by_digest() -> None:
+    """All stages begin with the same one, which a build may replace."""
+    ((base,),) = instructions("ARG")
+
+    assert re.fullmatch(r"PYTHON_IMAGE=python:3\.11-slim@sha256:[0-9a-f]{64}", base)
+    assert {words[0] for words in instructions("FROM")} == {"${PYTHON_IMAGE}"}

@@ -86,14 +86,24 @@ class Cluster:
         status: Json = self._get("inferenceproviders", name).get("status") or {}
         return status
 
-    def ready(self, name: str, reason: str) -> Json:
-        """Wait until Ready has that reason on the provider; return the condition."""
+    def ready(self, name: str, reason: str, generation: int = 0) -> Json:
+        """Wait until Ready has that reason on the provider, for this generation of its spec or a
+        later one; return the condition.
+        """
         until(
             lambda: self.provider(name),
-            lambda s: "conditions" in s and condition(s, "Ready")["reason"] == reason,
+            lambda s: (
+                "conditions" in s
+                and condition(s, "Ready")["reason"] == reason
+                and s["observedGeneration"] >= generation
+            ),
             f"{name} to be {reason}",
         )
         return condition(self.provider(name), "Ready")
+
+    def generation(self, provider: str) -> int:
+        """Return the generation of an InferenceProvider's spec as it is now."""
+        return int(self._get("inferenceproviders", provider)["metadata"]["generation"])
 
     def stalled(self, scan: str, reason: str) -> Json:
         """Wait until Stalled has that reason on the scan; return the condition."""
@@ -104,10 +114,14 @@ class Cluster:
         )
         return condition(status, "Stalled")
 
-    def set_key(self, key: str, secret: str = "model-key") -> Json:
-        """Put an API key where the operator may read it; return the reference to it."""
+    def set_key(self, key: str, secret: str = "model-key", **annotations: str) -> Json:
+        """Put an API key where the operator may read it; return the reference to it.
+
+        The annotations are capscan's, written with `_` for `-`.
+        """
         name = f"{secret}-{self.group.partition('.')[0]}"
-        self.apply(*_readable_secret(name, key))
+        named = {f"capscan.dev/{k.replace('_', '-')}": v for k, v in annotations.items()}
+        self.apply(*_readable_secret(name, key, named))
         return {"name": name}
 
     def patch(self, name: str, spec: Json) -> None:
@@ -177,7 +191,7 @@ class Cluster:
         return found
 
 
-def _readable_secret(name: str, key: str) -> list[Json]:
+def _readable_secret(name: str, key: str, annotations: dict[str, str]) -> list[Json]:
     """Return a Secret, and the right of the operator's account to read this one and no other."""
     metadata = {"name": name, "namespace": "capscan-system"}
     rbac = "rbac.authorization.k8s.io"
@@ -187,7 +201,7 @@ def _readable_secret(name: str, key: str) -> list[Json]:
         {
             "apiVersion": "v1",
             "kind": "Secret",
-            "metadata": metadata,
+            "metadata": metadata | {"annotations": annotations},
             "stringData": {"api-key": key},
         },
         {"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": metadata, "rules": [rule]},

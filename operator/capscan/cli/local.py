@@ -103,7 +103,7 @@ def _dir(folder: Path) -> str:
 
 def _table(servers: Sequence[ServerStatus]) -> str:
     rows = [("NAME", "PID", "PORT", "STATE")]
-    rows += [(one.name, str(one.pid), str(one.port), one.state) for one in servers]
+    rows += [(one.name, str(one.pid), str(one.port or "-"), one.state) for one in servers]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

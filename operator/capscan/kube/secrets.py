@@ -3,10 +3,13 @@
 import base64
 import binascii
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from capscan.core.errors import Forbidden, NotFound, ProviderUnusable
 from capscan.kube.client import KubeClient
 from capscan.model import SecretKeyRef
+from capscan.model.api_key import ALLOWED_CA, ALLOWED_ORIGIN, ALLOWED_PROXY, ApiKey, KeyBounds
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 """Any other name, put into a path, could lead out of the namespace."""
@@ -19,8 +22,11 @@ class Secrets:
         self._client = client
         self._namespace = namespace
 
-    async def read(self, ref: SecretKeyRef) -> str:
-        """Return the key, stripped of white space. Raises ProviderUnusable, with what to do."""
+    async def read(self, ref: SecretKeyRef) -> ApiKey:
+        """Return the key, stripped of white space, with where it may go.
+
+        Raises ProviderUnusable, with what to do.
+        """
         if not _NAME.fullmatch(ref.name):
             raise ProviderUnusable(
                 "SecretNotFound", f"No Secret can be called {ref.name!r}: see apiKeySecretRef.name"
@@ -42,15 +48,29 @@ class Secrets:
                 f"The operator may not read {where}: allow get on it by name, in a Role "
                 f"(docs/install.md shows one). The API server said: {error}",
             ) from error
-        return _value(body.get("data") or {}, ref, where)
+        value = _value(body.get("data") or {}, ref, where)
+        return ApiKey(value, f"{self._namespace}/{ref.name}", _bounds(body))
+
+
+def _bounds(secret: Mapping[str, Any]) -> KeyBounds | None:
+    """Return what the annotations allow; None where there is none of them."""
+    found = (secret.get("metadata") or {}).get("annotations") or {}
+    if not found.keys() & {ALLOWED_ORIGIN, ALLOWED_PROXY, ALLOWED_CA}:
+        return None
+    return KeyBounds(
+        *(
+            tuple(found.get(name, "").replace(",", " ").split())
+            for name in (ALLOWED_ORIGIN, ALLOWED_PROXY, ALLOWED_CA)
+        )
+    )
 
 
 def _value(data: dict[str, str], ref: SecretKeyRef, where: str) -> str:
     if ref.key not in data:
-        has = f"it has {', '.join(sorted(data))}" if data else "it is empty"
+        # Not which keys it has: whoever may read providers need not know what is in Secrets.
+        has = "Name one that it has" if data else "It is empty: give it one, and name that"
         raise ProviderUnusable(
-            "SecretKeyMissing",
-            f"{where} has no key {ref.key}: {has}. Name one in apiKeySecretRef.key",
+            "SecretKeyMissing", f"{where} has no key {ref.key}. {has} in apiKeySecretRef.key"
         )
     try:
         value = base64.b64decode(data[ref.key], validate=True).decode("ascii").strip()

@@ -28,8 +28,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
+from capscan.localplane import sums
 from capscan.localplane.console import Console, elapsed
 from capscan.localplane.errors import BadArchive
+from capscan.localplane.ownership import make_folder
 
 PINS = Path(__file__).with_name("archive.toml")
 PROGRAMS = ("etcd", "kube-apiserver", "kubectl")
@@ -38,6 +40,12 @@ ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 CHUNK_BYTES = 256 * 1024
 BYTES_MAX = 1024**3
 """The real one has less than a tenth of it; a server that never stops must not fill the disk."""
+MEMBERS_MAX = 1000
+NONSENSE = (
+    tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError,
+    ValueError, OverflowError, RecursionError, MemoryError,
+)  # fmt: skip
+"""What tarfile raises of an archive that is none: of headers in particular nearly everything."""
 MB = 1_000_000
 
 
@@ -158,7 +166,8 @@ def _bring(archive: Archive, folder: Path, console: Console, patience: Patience)
     """Download, check and unpack the archive. The folder appears whole or not at all."""
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)  # of one that was killed
-    partial.mkdir(parents=True)
+    make_folder(partial.parent)
+    partial.mkdir(mode=0o755)
     try:
         packed, programs = partial / "archive.tar.gz", partial / "programs"
         began = time.monotonic()
@@ -170,6 +179,7 @@ def _bring(archive: Archive, folder: Path, console: Console, patience: Patience)
                 "Somebody changed it on the way"
             )
         _unpack(packed, programs, archive.url)
+        sums.record(programs, PROGRAMS)
         programs.rename(folder)
         console.say(f"downloaded {', '.join(PROGRAMS)}: {size // MB} MB in {elapsed(began)}")
     finally:
@@ -214,10 +224,12 @@ def _unpack(packed: Path, folder: Path, url: str) -> None:
 
     Raises BadArchive if a program is missing, or if a member would lie outside the folder.
     """
-    folder.mkdir()
+    folder.mkdir(mode=0o755)
     try:
         with tarfile.open(packed, "r:gz") as archive:
-            for member in archive:
+            for number, member in enumerate(archive):
+                if number == MEMBERS_MAX:
+                    raise BadArchive(f"{shown(url)} is refused: it holds more than {number} files")
                 path = PurePosixPath(member.name)
                 if path.is_absolute() or ".." in path.parts:
                     raise BadArchive(f"{shown(url)} is refused: it wants to write {member.name}")
@@ -226,8 +238,10 @@ def _unpack(packed: Path, folder: Path, url: str) -> None:
                     and member.isfile()
                     and (data := archive.extractfile(member))
                 ):
+                    if member.size > BYTES_MAX:
+                        raise BadArchive(f"{shown(url)} is refused: {path.name} has no end")
                     _write_program(data, folder / path.name)  # type: ignore[arg-type]
-    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
+    except NONSENSE as error:
         raise BadArchive(f"{shown(url)} cannot be unpacked ({error})") from None
     if missing := [name for name in PROGRAMS if not (folder / name).exists()]:
         raise BadArchive(f"{shown(url)} is refused: it lacks {', '.join(missing)}")

@@ -15,9 +15,11 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from capscan.localplane import sums
 from capscan.localplane.console import Console, elapsed
 from capscan.localplane.errors import NoPrograms, ending
 from capscan.localplane.golang import find_go, go_environment
+from capscan.localplane.ownership import make_folder
 
 GO_FILES = Path(__file__).with_name("go")
 PACKAGES = {
@@ -36,7 +38,7 @@ def build(
     go = find_go(console, environ)
     # A copy, because an installed package may be read-only and Go wants a module it can lock.
     module = folder / "go"
-    module.mkdir(parents=True, exist_ok=True)
+    make_folder(module)
     for file in GO_FILES.iterdir():
         shutil.copyfile(file, module / file.name)
     console.say(
@@ -49,8 +51,10 @@ def build(
         command = [str(go), "build", *_flags(), "-o", str(fresh), PACKAGES[name]]
         title = f"building {name} ({number} of {len(names)})"
         took = _run(command, module, log, title, console, environ)
+        fresh.chmod(0o755)
         fresh.replace(folder / name)
         console.say(f"built {name} ({number} of {len(names)}) in {took}")
+    sums.record(folder, names)
     return {name: folder / name for name in names}
 
 

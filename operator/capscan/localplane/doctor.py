@@ -14,6 +14,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,7 +23,7 @@ from capscan import exits
 from capscan.localplane.archive import PROGRAMS, find_archive, shown, target
 from capscan.localplane.cache import cache_folder
 from capscan.localplane.console import Console
-from capscan.localplane.crd_modules import missing_crds
+from capscan.localplane.crd_modules import crd_modules, missing_crds
 from capscan.localplane.errors import Unwritable
 from capscan.localplane.golang import GO_AT_LEAST, go_version, pinned_go, present_go
 from capscan.localplane.programs import (
@@ -91,13 +92,17 @@ class Machine:
 def look(environ: Mapping[str, str] = os.environ) -> Machine:
     """See what is there, and ask only the servers that would be needed."""
     checkout = Path(__file__).parents[3]
-    programs = look_for([ETCD, API_SERVER, KUBECTL, CONTROLLER_MANAGER], Console(), environ)
+    programs: dict[str, tuple[Path, str]] = {}
+    crds, go = list(crd_modules()), None
+    with suppress(Unwritable):  # what is in the way is a finding of its own
+        programs = look_for([ETCD, API_SERVER, KUBECTL, CONTROLLER_MANAGER], Console(), environ)
+        crds, go = missing_crds(environ), present_go(environ)
     machine = Machine(
         environ=environ,
         checkout=checkout if (checkout / "Makefile").exists() else None,
         programs=programs,
-        crds_missing=missing_crds(environ),
-        go=present_go(environ),
+        crds_missing=crds,
+        go=go,
         urls={},
         unreachable={},
     )

@@ -6,6 +6,7 @@ PlaneError
 ├── NoPrograms        etcd, kube-apiserver or kubectl could be neither found nor built
 ├── BadArchive        the archive with them cannot be had, or is not the one that was pinned
 ├── Unwritable        the disk is full, or the folder read-only: names it, and what to set
+│   └── Untrusted     others may have changed what is there: nothing of it is executed
 ├── ServerFailed      a program did not start, or did not become ready in time
 │   └── PortTaken     ... because something else listens on its port: another port will do
 └── BadModule         a Go module with CRDs could not be fetched, or is not the one that was pinned
@@ -49,6 +50,10 @@ class BadArchive(PlaneError):
 
 class Unwritable(PlaneError):
     """The file system does not take what must be written."""
+
+
+class Untrusted(Unwritable):
+    """Others may write what would be executed, or have done so."""
 
 
 class ServerFailed(PlaneError):

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -21,9 +24,14 @@ import yaml
 from capscan.localplane.cache import exclusive
 from capscan.localplane.console import Console
 from capscan.localplane.errors import ForeignFolder, Unwritable
+from capscan.localplane.ownership import objection
 from capscan.localplane.processes import Process
 
 MARKER = ".capscan-plane"
+SOCKET_BYTES_MAX = 100
+"""The kernel takes 107 (Linux) or 103 (macOS) for the path of a socket."""
+PLAIN = re.compile(r"[A-Za-z0-9/._-]+")
+"""What means itself in a URL, and in a list of URLs."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,7 @@ class Launched:
 
     program: str
     port: int
+    """0 for a server that listens on a socket in the folder, and on no port."""
     process: Process
 
 
@@ -58,6 +67,8 @@ class PlaneFolder:
         self.etcd_data = self.path / "etcd"
         self.kubeconfig = self.path / "kubeconfig"
         self.tokens = self.path / "tokens.csv"
+        self.socket = self._place_of_sockets() / "etcd.sock"
+        self.peer_socket = self.socket.with_name("peer.sock")
         self._marker = self.path / MARKER
         self._state = self.path / "state.json"
 
@@ -66,26 +77,71 @@ class PlaneFolder:
         return self.path / f"{name}.log"
 
     def is_ours(self) -> bool:
-        """Return whether `claim` made this folder what it is."""
+        """Return whether `claim` made this folder what it is.
+
+        Raises ForeignFolder where others may have changed what is in it: it says which programs run
+        and what they are asked with.
+        """
+        if not os.access(self._marker, os.F_OK):
+            return False
+        for one in (self.path, self._marker):
+            if why := objection(one):
+                raise ForeignFolder(
+                    f"{one} {why}, so it is no plane of yours alone. Choose another folder: --dir "
+                    f"FOLDER; or, if all that is in it is yours: chmod -R go-w {self.path}"
+                )
         return self._marker.is_file()
 
     def claim(self) -> None:
-        """Make the folder, or take an empty one. Raises ForeignFolder, Unwritable."""
-        if self.is_ours():
-            return
-        if self.path.exists() and not (self.path.is_dir() and not any(self.path.iterdir())):
-            raise ForeignFolder(
-                f"{self.path} is not empty and was not made by `capscan local up`, so it is left "
-                "alone. Choose a folder that does not exist yet: capscan local up --dir FOLDER"
-            )
+        """Make the folder, or take an empty one; nobody else may look into it from then on.
+
+        Raises ForeignFolder, Unwritable.
+        """
         try:
+            if not self.is_ours() and self.path.exists() and not self._is_empty():
+                raise ForeignFolder(
+                    f"{self.path} is not empty and was not made by `capscan local up`, so it is "
+                    "left alone. Choose a folder that does not exist yet: capscan local up --dir "
+                    "FOLDER"
+                )
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._close()
             self._marker.touch(mode=0o600)
         except OSError as error:
             raise Unwritable(
                 f"{self.path} cannot be written to ({error.strerror}). Choose another folder: "
                 "--dir FOLDER"
             ) from error
+
+    def _is_empty(self) -> bool:
+        return self.path.is_dir() and not any(self.path.iterdir())
+
+    def _close(self) -> None:
+        """Let nobody else in: what connects to the socket needs no password.
+
+        Raises ForeignFolder, OSError.
+        """
+        for folder in {self.path, self.socket.parent}:
+            folder.mkdir(exist_ok=True, mode=0o700)
+            # The user may have put a link in place of the plane's own folder, nobody in /tmp.
+            found = folder.stat() if folder == self.path else folder.lstat()
+            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+                raise ForeignFolder(
+                    f"{folder} belongs to another user or is no folder. Choose another folder for "
+                    "the plane: --dir FOLDER"
+                )
+            folder.chmod(0o700)
+
+    def _place_of_sockets(self) -> Path:
+        """Return the plane's own folder or, if that has too long or too odd a name for the path of
+        a socket in a URL, one that stands for it.
+        """
+        text = str(self.path)
+        if PLAIN.fullmatch(text) and len(text) + len("/peer.sock") <= SOCKET_BYTES_MAX:
+            return self.path
+        # However the folder is named, or by which link.
+        digest = hashlib.sha256(os.fsencode(os.path.realpath(text))).hexdigest()[:16]
+        return Path("/tmp", f"capscan-{os.geteuid()}-{digest}")  # noqa: S108 (made private)
 
     @contextlib.contextmanager
     def lock(self, console: Console) -> Iterator[None]:
@@ -144,6 +200,8 @@ class PlaneFolder:
         folder is still ours.
         """
         self._clear()
+        if self.socket.parent != self.path:
+            shutil.rmtree(self.socket.parent, ignore_errors=True)
         self._marker.unlink()
         with contextlib.suppress(OSError):  # somebody put a file there just now: it is theirs
             self.path.rmdir()

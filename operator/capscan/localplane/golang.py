@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from capscan.localplane.cache import cache_folder, exclusive
+from capscan.localplane.cache import cache_folder, check_entry, exclusive
 from capscan.localplane.console import Console
 from capscan.localplane.errors import NoPrograms, ending
 
@@ -33,12 +33,18 @@ def find_go(console: Console, environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def present_go(environ: Mapping[str, str] = os.environ) -> Path | None:
-    """Return the `go` program to use if this machine has one, on PATH or installed here before."""
+    """Return the `go` program to use if this machine has one, on PATH or installed here before.
+
+    Raises Untrusted where others may have changed the one that was installed.
+    """
     for candidate in on_path("go", environ):
         if go_version(candidate, environ) >= GO_AT_LEAST:
             return candidate
     installed = _installed(environ)
-    return installed if os.access(installed, os.X_OK) else None
+    if not os.access(installed, os.X_OK):
+        return None
+    check_entry(installed, environ)
+    return installed
 
 
 def go_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:

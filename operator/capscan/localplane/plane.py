@@ -27,6 +27,7 @@ from capscan.localplane.programs import (
 from capscan.localplane.servers import HOST, arguments, await_ready, free_ports, is_ready
 
 ORDER = (ETCD, API_SERVER, CONTROLLER_MANAGER)
+NO_PORT = 0
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,8 @@ class Plane:
         self._stop(state, pending)
         for name in pending:
             before = [state.servers[name].port] if name in state.servers else []
-            state = self._start(name, str(programs[name]), free_ports(*before), state)
+            ports = [NO_PORT] if name == ETCD else free_ports(*before)
+            state = self._start(name, str(programs[name]), ports, state)
         took = time.monotonic() - began
         self._console.say(f"Kubernetes {kubernetes_version()} is up after {took:.1f} s")
         return state
@@ -187,9 +189,14 @@ class Plane:
 def _first_stopped(state: State, names: Sequence[str]) -> str | None:
     for name in names:
         launched = state.servers.get(name)
-        if launched is None or not is_running(launched.process):
+        if launched is None or not is_running(launched.process) or _is_open(name, launched):
             return name
     return None
+
+
+def _is_open(name: str, launched: Launched) -> bool:
+    """Return whether this is an etcd on a port, as capscan 0.1 started it: anybody can connect."""
+    return name == ETCD and launched.port != NO_PORT
 
 
 def _url(port: int) -> str:

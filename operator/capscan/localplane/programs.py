@@ -15,9 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from capscan.localplane import sums
 from capscan.localplane.archive import Archive, fetch, find_archive, target
 from capscan.localplane.build import GO_FILES, build, kubernetes_version
-from capscan.localplane.cache import cache_folder, exclusive, writing
+from capscan.localplane.cache import cache_folder, check_entry, exclusive, writing
 from capscan.localplane.console import Console
 from capscan.localplane.golang import on_path
 
@@ -27,7 +28,8 @@ CONTROLLER_MANAGER = "kube-controller-manager"
 KUBECTL = "kubectl"
 
 KUBERNETES = (1, 36)
-ETCD_AT_LEAST = (3, 5)
+ETCD_AT_LEAST = (3, 6)
+"""Older ones take no path of a socket."""
 PROBE_TIMEOUT_S = 20
 
 Source = Callable[[Sequence[str]], dict[str, Path]]
@@ -47,7 +49,7 @@ def find_programs(
     kept, archive = programs_folder(environ), find_archive(target(), environ)
     folders = cached_folders(archive, environ)
     sources: list[Source] = [
-        partial(_from_cache, folders=folders),
+        partial(_from_cache, folders=folders, environ=environ),
         partial(fetch, archive=archive, folder=folders[-1], console=console),
         partial(build, folder=kept, console=console, environ=environ),
     ]
@@ -66,7 +68,7 @@ def look_for(
     sources: dict[str, Source] = {
         "KUBEBUILDER_ASSETS": partial(_from_assets, environ=environ, console=console),
         "PATH": partial(_from_path, environ=environ),
-        "the cache": partial(_from_cache, folders=folders),
+        "the cache": partial(_from_cache, folders=folders, environ=environ),
     }
     found: dict[str, tuple[Path, str]] = {}
     for title, source in sources.items():
@@ -130,11 +132,21 @@ def _from_path(names: Sequence[str], *, environ: Mapping[str, str]) -> dict[str,
     return found
 
 
-def _from_cache(names: Sequence[str], *, folders: Sequence[Path]) -> dict[str, Path]:
-    """Look in the folders of the cache, whose names say the versions. The first folder wins."""
+def _from_cache(
+    names: Sequence[str], *, folders: Sequence[Path], environ: Mapping[str, str]
+) -> dict[str, Path]:
+    """Look in the folders of the cache, whose names say the versions. The first folder wins.
+
+    Raises Untrusted where others may have changed a program.
+    """
     found: dict[str, Path] = {}
-    for folder in reversed(folders):
-        found |= {name: folder / name for name in names if os.access(folder / name, os.F_OK)}
+    for folder in folders:
+        here = [n for n in names if n not in found and os.access(folder / n, os.F_OK)]
+        for name in here:
+            check_entry(folder / name, environ)
+        if here:
+            sums.check(folder, here)
+        found |= {name: folder / name for name in here}
     return found
 
 

@@ -40,15 +40,17 @@ def arguments(name: str, folder: PlaneFolder, ports: Ports) -> list[str]:
     )
 
 
-def _etcd(folder: PlaneFolder, ports: Ports) -> list[str]:
-    client, peer = f"http://{HOST}:{ports[ETCD]}", f"http://{HOST}:0"
+def _etcd(folder: PlaneFolder, _: Ports) -> list[str]:
+    # It asks nobody for a password, so it listens where nobody else can connect: on sockets in a
+    # folder of the user's own. What it advertises must be a URL with a port, which nobody dials.
+    nowhere = f"http://{HOST}:0"
     return [
         f"--data-dir={folder.etcd_data}",
-        f"--listen-client-urls={client}",
-        f"--advertise-client-urls={client}",
-        f"--listen-peer-urls={peer}",
-        f"--initial-advertise-peer-urls={peer}",
-        f"--initial-cluster=default={peer}",
+        f"--listen-client-urls=unix://{folder.socket}",
+        f"--advertise-client-urls={nowhere}",
+        f"--listen-peer-urls=unix://{folder.peer_socket}",
+        f"--initial-advertise-peer-urls={nowhere}",
+        f"--initial-cluster=default={nowhere}",
         "--unsafe-no-fsync",
         "--log-level=warn",
     ]
@@ -59,7 +61,7 @@ def _api_server(folder: PlaneFolder, ports: Ports) -> list[str]:
     # --cert-dir before it reads the two key flags, so no other program has to make one.
     key = folder.certificates / "apiserver.key"
     return [
-        f"--etcd-servers=http://{HOST}:{ports[ETCD]}",
+        f"--etcd-servers=unix://{folder.socket}",
         f"--cert-dir={folder.certificates}",
         f"--secure-port={ports[API_SERVER]}",
         f"--bind-address={HOST}",
@@ -90,7 +92,7 @@ def _controller_manager(folder: PlaneFolder, ports: Ports) -> list[str]:
 def is_ready(name: str, folder: PlaneFolder, port: int, token: str) -> bool:
     """Return whether the server does its work now."""
     if name == ETCD:
-        return _answers(http.client.HTTPConnection(HOST, port, timeout=PROBE_TIMEOUT_S), "/health")
+        return _answers(_SocketConnection(folder.socket), "/health")
     if name == CONTROLLER_MANAGER:
         return _answers_tls(folder.certificates / f"{name}.crt", port, "/healthz", "")
     # /readyz is ok a moment before the namespace `default` exists, and everybody wants that.
@@ -99,6 +101,20 @@ def is_ready(name: str, folder: PlaneFolder, port: int, token: str) -> bool:
         _answers_tls(certificate, port, path, token)
         for path in ("/readyz", "/api/v1/namespaces/default")
     )
+
+
+class _SocketConnection(http.client.HTTPConnection):
+    """HTTP over a socket of the file system."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=PROBE_TIMEOUT_S)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect. Raises OSError."""
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(PROBE_TIMEOUT_S)
+        self.sock.connect(str(self._path))
 
 
 def _answers_tls(certificate: Path, port: int, path: str, token: str) -> bool:
@@ -122,10 +138,7 @@ def _answers(connection: http.client.HTTPConnection, path: str, token: str = "")
 
 
 def free_ports(*preferred: int) -> Iterator[int]:
-    """Yield ports that are free at the moment they are taken from here, the preferred ones first.
-
-    Looking matters for etcd: its probe could not tell another plane's etcd on that port from ours.
-    """
+    """Yield ports that are free as they are taken from here, the preferred ones first."""
     for port in (*preferred, *random.sample(PORTS, PORT_TRIES)):
         if _is_free(port):
             yield port

@@ -130,7 +130,8 @@ class ProviderSpec(Wire):
     api_key_secret_ref: SecretKeyRef | None = Field(
         default=None,
         description="Where the API key is: a Secret in the operator's own namespace. Local servers "
-        "often need none.",
+        "often need none. The Secret's annotation capscan.dev/allowed-origin names the origins "
+        "that the key may be sent to; where it is set, the key goes nowhere else.",
     )
     limits: Limits = Field(default=Limits(), description="What the account allows.")
     adaptive: bool = Field(

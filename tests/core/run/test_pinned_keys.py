@@ -14,11 +14,12 @@ from capscan.inference.accounts.account import Account
 from capscan.inference.accounts.connection import Connections
 from capscan.inference.offline.heuristic import OfflineAnalysis
 from capscan.model import CrdRef, ProviderSpec, ScanSpec, SecretKeyRef
+from capscan.model.api_key import ApiKey
 from capscan.model.provider import ApiProtocol
 from tests.core.crd.golden_crds import GOLDEN
 
 
-async def no_key(_: SecretKeyRef) -> str:
+async def no_key(_: SecretKeyRef) -> ApiKey:
     raise AssertionError
 
 

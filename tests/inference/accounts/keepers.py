@@ -18,6 +18,7 @@ from capscan.inference.accounts.account import Account
 from capscan.inference.accounts.connection import Connections
 from capscan.inference.accounts.keeper import AccountKeeper
 from capscan.model import InferenceProvider, ProviderStatus, SecretKeyRef, Usage
+from capscan.model.api_key import ApiKey, KeyBounds
 from tests.builders import crd
 from tests.fakes import FreeSlot, flight
 from tests.modelserver.behaviour import Behaviour
@@ -65,6 +66,8 @@ class Secret:
 
     keys: list[str | Exception]
     """The last one is read."""
+    bounds: KeyBounds | None = None
+    """What its annotations allow."""
     reads: int = 0
     _next: anyio.Event = field(default_factory=anyio.Event)
 
@@ -73,7 +76,7 @@ class Secret:
         while self.reads < times:
             await self._next.wait()
 
-    async def read(self, _: SecretKeyRef) -> str:
+    async def read(self, _: SecretKeyRef) -> ApiKey:
         key = self.keys[-1]
         self.reads += 1
         begun, self._next = self._next, anyio.Event()
@@ -81,7 +84,7 @@ class Secret:
         await anyio.sleep(0.05)
         if isinstance(key, Exception):
             raise key
-        return key
+        return ApiKey(key, "capscan-system/key", self.bounds)
 
 
 @dataclass

@@ -7,11 +7,13 @@ import pytest
 
 from capscan.inference.accounts.connection import Connection, Connections, SharedGate
 from capscan.model import ProviderSpec
+from capscan.model.api_key import ApiKey, KeyBounds
 from capscan.model.provider import ApiProtocol, Limits
 from tests import virtual
 
 pytestmark = pytest.mark.anyio
 
+KEY = ApiKey("sk-right")
 SPEC = ProviderSpec(protocol=ApiProtocol.ANTHROPIC, model="claude-haiku-4-5")
 
 
@@ -32,7 +34,7 @@ class Client:
 
 def connection(client: Client) -> Connection:
     shared = SharedGate(SPEC)
-    return Connection(client, shared, SPEC, "sk-right")  # type: ignore[arg-type]
+    return Connection(client, shared, SPEC, KEY)  # type: ignore[arg-type]
 
 
 async def test_it_closes_when_the_last_question_that_uses_it_has_ended() -> None:
@@ -60,9 +62,10 @@ async def test_it_closes_though_the_last_question_was_given_up() -> None:
 async def test_it_serves_what_it_was_opened_for() -> None:
     opened = connection(Client())
 
-    assert opened.serves(SPEC, "sk-right")
-    assert not opened.serves(SPEC, "sk-other")
-    assert not opened.serves(SPEC.model_copy(update={"base_url": "http://elsewhere"}), "sk-right")
+    assert opened.serves(SPEC, KEY)
+    assert not opened.serves(SPEC, ApiKey("sk-other"))
+    assert not opened.serves(SPEC, ApiKey("sk-right", bounds=KeyBounds()))
+    assert not opened.serves(SPEC.model_copy(update={"base_url": "http://elsewhere"}), KEY)
 
 
 @pytest.mark.parametrize(
@@ -93,12 +96,12 @@ async def test_an_account_has_one_gate_however_its_address_is_written(
 ) -> None:
     connections = Connections()
     opened = [
-        connections.open(ProviderSpec(protocol=protocol, model="m", base_url=url), "sk-right")
+        connections.open(ProviderSpec(protocol=protocol, model="m", base_url=url), KEY)
         for url in urls
     ]
 
     assert len({id(one.gate) for one in opened}) == 1
-    other = connections.open(ProviderSpec(protocol=protocol, model="m2"), "sk-right")
+    other = connections.open(ProviderSpec(protocol=protocol, model="m2"), KEY)
     assert other.gate is not opened[0].gate
     for one in (*opened, other):
         await one.retire()
@@ -112,13 +115,11 @@ async def test_of_those_who_share_an_account_the_stricter_limit_holds() -> None:
     """It holds as long as the provider that set it is there."""
     connections = Connections()
     strict = SPEC.model_copy(update={"limits": Limits(requests_per_minute=60)})
-    first = connections.open(strict, "sk-right")
-    second = connections.open(SPEC, "sk-right")
+    first = connections.open(strict, KEY)
+    second = connections.open(SPEC, KEY)
     assert items_per_s(second) == pytest.approx(1.0)
 
-    edited = connections.open(
-        SPEC.model_copy(update={"limits": Limits(max_in_flight=3)}), "sk-right"
-    )
+    edited = connections.open(SPEC.model_copy(update={"limits": Limits(max_in_flight=3)}), KEY)
     await second.retire()
     assert items_per_s(edited) == pytest.approx(1.0)
     assert first.gate.statistics().permits <= 3

@@ -14,6 +14,7 @@ from capscan.core.crd.parsing import parse_crd
 from capscan.core.errors import ProviderUnusable
 from capscan.inference.accounts.registry import Accounts
 from capscan.model import Completion, InferenceProvider, SecretKeyRef
+from capscan.model.api_key import ApiKey
 from tests.builders import crd
 from tests.fakes import flight
 from tests.inference.accounts.keepers import Sink, until
@@ -59,7 +60,7 @@ class Site:
 async def site() -> AsyncIterator[Site]:
     sinks: dict[str, Sink] = {}
 
-    async def read_key(_: SecretKeyRef) -> str:
+    async def read_key(_: SecretKeyRef) -> ApiKey:
         raise AssertionError
 
     def sink(seen: InferenceProvider) -> Sink:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from capscan.core.errors import CapscanError, ProviderUnusable
+from capscan.inference.api.address import warning_about
 from capscan.inference.api.openai import OpenAIApi
 from tests.inference.api.openai_wire import (
     api,
@@ -154,9 +155,9 @@ async def test_a_key_that_goes_out_unencrypted_is_logged(caplog: pytest.LogCaptu
     """It is not refused: there are networks where this is meant so."""
     caplog.set_level(logging.WARNING)
     for base_url in ("http://models.example.com/v1", "http://ollama.ai.svc/v1"):
-        api(Wire([reply()]), baseURL=base_url)
+        api(Wire([reply()]), baseURL=base_url, apiKeySecretRef={"name": "own"})
     OpenAIApi.open(spec(baseURL="http://models.example.com/v1"), None, read_limits)
 
     assert [r.getMessage() for r in caplog.records] == [
-        "The API key goes to http://models.example.com/v1 unencrypted; use https://."
+        warning_about(spec(baseURL="http://models.example.com/v1", apiKeySecretRef={"name": "own"}))
     ]

@@ -35,6 +35,15 @@ async def test_a_name_that_leads_to_a_metadata_service_is_refused() -> None:
     assert stream.closed
 
 
+async def test_a_proxy_that_is_a_metadata_service_is_refused() -> None:
+    """The error names the field that leads there."""
+    seen = RequestTrace("proxy.example.com", "spec.proxyURL")
+    with pytest.raises(ProviderUnusable, match=r"proxy\.example\.com .*another in spec\.proxyURL"):
+        await seen.trace(
+            "connection.connect_tcp.complete", {"return_value": Stream("fd00:ec2::23")}
+        )
+
+
 async def test_other_peers_are_connected_to() -> None:
     """It is known then that the connection is new."""
     stream, seen = Stream("10.0.0.7"), RequestTrace("models.example.com")

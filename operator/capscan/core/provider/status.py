@@ -4,7 +4,7 @@ What is known is found out in `diagnosis.py` and at the account's gate; who writ
 `inference/accounts/report.py`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from capscan.core.conditions import condition
@@ -41,6 +41,8 @@ class AccountState:
     last_rate_limit: LastRateLimit | None = None
     obstacle: str = ""
     """Why nothing is let through now; empty where something is."""
+    warning: str = ""
+    """What users are told although it can be asked; empty where there is nothing."""
 
 
 REMEDIES = {
@@ -70,6 +72,8 @@ def shown_verdict(state: AccountState) -> Verdict:
     """Return the verdict as users see it: an open circuit hides that nothing else is wrong."""
     if state.verdict.status == "True" and state.circuit is not Circuit.CLOSED:
         return Verdict("False", "CircuitOpen", state.obstacle)
+    if state.verdict.status == "True" and state.warning:
+        return replace(state.verdict, message=f"{state.verdict.message} {state.warning}")
     return state.verdict
 
 

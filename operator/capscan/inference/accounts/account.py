@@ -21,8 +21,9 @@ from capscan.inference.api.protocol import Reply
 from capscan.inference.asking import analyse
 from capscan.inference.flight import Flight
 from capscan.model import Completion, ProviderSpec, SecretKeyRef, Usage
+from capscan.model.api_key import ApiKey
 
-ReadKey = Callable[[SecretKeyRef], Awaitable[str]]
+ReadKey = Callable[[SecretKeyRef], Awaitable[ApiKey]]
 
 KEY_AGE_MAX_S = 60.0
 """A key that is older is read again before it is used, so that a rotated one is picked up."""

@@ -19,8 +19,10 @@ from capscan.core.limits.ratelimit_headers import observed_limits, retry_after_s
 from capscan.core.limits.waits import http_date
 from capscan.inference.accounts.gate import Gate
 from capscan.inference.api.apis import open_api
+from capscan.inference.api.key_bounds import check_bounds
 from capscan.inference.api.protocol import ModelApi
 from capscan.model import ObservedLimits, ProviderSpec
+from capscan.model.api_key import ApiKey
 
 CLOSE_TIMEOUT_S = 2.0
 """How long closing a client may take."""
@@ -64,7 +66,7 @@ class Connection:
     """
 
     def __init__(
-        self, client: ModelApi, shared: SharedGate, spec: ProviderSpec, key: str | None
+        self, client: ModelApi, shared: SharedGate, spec: ProviderSpec, key: ApiKey | None
     ) -> None:
         self.client = client
         self.room = AnswerRoom()
@@ -79,7 +81,7 @@ class Connection:
         """The gate at which its requests wait for their turn."""
         return self._shared.gate
 
-    def serves(self, spec: ProviderSpec, key: str | None) -> bool:
+    def serves(self, spec: ProviderSpec, key: ApiKey | None) -> bool:
         """Return whether it was opened for this spec and this key."""
         return self._spec == spec and self._key == key
 
@@ -114,14 +116,18 @@ class Connections:
         self._transport = transport
         self._gates: WeakValueDictionary[tuple[str, ...], SharedGate] = WeakValueDictionary()
 
-    def open(self, spec: ProviderSpec, key: str | None) -> Connection:
+    def open(self, spec: ProviderSpec, key: ApiKey | None) -> Connection:
         """Return a connection; nothing is sent yet.
 
-        Raises ProviderUnusable where no request can be made of an address, a certificate or a key.
+        Raises ProviderUnusable where no request can be made of an address, a certificate or a key,
+        and where the key's Secret does not let it go there.
         """
-        secret = None if key is None else SecretStr(key)
+        value = key.value if key else ""
+        secret = SecretStr(value) if key else None
         client = open_api(spec, secret, read_limits, self._transport)
-        account = hashlib.sha256((key or "").encode()).hexdigest()
+        if key:
+            check_bounds(key, spec, client.address)
+        account = hashlib.sha256(value.encode()).hexdigest()
         place = (spec.protocol, client.address, account, spec.model)
         shared = self._gates.get(place)
         if shared is None:

@@ -28,6 +28,7 @@ from capscan.inference.accounts.connection import Connection
 from capscan.inference.accounts.gate import GateStatistics
 from capscan.inference.accounts.report import AccountAnnouncer, ProviderStatusSink
 from capscan.inference.accounts.wakeups import Alarm, Verdicts
+from capscan.inference.api.address import warning_about
 from capscan.inference.flight import Flight
 from capscan.model import (
     Completion,
@@ -251,7 +252,12 @@ class AccountKeeper:
             return fault
 
     async def _announce(self) -> None:
-        await self._announcer.announce(self._seen.metadata, self._diagnosis, self.statistics())
+        await self._announcer.announce(
+            self._seen.metadata,
+            self._diagnosis,
+            self.statistics(),
+            warning_about(self._seen.spec),
+        )
 
     def _pause_s(self) -> float:
         """Return the seconds until there is something to look at, or to announce."""

@@ -6,6 +6,7 @@ announced, in `keeper.py`.
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -82,13 +83,18 @@ class AccountAnnouncer:
         return stepped_s(RECHECK_S, self._refusals - 1) if self._refusals else None
 
     async def announce(
-        self, about: ObjectMeta, diagnosis: Diagnosis, statistics: GateStatistics | None
+        self,
+        about: ObjectMeta,
+        diagnosis: Diagnosis,
+        statistics: GateStatistics | None,
+        warning: str = "",
     ) -> None:
         """Bring the status up to date, and announce a turn in the log and as an Event.
 
-        `statistics` are those of the gate; None before there is one. Raises ObjectGone.
+        `statistics` are those of the gate; None before there is one. `warning` is shown as long as
+        it can be asked. Raises ObjectGone.
         """
-        state = self._state(about, diagnosis, statistics)
+        state = replace(self._state(about, diagnosis, statistics), warning=warning)
         try:
             await self._sink.update(lambda previous: render(state, previous, self._now()))
         except (MissingPermission, StatusRejected) as error:

@@ -27,7 +27,7 @@ from capscan.core.errors import (
     RateLimited,
     RoomRefused,
 )
-from capscan.inference.api.address import is_in_the_clear
+from capscan.inference.api.address import warning_about
 from capscan.inference.api.complaints import complaint
 from capscan.inference.api.dialect import Dialect, Negotiation
 from capscan.inference.api.endings import BrokenOff, is_unfinished
@@ -234,8 +234,8 @@ def open_endpoint(
     Raises ProviderUnusable.
     """
     http = open_http(spec, default_base_url, headers, transport, secret=key)
-    if key and is_in_the_clear(http.base_url):
-        logger.warning("The API key goes to %s unencrypted; use https://.", http.base_url)
+    if key and (warning := warning_about(spec)):
+        logger.warning("%s", warning)
     refusals = Refusals(http.base_url, spec.model, key)
     return Endpoint(spec.model, http, refusals, read_limits, negotiation)
 

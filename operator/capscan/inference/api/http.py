@@ -5,6 +5,7 @@ Every failure on the way is translated in `network_errors.py`. What a status or 
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,8 @@ CONNECT_TIMEOUT_S = 10.0
 
 Json = dict[str, Any]
 
+_COMMENTS = re.compile(r"(?:\s*+:[^\n]*+(?:\n|\Z))*+")
+"""Linear: a megabyte may be nothing but such lines."""
 _PAGE_START_BYTES = 1_024
 _PAGE_STARTS = (b"<!doctype", b"<html", b"<head", b"<title", b"<body", b"<center", b"<h1")
 
@@ -44,9 +47,8 @@ class HttpReply:
         """
         try:
             text = self.body.decode("utf-8-sig")
-            while (text := text.lstrip()).startswith(":"):
-                text = text.partition("\n")[2]
-            return json.loads(text)
+            comments = _COMMENTS.match(text)
+            return json.loads(text[comments.end() :] if comments else text)
         except (ValueError, RecursionError):
             return None
 
