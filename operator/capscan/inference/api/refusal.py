@@ -38,7 +38,8 @@ from capscan.inference.api.said import Said, said_by, said_in
 from capscan.inference.api.statuses import STATUSES
 from capscan.model import Usage
 
-EMPTY, NOT_LET_IN = "InsufficientQuota", "InvalidCredentials"
+EMPTY = "InsufficientQuota"
+NOT_LET_IN = "InvalidCredentials"
 TOKENS_MAX = 10**12
 """No request takes so many tokens: a larger count is a mistake, or a lie."""
 
