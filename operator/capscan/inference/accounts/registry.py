@@ -3,7 +3,8 @@
 What one keeper does is in `keeper.py`; how a question finds its way over several is in `route.py`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from weakref import WeakSet
 
@@ -11,7 +12,7 @@ import anyio.abc
 
 from capscan.core.errors import ProviderUnusable
 from capscan.core.notice import Notice
-from capscan.core.provider.fallback import chain
+from capscan.core.provider.fallback import chain, ends
 from capscan.inference.accounts.account import Account, ReadKey
 from capscan.inference.accounts.connection import Connections
 from capscan.inference.accounts.keeper import AccountKeeper
@@ -44,6 +45,8 @@ class Accounts(Keepers[InferenceProvider, AccountKeeper]):
         self.on_change: Callable[[str], None] = lambda _: None
         self._connections = Connections()
         self._routes: WeakSet[Route] = WeakSet()
+        self._around: _Around | None = None
+        """None where something may have changed since it was worked out."""
         self._read_key = read_key
         self._sink = sink
         self._tell = tell
@@ -71,6 +74,7 @@ class Accounts(Keepers[InferenceProvider, AccountKeeper]):
 
     def _look_around(self) -> None:
         """Let keepers and routes see which providers there are now, and who stands in for whom."""
+        self._around = None
         for keeper in self:
             keeper.look_around()
         for route in list(self._routes):
@@ -81,30 +85,39 @@ class Accounts(Keepers[InferenceProvider, AccountKeeper]):
 
         Raises ProviderUnusable.
         """
-        by_name = {keeper.name: keeper for keeper in self}
-        names = chain(name, {one.name: one.fallback for one in by_name.values()})
+        names = chain(name, self._seen_around.fallbacks)
         if not names:
             raise ProviderUnusable(
                 "ProviderNotFound",
                 f"There is no InferenceProvider {name}. Apply one of that name, or name another in "
                 "spec.providerRef: kubectl get inferenceproviders lists them.",
             )
-        return [by_name[one] for one in names]
+        return [self._seen_around.keepers[one] for one in names]
 
     def _fallbacks_of(self, name: str) -> str:
         """Return what a verdict says of its fallbacks, or nothing.
 
         Raises ProviderUnusable where they go in a circle.
         """
-        fallbacks = {keeper.name: keeper.fallback for keeper in self}
-        names = chain(name, fallbacks)
-        last = fallbacks[names[-1]] if names else ""
+        last = self._seen_around.ends.get(name, "")
+        if last is None:
+            chain(name, self._seen_around.fallbacks)  # it raises
         return f"Its fallback {last} does not exist." if last else ""
+
+    @property
+    def _seen_around(self) -> "_Around":
+        """Return which providers there are; it is worked out once after each event."""
+        if self._around is None:
+            keepers = {keeper.name: keeper for keeper in self}
+            fallbacks = {name: keeper.fallback for name, keeper in keepers.items()}
+            self._around = _Around(keepers, fallbacks, ends(fallbacks))
+        return self._around
 
     def _changed(self, name: str) -> None:
         self.on_change(name)
 
     def _keeper(self, seen: InferenceProvider) -> AccountKeeper:
+        self._around = None
         name = seen.metadata.name
         account = Account(name, seen.spec, self._connections, self._read_key)
         return AccountKeeper(
@@ -116,3 +129,12 @@ class Accounts(Keepers[InferenceProvider, AccountKeeper]):
             look_around=lambda: self._fallbacks_of(name),
             now=self._now,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """Which providers there are, and who stands in for whom."""
+
+    keepers: Mapping[str, AccountKeeper]
+    fallbacks: Mapping[str, str]
+    ends: Mapping[str, str | None]
