@@ -17,6 +17,7 @@ from capscan.core.errors import (
     ProviderFailed,
     ProviderOverloaded,
     ProviderUnavailable,
+    ProviderUnreachable,
     RateLimited,
     StatusRejected,
 )
@@ -44,8 +45,12 @@ def was_looked_at(error: InferenceError) -> bool:
 
 
 def broke_over_it(error: InferenceError) -> bool:
-    """Return whether the question itself may be what the provider broke over."""
-    return isinstance(error, ProviderFailed)
+    """Return whether the question itself may be what the provider broke over, or what took it too
+    long for a gateway before it.
+    """
+    return isinstance(error, ProviderFailed | ProviderUnavailable) and not isinstance(
+        error, ProviderUnreachable
+    )
 
 
 def backoff_s(error: ItemError, attempts: int, jitter: float) -> float:

@@ -3,13 +3,23 @@
 import math
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from capscan.core.limits import admission, feedback
 from capscan.core.limits.admission import TokenEstimate
 from capscan.core.limits.sample import Sample, Signal
-from capscan.model import Limits, Usage
-from capscan.model.provider import Circuit
-from tests.core.limits.states import ANSWERED, ANTHROPIC, DOWN, ITEM, answered, opened
+from capscan.model import Limits, ObservedLimit, ObservedLimits, Usage
+from capscan.model.provider import ApiProtocol, Circuit
+from tests.core.limits.states import (
+    ANSWERED,
+    ANTHROPIC,
+    DOWN,
+    ITEM,
+    OPENAI,
+    answered,
+    opened,
+)
 
 
 def test_anthropic_charges_prompt_and_answer_apart_and_settles() -> None:
@@ -195,3 +205,69 @@ def test_a_cancelled_probe_lets_another_one_try_at_once() -> None:
 
     assert state.breaker.circuit is Circuit.OPEN
     assert admission.ready_s(state, ITEM, 2.0) == 2.0
+
+
+COUNTS = st.integers() | st.sampled_from([0, -1, 10**19, 10**309])
+TIMES = st.none() | st.floats() | st.sampled_from([0.0, -1.0, 1e308, math.nan, math.inf])
+TOLD = st.none() | st.builds(ObservedLimit, st.none() | COUNTS, st.none() | COUNTS, TIMES)
+SAMPLES = st.builds(
+    Sample,
+    st.sampled_from(Signal),
+    st.builds(Usage, COUNTS, COUNTS, COUNTS, COUNTS),
+    st.none() | st.builds(ObservedLimits, TOLD, TOLD, TOLD),
+    TIMES,
+    st.floats(allow_nan=False),
+)
+LIMITED = Limits(
+    requests_per_minute=60, input_tokens_per_minute=6000, output_tokens_per_minute=6000
+)
+
+
+@pytest.mark.parametrize("protocol", [ANTHROPIC, OPENAI])
+@pytest.mark.parametrize("limits", [Limits(), LIMITED])
+@settings(max_examples=50)
+@given(samples=st.lists(SAMPLES, min_size=1, max_size=3))
+def test_no_reply_takes_the_gate_whatever_its_numbers(
+    protocol: ApiProtocol, limits: Limits, samples: list[Sample]
+) -> None:
+    """Its permit comes back, and a request may go again within a day and the odd minute."""
+    state, now_s = opened(limits, protocol), 0.0
+    for sample in samples:
+        state, permit = admission.admitted(state, ITEM, now_s)
+        state = feedback.returned(state, permit, sample, now_s)
+        assert state.in_flight == 0
+        assert state.permits.count >= 1
+        ready_s = admission.ready_s(state, ITEM, now_s)
+        assert now_s <= ready_s <= now_s + 86_400 + 3600
+        now_s = ready_s
+
+
+def test_an_edit_ends_the_wait_that_a_provider_asked_for() -> None:
+    state = answered(opened(), Sample(Signal.REFUSED, retry_after_s=86400.5), 1.0)
+    assert admission.ready_s(state, ITEM, 2.0) > 80_000
+
+    state = feedback.reopened(state, 2.0)
+    assert admission.ready_s(state, ITEM, 2.0) <= 62.0
+
+
+def test_a_refusal_of_too_many_at_once_lowers_the_permits_and_closes_nothing() -> None:
+    state = opened(Limits(max_in_flight=16, requests_per_minute=60_000))
+    sent = []
+    for _ in range(16):
+        state, permit = admission.admitted(state, ITEM, 1.0)
+        sent.append(permit)
+    for permit in sent[2:]:
+        crowded = Sample(Signal.CROWDED, retry_after_s=60.0)
+        state = feedback.returned(state, permit, crowded, 1.1)
+
+    assert state.permits.count == 2
+    assert state.closed_until_s < 1.1
+
+
+def test_a_refusal_of_too_many_at_once_where_there_is_one_closes_for_a_moment() -> None:
+    """Somebody else uses the account."""
+    crowded = Sample(Signal.CROWDED, retry_after_s=60.0)
+    state = answered(answered(opened(), crowded, 1.0), crowded, 2.0)
+
+    assert state.permits.count == 1
+    assert state.closed_until_s == 2.0 + 2.0

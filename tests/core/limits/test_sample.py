@@ -16,10 +16,10 @@ from capscan.model.completion import NO_USAGE
     [
         (errors.RateLimited, Signal.REFUSED),
         (errors.ProviderOverloaded, Signal.OVERLOADED),
-        (errors.InferenceTimeout, Signal.OVERLOADED),
+        (errors.InferenceTimeout, Signal.LATE),
         (errors.ItemTimeout, Signal.ABANDONED),
         (errors.ProviderUnreachable, Signal.UNREACHED),
-        (errors.ProviderUnavailable, Signal.FAILED),
+        (errors.ProviderUnavailable, Signal.GONE),
         (errors.ProviderFailed, Signal.FAILED),
         (errors.ContextTooLong, Signal.DECLINED),
         (errors.RequestRejected, Signal.DECLINED),

@@ -16,7 +16,7 @@ from capscan.core.errors import (
     RateLimited,
 )
 from capscan.inference.accounts.gate import Ticket
-from capscan.model import Limits
+from capscan.model import Limits, ObservedLimits, Usage
 from tests import virtual
 from tests.inference.accounts.gates import (
     TICKET,
@@ -76,3 +76,28 @@ async def test_cancellation_at_any_moment_leaves_nothing_taken_and_nobody_stuck(
     with anyio.fail_after(1000):
         await together(5, lambda: shaky.ask(TICKET, Provider()))
     assert await has_all_permits(shaky)
+
+
+class Unreadable:
+    """A reply that breaks whoever wants to learn from it."""
+
+    @property
+    def usage(self) -> Usage:
+        raise OverflowError
+
+    @property
+    def observed(self) -> ObservedLimits | None:
+        return None
+
+
+async def test_a_permit_comes_back_whatever_learning_from_a_reply_raises() -> None:
+    limited = gate(Limits(max_in_flight=2))
+
+    async def call() -> Unreadable:
+        return Unreadable()
+
+    for _ in range(5):
+        with pytest.raises(OverflowError):
+            await limited.ask(TICKET, call)
+
+    assert await has_all_permits(limited)

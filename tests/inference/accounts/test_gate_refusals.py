@@ -11,9 +11,10 @@ from capscan.core.errors import (
 )
 from capscan.inference.accounts.gate import REFUSALS_MAX, Ticket
 from capscan.model import Limits
+from capscan.model.provider import CircuitBreaker
 from tests import virtual
-from tests.inference.accounts.gates import OK, TICKET, Provider, gate
-from tests.inference.accounts.simulated import Minutes, SimulatedProvider, ask_all, items
+from tests.inference.accounts.gates import OK, TICKET, Provider, gate, together
+from tests.inference.accounts.simulated import Answer, Minutes, SimulatedProvider, ask_all, items
 
 pytestmark = pytest.mark.anyio
 
@@ -100,3 +101,56 @@ class TestA429:
         assert anyio.current_time() == pytest.approx(10)
         assert await closed.ask(TICKET, Provider()) is OK
         assert anyio.current_time() == pytest.approx(86402, abs=0.1)
+
+    async def test_that_asks_for_a_year_is_granted_a_day(self) -> None:
+        provider = Provider(RateLimited("quota", retry_after_s=365 * 86400.0), takes_s=0.0)
+        await gate().ask(TICKET, provider)
+
+        assert provider.called_at_s == pytest.approx([0, 86400], abs=1)
+
+    @pytest.mark.parametrize("ends", ["edit", "look"])
+    async def test_that_asks_for_a_day_is_forgotten_after(self, ends: str) -> None:
+        """Somebody may have raised the limit."""
+        closed, provider = gate(), Provider(RateLimited("quota", retry_after_s=86400.0))
+        async with anyio.create_task_group() as group:
+            group.start_soon(closed.ask, TICKET, provider)
+            await anyio.sleep(100)
+            if ends == "look":
+                closed.relieve()
+            else:
+                closed.configure(Limits(), adaptive=True, breaker=CircuitBreaker())
+
+        assert provider.called_at_s == pytest.approx([0, 100], abs=61)
+
+
+class Slots:
+    """Takes so many requests at once, and refuses more with words of concurrency."""
+
+    def __init__(self, slots: int) -> None:
+        self.slots = slots
+        self.in_flight = self.calls = 0
+
+    async def __call__(self) -> Answer:
+        self.calls += 1
+        await anyio.sleep(0.01)
+        if self.in_flight >= self.slots:
+            raise RateLimited("too many at once", retry_after_s=60.0, of_concurrency=True)
+        self.in_flight += 1
+        await anyio.sleep(1.0)
+        self.in_flight -= 1
+        return OK
+
+
+@pytest.mark.parametrize("slots", [1, 2, 5])
+async def test_a_429_for_requests_at_once_lowers_them_and_nobody_waits(slots: int) -> None:
+    """A wait that is told along with it is one for the limit's window, and not for a slot."""
+    account, server, left = gate(), Slots(slots), iter(range(60))
+
+    async def work() -> None:
+        for _ in left:
+            await account.ask(TICKET, server)
+
+    await together(16, work)
+
+    assert anyio.current_time() <= 1.2 * 60 / slots + 1
+    assert server.calls <= 60 + 16 + 10

@@ -11,6 +11,7 @@ from capscan.core.limits import aimd, learned_rate, quota
 from capscan.core.limits import breaker as breakers
 from capscan.core.limits.aimd import Permits
 from capscan.core.limits.breaker import Breaker
+from capscan.core.limits.climb import Climb
 from capscan.core.limits.learned_rate import LearnedRate
 from capscan.core.limits.quota import Quota
 from capscan.model import Limits
@@ -53,6 +54,9 @@ class Permit:
     """What had been taken of requests, input and output tokens by then, this request included."""
     openings: int
     """How often the circuit had opened by then."""
+    level: int
+    """How many could be under way at once when it went, and whether that many were."""
+    full: bool
     probe: bool
     """Whether it went through an open circuit, to find out whether that can be closed."""
 
@@ -68,6 +72,8 @@ class Admission:
     input_tokens: Quota
     output_tokens: Quota
     learned: LearnedRate
+    climb: Climb | None = None
+    """For a server close by, of which nobody knows how many at once it can serve."""
     in_flight: int = 0
     permits_good: Permits = field(default_factory=Permits)
     """The permits as they were before the requests that fail now began to fail."""
@@ -87,10 +93,11 @@ class Admission:
     output_cost_mean: float = 0.0
 
 
-def opened(rules: Rules, now_s: float) -> Admission:
+def opened(rules: Rules, now_s: float, *, near: bool = False) -> Admission:
     """Return the state of an account that nobody has asked yet.
 
-    Where no limit on its rate is set, it feels its way: the first requests go slowly.
+    Where no limit on its rate is set, it feels its way: the first requests go slowly. A server that
+    is `near` is asked one at a time at first, unless it was set how many it takes.
     """
     limits = rules.limits
     rates = (
@@ -101,6 +108,8 @@ def opened(rules: Rules, now_s: float) -> Admission:
     known = any(rate is not None for rate in rates)
     learned = LearnedRate() if known else learned_rate.starting(now_s)
     state = Admission(rules, Permits(), Breaker(), Quota(), Quota(), Quota(), learned)
+    if near and rules.adaptive and limits.max_in_flight is None:
+        state = replace(state, climb=Climb())
     return configured(state, rules, now_s)
 
 
@@ -136,7 +145,7 @@ def ready_s(state: Admission, estimate: TokenEstimate, now_s: float) -> float:
     It is `now_s` if the request may go at once, and infinite if it has to wait until another one
     comes back.
     """
-    if state.in_flight >= state.permits.count:
+    if state.in_flight >= permits_now(state):
         return math.inf
     input_cost, output_cost = costs(state, estimate)
     return max(
@@ -170,6 +179,8 @@ def admitted(state: Admission, estimate: TokenEstimate, now_s: float) -> tuple[A
         output_cost=output_cost,
         taken=(state.requests.taken, state.input_tokens.taken, state.output_tokens.taken),
         openings=state.breaker.openings,
+        level=permits_now(state),
+        full=state.in_flight >= permits_now(state),
         probe=state.breaker.circuit is Circuit.HALF_OPEN,
     )
     return state, permit
@@ -186,6 +197,12 @@ def costs(state: Admission, estimate: TokenEstimate) -> tuple[float, float]:
     if state.rules.protocol is ApiProtocol.OPENAI:
         input_cost += estimate.output_tokens_max
     return input_cost, output_cost
+
+
+def permits_now(state: Admission) -> int:
+    """Return how many requests may be under way at once."""
+    count = state.permits.count
+    return count if state.climb is None or state.climb.ended else min(count, state.climb.level)
 
 
 def permits_soon(state: Admission) -> int:

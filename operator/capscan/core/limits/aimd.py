@@ -99,6 +99,19 @@ def on_overload(permits: Permits, in_flight: int, sent_at_s: float, now_s: float
     return _below(permits, ceiling, permits.limit * DECREASE, now_s)
 
 
+def on_crowd(permits: Permits, in_flight: int, sent_at_s: float, now_s: float) -> Permits:
+    """Lower the limit to what is under way beside a request that was refused as one too many at
+    once; `in_flight` counts the request itself.
+    """
+    fewer = max(1.0, in_flight - 1.0)
+    if not permits.adaptive or permits.limit < fewer + 1.0:
+        return permits
+    if sent_at_s < permits.changed_at_s:
+        # It is one of a volley, each of which tells a little more.
+        return replace(permits, limit=fewer, threshold=fewer, ceiling=fewer + 1.0)
+    return _below(permits, fewer + 1.0, fewer, now_s)
+
+
 def restarted(good: Permits) -> Permits:
     """Return permits for one request at a time, which grow quickly back to `good` with answers."""
     return replace(good, limit=1.0, threshold=good.limit, recent=0)

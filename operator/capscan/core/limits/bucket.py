@@ -64,9 +64,13 @@ def take(bucket: Bucket, amount: float, now_s: float) -> Bucket:
 
 
 def give(bucket: Bucket, amount: float, now_s: float) -> Bucket:
-    """Pay back what was reserved too much, or charge (below zero) what was reserved too little."""
+    """Pay back what was reserved too much, or charge (below zero) what was reserved too little.
+
+    Nobody owes more than a minute brings, whatever a provider says that a request took.
+    """
     before = level(bucket, now_s)
-    after = min(before + amount, max(before, bucket.size))
+    least = min(before, -bucket.rate_per_s * WINDOW_S)
+    after = max(least, min(before + amount, max(before, bucket.size)))
     return replace(bucket, level=after, at_s=max(bucket.at_s, now_s))
 
 
@@ -89,7 +93,8 @@ def at_rate(bucket: Bucket, rate_per_s: float, now_s: float) -> Bucket:
     """Fill at another rate from now on; what the new size does not hold is gone."""
     at_s = max(bucket.at_s, now_s)
     changed = replace(bucket, rate_per_s=rate_per_s, level=level(bucket, now_s), at_s=at_s)
-    return replace(changed, level=min(changed.level, changed.size))
+    owed = -rate_per_s * WINDOW_S
+    return replace(changed, level=max(owed, min(changed.level, changed.size)))
 
 
 def _widened(bucket: Bucket, amount: float) -> Bucket:

@@ -37,13 +37,27 @@ GROWTH_PER_S_MAX = 0.1
 """The growth up to which it doubles."""
 FASTEST_AFTER_REFUSAL = 0.97
 SLOWEST_AFTER_REFUSAL = 0.5
+SLOWEST_IF_EVEN = 0.95
+PAUSE_SHARE = 1.05
 """The bounds of the rate after one more refusal, as shares of the rate before."""
 EARNED_SHARE = 0.25
 """The share that is taken to be there of what the provider's bucket earned in a pause: the first
 guess of the rate may be several times too high."""
+SEARCH_GROWTH_PER_S = 0.7
+"""Growth after the first refusal where no burst told the rate."""
+SEARCH_SHARE = 0.2
+"""The share of its steps that is left of the growth after each refusal, while a rate is searched
+for which no burst tells."""
+SEARCHED_GROWTH_PER_S = 0.015
+"""With smaller steps it is found."""
+FEW = 2
+"""A guess from fewer requests is none: the rate grows quickly until the next refusal."""
 CERTAIN = 10
 """The number of requests that make a guess certain; one from fewer is left behind faster."""
 RATE_MIN_PER_S = 1.0 / 60.0
+FIRST_PER_S = 1.0
+"""The least rate after a single refusal: one refusal says that it was too fast, and not how slow it
+should be. The next ones say that."""
 START_PER_S = 40.0
 """The rate until the first answer: a refusal of the first request should come before all have been
 sent."""
@@ -65,8 +79,18 @@ class LearnedRate:
     """The share by which the rate grows each second at first, after the newest refusal."""
     grown_at_s: float = -math.inf
     refused_at_s: float = -math.inf
+    searching: bool = False
+    """Whether the rate grows in large steps, since no burst told it."""
+    even: bool = False
+    """Whether the provider refused the second of two requests that came close together: then no
+    request makes up for a pause."""
     guess: "Guess | None" = None
     """What the newest refusal said; None where it was exact."""
+
+    @property
+    def rate_before_step(self) -> float:
+        """The rate before it grew for the last time, while it is searched for."""
+        return (self.rate_per_s or 0.0) / (1.0 + self.growth_per_s)
 
     @property
     def rate_per_s(self) -> float | None:
@@ -100,6 +124,15 @@ def ready_s(learned: LearnedRate, now_s: float) -> float:
     return now_s if learned.bucket is None else buckets.ready_s(learned.bucket, 1.0, now_s)
 
 
+def pause_s(learned: LearnedRate) -> float:
+    """Return the longest pause that makes sense after a 429 that does not say how long to wait: the
+    time of one request, where the provider takes one after another and its rate is about known.
+    """
+    rate_per_s = learned.rate_per_s
+    known = rate_per_s and learned.let_through > 1 and (learned.even or learned.searching)
+    return PAUSE_SHARE / rate_per_s if known and rate_per_s else math.inf
+
+
 def admitted(learned: LearnedRate, now_s: float) -> LearnedRate:
     """Let a request go, and count it."""
     span_s = now_s - learned.since_s
@@ -111,6 +144,8 @@ def admitted(learned: LearnedRate, now_s: float) -> LearnedRate:
     elif not exact and span_s > SPAN_S_MAX:
         since_s, count = now_s - span_s / 2, count // 2
     bucket = learned.bucket and buckets.take(learned.bucket, 1.0, now_s)
+    if bucket and learned.even:
+        bucket = buckets.at_level(bucket, min(bucket.level, 0.0), bucket.at_s)
     return replace(learned, bucket=bucket, since_s=since_s, exact=exact, let_through=count + 1)
 
 
@@ -178,19 +213,34 @@ def refused(learned: LearnedRate, sent_at_s: float, now_s: float, pause_s: float
     else:
         guess = _guess(learned, now_s)
         doubt = max(1.0, CERTAIN / max(1, guess.let_through))
-        hasty = not pause_s and guess.span_s <= SPAN_S_MIN
+        growth_per_s = GROWTH_PER_S * doubt
+        before = learned.rate_per_s or 0.0
+        even = learned.even
+        few = pause_s > 0 and guess.let_through < FEW and guess.span_s <= SPAN_S_MIN
+        if learned.searching:
+            # It was found within the newest step, whatever the mean since the search began.
+            even, slowest = True, learned.rate_before_step
+            growth_per_s = max(GROWTH_PER_S, learned.growth_per_s * SEARCH_SHARE)
+            guess = replace(guess, slowest_per_s=max(guess.slowest_per_s, slowest))
+        elif even and guess.let_through:
+            slowest = SLOWEST_IF_EVEN * before
+            guess = replace(guess, slowest_per_s=max(guess.slowest_per_s, slowest))
+        elif few or (not pause_s and guess.span_s <= SPAN_S_MIN):
+            growth_per_s = SEARCH_GROWTH_PER_S if few else HASTY_GROWTH_PER_S
         learned = replace(
             learned,
-            since_s=now_s,
+            since_s=now_s + pause_s if even else now_s,
             exact=False,
+            even=even,
+            searching=(few or learned.searching) and growth_per_s >= SEARCHED_GROWTH_PER_S,
             let_through=0,
             refused_at_s=now_s,
-            growth_per_s=HASTY_GROWTH_PER_S if hasty else GROWTH_PER_S * doubt,
+            growth_per_s=growth_per_s,
             grown_at_s=now_s,
         )
     rate_per_s = guess.rate_per_s
     bucket = buckets.full(rate_per_s, now_s)
-    earned = pause_s * rate_per_s * EARNED_SHARE
+    earned = 0.0 if learned.even else pause_s * rate_per_s * EARNED_SHARE
     return replace(
         learned, guess=guess, bucket=buckets.at_level(bucket, max(bucket.level, earned), now_s)
     )
@@ -210,6 +260,8 @@ def on_success(learned: LearnedRate, now_s: float) -> LearnedRate:
 
 def _growth_per_s(learned: LearnedRate, now_s: float) -> float:
     doublings = min((now_s - learned.refused_at_s) / GROWTH_DOUBLES_S, 10.0)
+    if learned.searching:
+        return learned.growth_per_s
     doubled = min(GROWTH_PER_S_MAX, learned.growth_per_s * math.pow(2.0, doublings))
     return max(learned.growth_per_s, doubled)
 
@@ -219,7 +271,7 @@ def _guess(learned: LearnedRate, now_s: float) -> Guess:
     span_s = max(SPAN_S_MIN, now_s - learned.since_s)
     before = learned.rate_per_s
     if before is None:
-        return Guess(let_through, span_s)
+        return Guess(let_through, span_s, FIRST_PER_S)
     slowest = max(RATE_MIN_PER_S, SLOWEST_AFTER_REFUSAL * before)
     fastest = max(slowest, FASTEST_AFTER_REFUSAL * before)
     return Guess(let_through, span_s, slowest, fastest)

@@ -13,14 +13,7 @@ from typing import Protocol, TypeVar
 
 import anyio
 
-from capscan.core.errors import (
-    CircuitOpen,
-    InferenceError,
-    ProviderOverloaded,
-    ProviderUnavailable,
-    ProviderUnreachable,
-    RateLimited,
-)
+from capscan.core.errors import CircuitOpen, InferenceError, RateLimited
 from capscan.core.limits import admission, feedback
 from capscan.core.limits.admission import Admission, Permit, Rules, TokenEstimate
 from capscan.core.limits.fair import FairQueue
@@ -36,6 +29,8 @@ DIVERTED_S_MIN = 0.5
 """The least pause that a request is told which was sent away while another one probes."""
 OBSTACLE_S_MIN = 5.0
 """A used up limit is worth a word only if it takes at least so long until it is refilled."""
+REOPENED_S_MIN = 60.0
+"""A longer wait is a matter of quotas, which somebody may have raised when a look finds nothing."""
 TICK_S = 1e-4
 """A shorter wait counts as none: no clock is as exact."""
 
@@ -96,10 +91,12 @@ class GateStatistics:
 class _Waiter:
     """One call of `Gate.ask`, until it returns."""
 
-    __slots__ = ("poked", "ticket")
+    __slots__ = ("broke_at_s", "poked", "ticket")
 
     def __init__(self, ticket: Ticket) -> None:
         self.ticket = ticket
+        self.broke_at_s = ticket.broke_at_s
+        """When the question first failed, here or in an earlier attempt; infinite before that."""
         self.poked = anyio.Event()
 
     @property
@@ -117,9 +114,10 @@ class Gate:
         *,
         adaptive: bool = True,
         breaker: CircuitBreaker | None = None,
+        near: bool = False,
     ) -> None:
         rules = Rules(protocol, limits, adaptive, breaker or CircuitBreaker())
-        self._state: Admission = admission.opened(rules, 0.0)
+        self._state: Admission = admission.opened(rules, 0.0, near=near)
         self._queue: FairQueue[_Waiter] = FairQueue()
         self._asking: dict[_Waiter, None] = {}
         self._last_error = ""
@@ -141,32 +139,45 @@ class Gate:
             while True:
                 permit = await self._admitted(waiter)
                 try:
-                    answer = await call()
+                    return await self._call(permit, waiter, call)
                 except InferenceError as error:
-                    self._returned(permit, of_failure(error, ticket.broke_at_s), error)
                     refusals += isinstance(error, RateLimited)
                     if isinstance(error, RateLimited) and refusals < REFUSALS_MAX:
                         self._queue.push_front(waiter)
-                    elif self._is_an_outage(permit, error):
+                    elif self._costs_no_attempt(permit, of_failure(error, waiter.broke_at_s)):
                         self._queue.push(waiter, ticket.flow, ticket.weight)
                     else:
                         raise
-                except BaseException:
-                    self._returned(permit, Sample(Signal.ABANDONED))
-                    raise
-                else:
-                    self._returned(permit, _success(answer))
-                    return answer
+                    self._poke()
         finally:
             del self._asking[waiter]
+
+    async def _call(
+        self, permit: Permit, waiter: _Waiter, call: Callable[[], Awaitable[ReplyT]]
+    ) -> ReplyT:
+        """Make the one request, and give its permit back however it ends."""
+        sample, failure = Sample(Signal.ABANDONED), None
+        try:
+            answer = await call()
+            sample = Sample(Signal.ANSWERED, answer.usage, answer.observed)
+        except InferenceError as error:
+            sample, failure = of_failure(error, waiter.broke_at_s), error
+            if sample.signal in feedback.MAY_BE_THE_QUESTION:
+                waiter.broke_at_s = min(waiter.broke_at_s, anyio.current_time())
+            raise
+        else:
+            return answer
+        finally:
+            self._returned(permit, sample, failure)
 
     def configure(self, limits: Limits, *, adaptive: bool, breaker: CircuitBreaker) -> None:
         """Take over what an administrator set.
 
-        What was learnt stays, and requests that wait go on waiting.
+        What was learnt stays; but a pause that the provider asked for is over.
         """
         rules = Rules(self._state.rules.protocol, limits, adaptive, breaker)
-        self._state = admission.configured(self._state, rules, anyio.current_time())
+        now_s = anyio.current_time()
+        self._state = admission.configured(feedback.reopened(self._state, now_s), rules, now_s)
         self._poke()
 
     @property
@@ -177,9 +188,13 @@ class Gate:
         return self._state.breaker.circuit is not Circuit.CLOSED and not self._asking
 
     def relieve(self) -> None:
-        """Close the circuit if it was left open: the provider was found to be there."""
+        """Take note that the provider is there: end long waits, close a circuit left open."""
+        now_s = anyio.current_time()
         if self.is_left_open:
             self._state = feedback.relieved(self._state)
+        if self._state.closed_until_s > now_s + REOPENED_S_MIN:
+            self._state = feedback.reopened(self._state, now_s)
+            self._poke()
 
     def pace(self, flow: str, weight: int) -> Pace:
         """Return how fast requests of `flow` may go beside those of the others that ask now."""
@@ -189,7 +204,7 @@ class Gate:
         share = weight / sum(weights.values())
         items_per_s = admission.items_per_s(state)
         return Pace(
-            permits=max(1, round(state.permits.count * share)),
+            permits=max(1, round(admission.permits_now(state) * share)),
             permits_soon=round(admission.permits_soon(state) * share),
             items_per_s=None if items_per_s is None else items_per_s * share,
             wait_s=max(0.0, admission.closed_until_s(state) - now_s),
@@ -201,7 +216,7 @@ class Gate:
         """Return what is to be shown now."""
         return GateStatistics(
             circuit=self._state.breaker.circuit,
-            permits=self._state.permits.count,
+            permits=admission.permits_now(self._state),
             last_rate_limit=self._last_rate_limit,
             obstacle=self._obstacle(anyio.current_time()),
         )
@@ -241,20 +256,19 @@ class Gate:
         self, permit: Permit, sample: Sample, error: InferenceError | None = None
     ) -> None:
         """Give the permit back, and learn from how the request ended."""
-        now_s = anyio.current_time()
-        if error is not None and sample.signal in TROUBLES:
-            self._last_error = f"{error.reason}: {error.message}"
-        if isinstance(error, RateLimited):
-            self._last_rate_limit = RateLimitSeen(now_s, error.message, error.retry_after_s)
-        self._state = feedback.returned(self._state, permit, sample, now_s)
-        self._poke()
+        now_s, before = anyio.current_time(), self._state
+        self._state = feedback.freed(before, permit, now_s)
+        try:
+            if error is not None and sample.signal in TROUBLES:
+                self._last_error = f"{error.reason}: {error.message}"
+            if isinstance(error, RateLimited):
+                self._last_rate_limit = RateLimitSeen(now_s, error.message, error.retry_after_s)
+            self._state = feedback.returned(before, permit, sample, now_s)
+        finally:
+            self._poke()
 
-    def _is_an_outage(self, permit: Permit, error: InferenceError) -> bool:
-        """Return whether the failure is the provider's, and not the question's."""
-        if permit.probe:
-            return isinstance(error, ProviderUnavailable | ProviderOverloaded)
-        closed = self._state.breaker.circuit is Circuit.CLOSED
-        return isinstance(error, ProviderUnreachable) and not closed
+    def _costs_no_attempt(self, permit: Permit, sample: Sample) -> bool:
+        return feedback.costs_no_attempt(self._state, permit, sample, anyio.current_time())
 
     def _divert(self) -> None:
         """Send a request away that need not wait. Raises CircuitOpen while the circuit is open."""
@@ -284,7 +298,3 @@ class Gate:
         if admission.closed_until_s(self._state) > now_s + OBSTACLE_S_MIN:
             return "The account's limit is used up until it is refilled as a whole."
         return ""
-
-
-def _success(answer: GateReply) -> Sample:
-    return Sample(Signal.ANSWERED, answer.usage, answer.observed)
