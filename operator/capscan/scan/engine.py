@@ -47,9 +47,9 @@ AHEAD_MAX = 4
 """How many items may get ready, or store their answer, beyond those in flight. This is enough to
 hide what the API server takes; more would only read CRDs long before their turn."""
 
-PAID_GRACE_S = 3.0
-"""How long a run that cannot go on waits for what is under way: it is paid for, and may be
-stored."""
+PAID_GRACE_S = 60.0
+"""How long a run that cannot go on waits for what is under way: it is paid for, and is stored when
+it is answered, as it is within the usual requestTimeout."""
 
 
 class Engine:

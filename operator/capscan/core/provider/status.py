@@ -50,6 +50,8 @@ REMEDIES = {
     "InferenceProvider names, or set that; the key is picked up by itself.",
     "ModelNotFound": "Mend spec.model of the InferenceProvider.",
     "InsufficientQuota": "Top the account up at the provider, or name another InferenceProvider.",
+    "QuestionsRefused": "Mend what these words ask for, at the provider or in the "
+    "InferenceProvider. One question tries from time to time, and at once after an edit.",
 }
 """What to do, by reason, where the provider's own words do not say it."""
 

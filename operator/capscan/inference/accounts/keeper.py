@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 
 import anyio
 
@@ -19,24 +20,21 @@ from capscan.core.errors import (
     KubeError,
     ObjectGone,
     ProviderUnusable,
+    RequestRejected,
+    RequestSingledOut,
 )
 from capscan.core.notice import Notice
 from capscan.core.pace import Pace
 from capscan.core.provider.diagnosis import Diagnosis
+from capscan.core.provider.refusals import Blame
 from capscan.inference.accounts.account import Account
 from capscan.inference.accounts.connection import Connection
 from capscan.inference.accounts.gate import GateStatistics
 from capscan.inference.accounts.report import AccountAnnouncer, ProviderStatusSink
-from capscan.inference.accounts.wakeups import Alarm, Verdicts
+from capscan.inference.accounts.wakeups import Alarm, Turns, Verdicts
 from capscan.inference.api.address import warning_about
 from capscan.inference.flight import Flight
-from capscan.model import (
-    Completion,
-    InferenceProvider,
-    ObjectMeta,
-    ProviderSpec,
-    Usage,
-)
+from capscan.model import Completion, InferenceProvider, ObjectMeta, ProviderSpec, Usage
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +70,7 @@ class AccountKeeper:
         self._verdicts = Verdicts()
         self._mending = anyio.Lock()
         self._alarm = Alarm()
+        self._turns = Turns()
 
     @property
     def name(self) -> str:
@@ -151,13 +150,19 @@ class AccountKeeper:
         Raises InferenceError, ProviderUnusable; CircuitOpen only where told not to wait.
         """
         await self.ready()
-        judged, asked = self._diagnosis.judged, self._account.connection
-        sent_s = anyio.current_time()
-        with self._alarm.in_use():
-            completion = await self._answer(question, flight, wait_while_open=wait_while_open)
+        await anyio.sleep(self._diagnosis.politeness_s(question.digest.name))
+        async with self._turns.turn(lambda: self._diagnosis):
+            await self.ready()
+            judged, asked = self._diagnosis.judged, self._account.connection
+            sent_s = anyio.current_time()
+            self._diagnosis = self._diagnosis.asked(sent_s)
+            with self._alarm.in_use():
+                completion = await self._answer(question, flight, wait_while_open=wait_while_open)
         if (judged, asked) != (self._diagnosis.judged, self._account.connection):
             return completion  # it says nothing of the spec and the key that are in use now
-        before, self._diagnosis = self._diagnosis, self._diagnosis.answered(sent_s)
+        before = self._diagnosis
+        self._diagnosis = before.answered(sent_s, question.digest.name)
+        self._turns.tell()
         if self._diagnosis.verdict != before.verdict:
             self._on_change(self.name)
         return completion
@@ -192,6 +197,27 @@ class AccountKeeper:
                 )
             except ProviderUnusable as fault:
                 await self._mend(fault, before, question.digest.name)
+            except RequestSingledOut:
+                raise
+            except RequestRejected as refusal:
+                await self._weigh(refusal, question.digest.name)
+                raise
+
+    async def _weigh(self, refusal: RequestRejected, name: str) -> None:
+        """Hold a question that was turned down until it is clear whose fault that is: return where
+        it is the question's. Raises ProviderUnusable where all are turned down.
+        """
+        self._diagnosis = self._diagnosis.refused(name, anyio.current_time(), refusal.message)
+        if await self._turns.decided(partial(self._blame, name)) is Blame.PROVIDER:
+            self._diagnosis = self._diagnosis.turns_down(refusal, anyio.current_time())
+            self._on_change(self.name)
+            self._alarm.ring()
+            self._turns.tell()
+        self._raise_fault()
+
+    def _blame(self, name: str, *, alone: bool) -> Blame:
+        self._raise_fault()
+        return self._diagnosis.blame(name, anyio.current_time(), alone=alone)
 
     async def _mend(self, fault: ProviderUnusable, before: Connection | None, name: str) -> None:
         """Find out what a fault that a question met comes from; return where it can be asked again.
@@ -223,6 +249,10 @@ class AccountKeeper:
             raise ProviderUnusable(self._diagnosis.fault.reason, self._diagnosis.verdict.message)
 
     async def _look(self) -> None:
+        if self._diagnosis.by_question:
+            self._diagnosis = self._diagnosis.on_trial_again()
+            self._on_change(self.name)
+            return
         seen = self._seen
         self._diagnosis = self._diagnosis.looking(self._around())
         found = await self._found(seen.spec)
