@@ -147,7 +147,7 @@ async def test_after_a_401_the_credentials_are_read_again(api: Api) -> None:
 
     assert await client.get(PATH) == {"a": 1}
     assert len(server.seen) == 2
-    assert (await client.login()).token == "second"
+    assert (await client.login()).authorization == "Bearer second"
 
 
 async def test_an_expired_token_is_renewed_under_many_requests_at_once(
