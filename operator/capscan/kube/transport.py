@@ -144,7 +144,7 @@ class Transport:
         except _BROKEN as error:
             raise Unavailable(f"{type(error).__name__}: {error}") from error
         finally:
-            if response:
+            if response is not None:
                 response.close()
             line.in_flight -= 1
             await self._close_if_left(line)
