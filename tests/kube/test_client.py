@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from capscan.core.errors import Forbidden, ReplyTooLarge, ServerError
+from capscan.core.errors import Forbidden, ServerError
 from capscan.kube.client import PAGE_ITEMS_MAX, KubeClient
-from capscan.kube.transport import REPLY_BYTES_MAX
+from capscan.kube.transport import REPLY_BYTES_MAX, ReplyTooLarge
 from tests.kube.apiserver import ApiServer, Seen, ok, refusal
 
 pytestmark = pytest.mark.anyio

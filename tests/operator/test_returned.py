@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from tests.builders import crd
+from tests.installation import account_kubeconfig
 from tests.kube.cluster_stub import Pki
 from tests.kubectl import Kubectl
 from tests.operator.api import CAPSCAN, Api, Watch
-from tests.operator.cluster import Cluster, asked, condition, until
-from tests.operator.conftest import account_kubeconfig
+from tests.operator.cluster import Cluster, asked, condition
 from tests.operator.process import Operator
+from tests.operator.waiting import until
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 Json = dict[str, Any]
@@ -158,6 +159,21 @@ def test_a_crd_that_never_ends_is_left_out(world: World) -> None:
         assert names[1] not in world.asked()
     finally:
         world.api.patch(f"{path}/one", {"metadata": {"finalizers": None}})
+
+
+def test_a_namesake_of_another_group_hides_no_capability(world: World) -> None:
+    """Its group comes first in the alphabet, so that `cap` and `capabilities` are its own."""
+    (name,) = world.crds("named", 1)
+    world.until_phase(world.scan_of("named"), "Completed")
+    other = f"aaa.{world.group}"
+    world.apply(crd("capabilities", group=other, kind="Capability", short_names=["cap"]))
+    try:
+        until(lambda: world.api.get(f"/apis/{other}/v1/capabilities"), bool, "the other kind")
+        for kind in ("crdcap", "capabilities.capscan.dev"):
+            found = world.kubectl("get", kind, name, "-o", "name")
+            assert found == f"capability.capscan.dev/{name}\n"
+    finally:
+        world.gone(f"{CRDS}/capabilities.{other}")
 
 
 def test_forged_marks_skip_no_question(world: World) -> None:

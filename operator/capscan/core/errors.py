@@ -36,7 +36,6 @@ CapscanError
     ├── Expired               410: a continue token or resourceVersion that is too old
     ├── Forbidden
     ├── Invalid               400, 413, 422 and the like: it would be refused again
-    │   └── ReplyTooLarge         its answer is larger than anything it may hold
     ├── ServerError           it answered 5xx: a broken webhook, an etcd in trouble
     └── Unavailable           connection errors, 401, 429, 503: it may work later
 
@@ -318,10 +317,6 @@ class Forbidden(KubeError):
 
 class Invalid(KubeError):
     """Any other 4xx, a denial by admission, and the 500 of a request that is too large."""
-
-
-class ReplyTooLarge(Invalid):
-    """The answer is larger than capscan holds in memory; the same one would come again."""
 
 
 class ServerError(KubeError):

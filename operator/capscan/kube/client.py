@@ -18,14 +18,20 @@ from capscan.core.errors import (
     Conflict,
     Expired,
     NotFound,
-    ReplyTooLarge,
     ServerError,
     Unavailable,
 )
 from capscan.kube.config import ClusterSettings
 from capscan.kube.credentials import Credentials
 from capscan.kube.patience import Patience
-from capscan.kube.transport import REPLY_BYTES_MAX, Json, Request, Transport, error_of
+from capscan.kube.transport import (
+    REPLY_BYTES_MAX,
+    Json,
+    ReplyTooLarge,
+    Request,
+    Transport,
+    error_of,
+)
 from capscan.model.capability import FIELD_MANAGER
 
 logger = logging.getLogger(__name__)

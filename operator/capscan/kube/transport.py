@@ -22,7 +22,6 @@ from capscan.core.errors import (
     KubeError,
     NotFound,
     NotServed,
-    ReplyTooLarge,
     ServerError,
     Unavailable,
 )
@@ -53,6 +52,10 @@ _ERRORS: Mapping[int, type[KubeError]] = {
 }
 _PASSING = frozenset({401, 408, 429})
 """Refusals that may pass by themselves; any other 4xx would come again."""
+
+
+class ReplyTooLarge(Invalid):
+    """The answer is larger than what is read of one; `client.py` asks for smaller pages."""
 
 
 @dataclass(frozen=True, slots=True)
