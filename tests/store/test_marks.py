@@ -102,6 +102,13 @@ async def test_an_object_of_somebody_else_is_not_adopted(tmp_path: Path) -> None
     assert found.run_id is None
 
 
+async def test_an_object_that_is_being_deleted_is_not_deleted_again(tmp_path: Path) -> None:
+    """A finalizer of somebody else may hold it for long."""
+    found = await read(tmp_path, [OURS], MARKS, deletionTimestamp="2026-01-01T00:00:00Z")
+
+    assert found.others_own
+
+
 async def test_an_owner_that_is_no_crd_keeps_the_object(tmp_path: Path) -> None:
     other = {"kind": "ConfigMap", "name": "c", "uid": "2"}
     found = await read(tmp_path, [OURS], MARKS, ownerReferences=[other, OWNER])

@@ -7,6 +7,7 @@ way leads from a fault to credentials that are empty. When credentials are made 
 
 import base64
 import binascii
+import logging
 import math
 import time
 from collections.abc import Mapping
@@ -20,6 +21,8 @@ from capscan.kube import exec_plugin, oidc
 from capscan.kube.kubeconfig import Chosen
 from capscan.kube.kubeconfig_entries import Cluster, User
 from capscan.kube.proxies import is_this_machine, proxy_of, refused_proxy
+
+logger = logging.getLogger(__name__)
 
 TOKEN_FILE_AGE_S_MAX = 50.0
 """A token is read again from its file after so long, as client-go does."""
@@ -82,6 +85,7 @@ async def of_kubeconfig(chosen: Chosen, environment: Mapping[str, str]) -> Crede
     )
     if urlsplit(found.server).scheme == "http" and not is_this_machine(found.server):
         # kubectl sends nobody's credentials over a connection that anybody can read.
+        logger.warning("%s is not reached by https: no credentials are sent there", found.server)
         return found
     return await _with_user(found, cluster, user)
 

@@ -40,7 +40,8 @@ class StoredRef:
     """Somebody else owns a field that capscan writes, so the object no longer says what was
     answered."""
     others_own: bool = False
-    """It has an owner that is no CRD, so it is not capscan's to delete."""
+    """It is not capscan's to delete: it has an owner that is no CRD, or is being deleted already,
+    which a finalizer of somebody else may hold up."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,7 +209,7 @@ def _ref(metadata: Mapping[str, Any]) -> StoredRef:
         failed_run=believed(FAILED_RUN),
         failed_reason=_reason(believed(FAILED_REASON)),
         edited=_edited(managed, ours, analysed=bool(run_id)),
-        others_own=any(kind != _CRD for kind, _ in owners),
+        others_own="deletionTimestamp" in metadata or any(kind != _CRD for kind, _ in owners),
     )
 
 
