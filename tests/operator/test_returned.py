@@ -168,7 +168,11 @@ def test_a_namesake_of_another_group_hides_no_capability(world: World) -> None:
     other = f"aaa.{world.group}"
     world.apply(crd("capabilities", group=other, kind="Capability", short_names=["cap"]))
     try:
-        until(lambda: world.api.get(f"/apis/{other}/v1/capabilities"), bool, "the other kind")
+        until(
+            lambda: world.api.get(f"{CRDS}/capabilities.{other}")["status"]["conditions"],
+            lambda found: ("Established", "True") in {(c["type"], c["status"]) for c in found},
+            "the other kind",
+        )
         for kind in ("crdcap", "capabilities.capscan.dev"):
             found = world.kubectl("get", kind, name, "-o", "name")
             assert found == f"capability.capscan.dev/{name}\n"
