@@ -194,3 +194,17 @@ async def test_a_token_that_ends_soon_is_renewed_before_anybody_refuses_it(
 
     assert {one.authorization for one in stub.asked} == {"Bearer t"}
     assert 1 <= runs <= len(stub.asked)
+
+
+async def test_kinds_that_are_deleted_are_waited_for(tmp_path: Path) -> None:
+    stub = ClusterStub()
+    async with stub.serving():
+        path = kubeconfig(tmp_path / "config", f"http://127.0.0.1:{stub.port}", {"token": "w"})
+        async with watching(path) as health:
+            await until(lambda: health.ready)
+            stub.gone = True
+            stub.end_watches()
+            await until(lambda: "are not installed" in health.reason)
+            assert not health.ready
+            stub.gone = False
+            await until(lambda: health.ready)

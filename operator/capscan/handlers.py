@@ -37,7 +37,7 @@ async def watch_with_kopf(watcher: Watcher) -> None:
     thread = _KopfThread(watcher)
     thread.start()
     try:
-        await thread.ended.wait()
+        await thread.broken.wait()
     finally:
         thread.stop()
         with anyio.move_on_after(STOP_TIMEOUT_S, shield=True):
@@ -45,10 +45,12 @@ async def watch_with_kopf(watcher: Watcher) -> None:
 
 
 class _KopfThread(threading.Thread):
-    """Runs kopf in an event loop of its own; `ended` belongs to the loop that made the thread."""
+    """Runs kopf in an event loop of its own; the events belong to the loop that made the thread."""
 
     def __init__(self, watcher: Watcher) -> None:
         super().__init__(name="kopf", daemon=True)
+        self.broken = anyio.Event()
+        """It watches no longer: it has ended, or a kind is gone."""
         self.ended = anyio.Event()
         self._watcher = watcher
         self._home = asyncio.get_running_loop()
@@ -64,9 +66,13 @@ class _KopfThread(threading.Thread):
         except Exception as error:
             logger.warning("kopf ended by an error: %s: %s", type(error).__name__, error)
         finally:
-            # The application's loop may be closed by then.
-            with contextlib.suppress(RuntimeError):
-                self._home.call_soon_threadsafe(self.ended.set)
+            self._tell(self.broken, self.ended)
+
+    def _tell(self, *events: anyio.Event) -> None:
+        # The application's loop may be closed by then.
+        with contextlib.suppress(RuntimeError):
+            for event in events:
+                self._home.call_soon_threadsafe(event.set)
 
     def stop(self) -> None:
         """Ask kopf to end; nothing happens where it has ended."""
@@ -75,7 +81,9 @@ class _KopfThread(threading.Thread):
 
     async def _operate(self) -> None:
         beating = asyncio.create_task(_beat(self._watcher))
-        doors = _Doors(self._watcher)
+        # kopf ends where a kind is gone, but now and then it hangs while it does: it is not waited
+        # for.
+        doors = _Doors(self._watcher, on_gone=lambda: self._tell(self.broken))
         try:
             await kopf.operator(
                 registry=_registry(self._watcher, doors),
@@ -109,8 +117,9 @@ def _registry(watcher: Watcher, doors: "_Doors") -> kopf.OperatorRegistry:
 class _Doors:
     """Gives kopf its sessions: the same way to the API server that capscan's own client takes."""
 
-    def __init__(self, watcher: Watcher) -> None:
+    def __init__(self, watcher: Watcher, on_gone: Callable[[], None]) -> None:
         self._watcher = watcher
+        self._on_gone = on_gone
         self._refused: Credentials | None = None
         self._session: aiohttp.ClientSession | None = None
 
@@ -151,6 +160,8 @@ class _Doors:
             self._refused = credentials
         elif response.status == 200 and "watch" in request.url.query:
             self._watcher.established(request.url.name)
+        elif response.status == 404 and request.url.name in self._watcher.plurals:
+            self._on_gone()
         elif response.status == 429 and not response.headers.get("Retry-After", "0").isdecimal():
             response.close()
             # kopf reads seconds alone, and its watch would die of a date.

@@ -82,6 +82,8 @@ class ClusterStub:
     """The server name that each TLS connection asked for."""
     takes: Callable[[str], bool] = bool
     """Which Authorization is taken; 401 for others."""
+    gone: bool = False
+    """Whether its kinds were deleted."""
     refused: list[Asked] = field(default_factory=list)
     """The requests that were answered 401."""
     streams: set[str] = field(default_factory=set)
@@ -125,6 +127,8 @@ class ClusterStub:
             return web.json_response({"kind": "Status", "code": 401, "message": "no"}, status=401)
         if request.path in DISCOVERY:
             return web.json_response(DISCOVERY[request.path])
+        if self.gone:
+            return web.Response(status=404, text="404 page not found\n")
         if not watch:
             return web.json_response({"metadata": {"resourceVersion": "7"}, "items": []})
         response = web.StreamResponse()
