@@ -81,8 +81,6 @@ class _KopfThread(threading.Thread):
 
     async def _operate(self) -> None:
         beating = asyncio.create_task(_beat(self._watcher))
-        # kopf ends where a kind is gone, but now and then it hangs while it does: it is not waited
-        # for.
         doors = _Doors(self._watcher, on_gone=lambda: self._tell(self.broken))
         try:
             await kopf.operator(
@@ -162,6 +160,9 @@ class _Doors:
             self._watcher.established(request.url.name)
         elif response.status == 404 and request.url.name in self._watcher.plurals:
             self._on_gone()
+            response.close()
+            # kopf would end by an error, in a way that now and then hangs; it is told to stop.
+            raise aiohttp.ClientConnectionError("404: the kind is gone")
         elif response.status == 429 and not response.headers.get("Retry-After", "0").isdecimal():
             response.close()
             # kopf reads seconds alone, and its watch would die of a date.
