@@ -42,6 +42,8 @@ class CountingProxy:
     arrives.
     """
     lost: int = 0
+    authorizations: Counter[str] = field(default_factory=Counter)
+    """How often each Authorization came; empty for requests without one."""
     port: int = 0
     """The port to listen on; 0 takes a free one."""
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
@@ -106,6 +108,7 @@ class CountingProxy:
         watch = request.query.get("watch") in {"true", "1"}
         kind = Request(request.method, _template(request.path), watch)
         self.counts[kind] += 1
+        self.authorizations[request.headers.get("Authorization", "")] += 1
         loses = kind in self.losing and self.counts[kind] % self.losing[kind] == 0
         headers = {k: v for k, v in request.headers.items() if k.lower() not in HOP_BY_HOP}
         async with upstream.request(

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import pytest
@@ -22,6 +22,7 @@ from capscan.watching import (
 from tests import virtual
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -48,8 +49,15 @@ class Client(KubeClient):
         self.may_watch = True
         self.objects: list[Json] = []
 
-    async def list_objects(self, path: str) -> tuple[list[Json], str]:  # noqa: ARG002
-        return list(self.objects), "9"
+    async def list_objects(self, path: str, take: Callable[[Json], T]) -> tuple[list[T], str]:  # noqa: ARG002
+        return [take(item) for item in self.objects], "9"
+
+    async def list_metadata_at(
+        self,
+        path: str,  # noqa: ARG002
+        take: Callable[[Json], T],
+    ) -> tuple[list[T], str]:
+        return [take(item["metadata"]) for item in self.objects], "9"
 
     async def check_watch(self, path: str) -> None:  # noqa: ARG002
         if not self.may_watch:
@@ -80,6 +88,8 @@ class Cluster:
     def __init__(self) -> None:
         self.client = Client()
         self.told = Objects()
+        self.connects = True
+        """Whether the watch reaches the API server."""
         self.watcher: Watcher | None = None
         self.health = Health(clock=lambda: 0.0)
 
@@ -92,6 +102,8 @@ class Cluster:
     async def watch(self, watcher: Watcher) -> None:
         self.watcher = watcher
         try:
+            if self.connects:
+                watcher.established("capabilityscans")
             await anyio.sleep_forever()
         finally:
             self.watcher = None
@@ -182,3 +194,19 @@ async def test_after_a_listing_by_the_watch_deletions_are_looked_for() -> None:
         cluster.client.objects.append({"metadata": {"uid": "a"}})
         cluster.watcher.listed()
         await until(lambda: cluster.told.retained[1:] == [(["a"], "9")])
+
+
+@pytest.mark.anyio
+async def test_it_is_not_ready_before_the_watch_has_been_established() -> None:
+    """A listing that works does not show that the watch does: that is another connection."""
+    cluster = Cluster()
+    cluster.connects = False
+    async with cluster.watched():
+        await until(lambda: cluster.watcher)
+        await anyio.sleep(600)
+        assert not cluster.health.ready
+        assert cluster.health.reason == "the watch of capscan's objects is being started"
+
+        assert cluster.watcher
+        cluster.watcher.established("capabilityscans")
+        await until(lambda: cluster.health.ready)

@@ -14,9 +14,15 @@ import threading
 from collections.abc import Callable, Iterator
 from itertools import chain, repeat
 
+import aiohttp
 import anyio
 import kopf
+from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
+from yarl import URL
 
+from capscan.kube.client import OBJECTS_MAX
+from capscan.kube.credentials import Credentials
+from capscan.kube.session import open_session, tls_of
 from capscan.model.meta import GROUP, VERSION
 from capscan.watching import Watcher
 
@@ -31,7 +37,7 @@ async def watch_with_kopf(watcher: Watcher) -> None:
     thread = _KopfThread(watcher)
     thread.start()
     try:
-        await thread.ended.wait()
+        await thread.broken.wait()
     finally:
         thread.stop()
         with anyio.move_on_after(STOP_TIMEOUT_S, shield=True):
@@ -39,10 +45,12 @@ async def watch_with_kopf(watcher: Watcher) -> None:
 
 
 class _KopfThread(threading.Thread):
-    """Runs kopf in an event loop of its own; `ended` belongs to the loop that made the thread."""
+    """Runs kopf in an event loop of its own; the events belong to the loop that made the thread."""
 
     def __init__(self, watcher: Watcher) -> None:
         super().__init__(name="kopf", daemon=True)
+        self.broken = anyio.Event()
+        """It watches no longer: it has ended, or a kind is gone."""
         self.ended = anyio.Event()
         self._watcher = watcher
         self._home = asyncio.get_running_loop()
@@ -58,9 +66,13 @@ class _KopfThread(threading.Thread):
         except Exception as error:
             logger.warning("kopf ended by an error: %s: %s", type(error).__name__, error)
         finally:
-            # The application's loop may be closed by then.
-            with contextlib.suppress(RuntimeError):
-                self._home.call_soon_threadsafe(self.ended.set)
+            self._tell(self.broken, self.ended)
+
+    def _tell(self, *events: anyio.Event) -> None:
+        # The application's loop may be closed by then.
+        with contextlib.suppress(RuntimeError):
+            for event in events:
+                self._home.call_soon_threadsafe(event.set)
 
     def stop(self) -> None:
         """Ask kopf to end; nothing happens where it has ended."""
@@ -69,15 +81,17 @@ class _KopfThread(threading.Thread):
 
     async def _operate(self) -> None:
         beating = asyncio.create_task(_beat(self._watcher))
+        doors = _Doors(self._watcher, on_gone=lambda: self._tell(self.broken))
         try:
             await kopf.operator(
-                registry=_registry(self._watcher),
+                registry=_registry(self._watcher, doors),
                 settings=_settings(self._watcher),
                 clusterwide=True,
                 stop_flag=self._stop,
             )
         finally:
             beating.cancel()
+            await doors.close()
 
 
 async def _beat(watcher: Watcher) -> None:
@@ -86,25 +100,73 @@ async def _beat(watcher: Watcher) -> None:
         await asyncio.sleep(BEAT_S)
 
 
-def _registry(watcher: Watcher) -> kopf.OperatorRegistry:
+def _registry(watcher: Watcher, doors: "_Doors") -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry, id="login")
-    async def login(**_: object) -> kopf.ConnectionInfo:
-        credentials = await watcher.login()
-        return kopf.ConnectionInfo(
-            server=credentials.server,
-            token=credentials.token,
-            ca_path=credentials.ca_path,
-            certificate_path=credentials.certificate_path,
-            private_key_path=credentials.private_key_path,
-            insecure=credentials.insecure,
-            proxy_url=credentials.proxy,
-        )
+    async def login(**_: object) -> kopf.AiohttpSession:
+        return await doors.open()
 
     for plural in watcher.plurals:
         _watch_kind(registry, watcher, plural)
     return registry
+
+
+class _Doors:
+    """Gives kopf its sessions: the same way to the API server that capscan's own client takes."""
+
+    def __init__(self, watcher: Watcher, on_gone: Callable[[], None]) -> None:
+        self._watcher = watcher
+        self._on_gone = on_gone
+        self._refused: Credentials | None = None
+        self._session: aiohttp.ClientSession | None = None
+
+    async def open(self) -> kopf.AiohttpSession:
+        """Open a session once there are credentials. kopf calls this at first, and each time the
+        last session was closed or refused.
+        """
+        await self.close()
+        way = await self._watcher.login(self._refused)
+        origin = URL(way.server).origin()
+
+        async def as_the_user(request: ClientRequest, send: ClientHandlerType) -> ClientResponse:
+            if request.url.origin() != origin:
+                raise aiohttp.ClientConnectionError("the API server sends to another server")
+            credentials = await self._watcher.login(None)
+            if not credentials.same_way(way):
+                await session.close()
+                raise RuntimeError("the client certificate is another one now")  # kopf logs in anew
+            if credentials.authorization:
+                request.headers["Authorization"] = credentials.authorization
+            response = await send(request)
+            self._note(request, response, credentials)
+            return response
+
+        session = open_session(way, tls_of(way), [as_the_user])
+        self._session = session
+        return kopf.AiohttpSession(server=way.server, aiohttp_session=session)
+
+    async def close(self) -> None:
+        """Close the session that was opened last."""
+        if self._session:
+            await self._session.close()
+
+    def _note(
+        self, request: ClientRequest, response: ClientResponse, credentials: Credentials
+    ) -> None:
+        if response.status == 401:
+            self._refused = credentials
+        elif response.status == 200 and "watch" in request.url.query:
+            self._watcher.established(request.url.name)
+        elif response.status == 404 and request.url.name in self._watcher.plurals:
+            self._on_gone()
+            response.close()
+            # kopf would end by an error, in a way that now and then hangs; it is told to stop.
+            raise aiohttp.ClientConnectionError("404: the kind is gone")
+        elif response.status == 429 and not response.headers.get("Retry-After", "0").isdecimal():
+            response.close()
+            # kopf reads seconds alone, and its watch would die of a date.
+            raise aiohttp.ClientConnectionError("429: too many requests")
 
 
 def _watch_kind(registry: kopf.OperatorRegistry, watcher: Watcher, plural: str) -> None:
@@ -124,6 +186,7 @@ def _settings(watcher: Watcher) -> kopf.OperatorSettings:
     settings.peering.standalone = True
     # Discovery would read every CRD in full.
     settings.scanning.disabled = True
+    settings.watching.chunk_size = OBJECTS_MAX
     settings.watching.server_timeout = 600
     settings.watching.connect_timeout = 10
     settings.networking.request_timeout = 30

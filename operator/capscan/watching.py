@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import anyio
@@ -19,8 +19,9 @@ from capscan.core.conditions import Stall
 from capscan.core.errors import Forbidden, KubeError, MissingPermission, NotFound
 from capscan.core.retry import stepped_s
 from capscan.kube.client import KubeClient
-from capscan.kube.config import Credentials
-from capscan.kube.kinds import check_watch, list_kind
+from capscan.kube.credentials import Credentials
+from capscan.kube.inbox import Inbox
+from capscan.kube.kinds import check_watch, list_kind, list_uids
 from capscan.kube.known import Worker
 from capscan.kube.transport import Json
 from capscan.serve.probes import Health
@@ -50,7 +51,7 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class Watcher:
-    """What a watch calls; everything but `login` from any thread."""
+    """What a watch calls, from any thread and from any event loop."""
 
     plurals: Sequence[str]
     """The kinds to watch."""
@@ -60,8 +61,11 @@ class Watcher:
     """Tell of an object of this plural that is gone."""
     listed: Callable[[], None]
     """Tell that the watch had to list again: it tells nothing of what was deleted meanwhile."""
-    login: Callable[[], Awaitable[Credentials]]
-    """Read the credentials anew; from any event loop."""
+    established: Callable[[str], None]
+    """Tell that changes to the objects of this plural are streamed from now on."""
+    login: Callable[[Credentials | None], Awaitable[Credentials]]
+    """Return fresh credentials, and others than those that were refused; waits until there are
+    some."""
     beat: Callable[[], None]
     """Tell that the watch's event loop turns."""
     refused: Callable[[], None]
@@ -74,26 +78,6 @@ class Watch(Protocol):
     async def __call__(self, watcher: Watcher) -> None:
         """Tell of every object there is, then of every change, until the stream breaks."""
         ...
-
-
-@dataclass(slots=True)
-class Inbox:
-    """The newest version of each object that was not delivered yet: bounded by their number."""
-
-    _bodies: dict[tuple[str, str], Json | None] = field(default_factory=dict)
-    _filled: anyio.Event = field(default_factory=anyio.Event)
-
-    def put(self, plural: str, uid: str, body: Json | None) -> None:
-        """Put the object in, as it now is; None where it is gone."""
-        self._bodies[plural, uid] = body
-        self._filled.set()
-
-    async def take(self) -> dict[tuple[str, str], Json | None]:
-        """Wait until something is there, and take all of it out."""
-        await self._filled.wait()
-        self._filled = anyio.Event()
-        bodies, self._bodies = self._bodies, {}
-        return bodies
 
 
 class Watching:
@@ -119,6 +103,8 @@ class Watching:
         self._on_hindrance = on_hindrance
         self._refused = anyio.Event()
         self._listed = anyio.Event()
+        self._silent: set[str] = set()
+        """The plurals whose watch has not been established since it was started."""
         self.hindrance: Stall | None = None
         """Why objects may not be watched; while that is so, they are listed again and again."""
 
@@ -141,7 +127,8 @@ class Watching:
         while True:
             for plural, count in (await self._until_watchable()).items():
                 logger.info("watching %s; there are %d", plural, count)
-            health.ready, health.reason = True, ""
+            health.ready, health.reason = False, "the watch of capscan's objects is being started"
+            self._silent = set(self._kinds)
             began_s = anyio.current_time()
             try:
                 await self._watch_until_refused()
@@ -176,13 +163,11 @@ class Watching:
         """Tell of every object that is there, and of those that are gone: the watch told nothing of
         a deletion that fell between two of its streams. Return how many are there.
         """
-        bodies, _ = await self._until_listed(kind.plural)
-        kind.objects.retain((body["metadata"]["uid"] for body in bodies), "")
         # The watch would tell of them too, but later and in any order: scans need the providers
         # that they name.
-        for body in bodies:
-            self._inbox.put(kind.plural, body["metadata"]["uid"], body)
-        return len(bodies)
+        uids = await self._until_listed(kind.plural)
+        kind.objects.retain(uids, "")
+        return len(uids)
 
     async def _refusal(self) -> Stall | None:
         """Return why a kind may not be watched, or None. The watch itself finds any other fault."""
@@ -220,19 +205,24 @@ class Watching:
             self._listed = anyio.Event()
             for kind in self._kinds.values():
                 with contextlib.suppress(KubeError):  # the watch fails too, and is started again
-                    bodies, version = await list_kind(self._client, kind.plural)
-                    kind.objects.retain((body["metadata"]["uid"] for body in bodies), version)
+                    uids, version = await list_uids(self._client, kind.plural)
+                    kind.objects.retain(uids, version)
 
-    async def _until_listed(self, plural: str) -> tuple[list[Json], str]:
-        """Return all objects of a kind, and the version of the listing, once they can be listed.
-        Each reason why they cannot is logged once.
+    async def _until_listed(self, plural: str) -> list[str]:
+        """Tell of all objects of a kind, once they can be listed, and return their UIDs. Each
+        reason why they cannot is logged once.
 
         No watch is begun before: kopf would overlook a kind that is installed later.
         """
         logged = ""
         while True:
             try:
-                return await list_kind(self._client, plural)
+                uids, _ = await list_kind(
+                    self._client,
+                    plural,
+                    lambda body: self._inbox.put(plural, body["metadata"]["uid"], body),
+                )
+                return uids
             except NotFound:
                 reason = f"{plural} are not installed; waiting for: kubectl apply -k crds/"
             except Forbidden as error:
@@ -262,7 +252,29 @@ class Watching:
         def refused() -> None:
             loop.call_soon_threadsafe(self._refused.set)
 
-        return Watcher(tuple(self._kinds), seen, deleted, listed, self._client.login, beat, refused)
+        def established(plural: str) -> None:
+            loop.call_soon_threadsafe(self._note_stream, plural)
+
+        async def login(refused: Credentials | None) -> Credentials:
+            asked = asyncio.run_coroutine_threadsafe(self._client.login(refused), loop)
+            return await asyncio.wrap_future(asked)
+
+        return Watcher(
+            plurals=tuple(self._kinds),
+            seen=seen,
+            deleted=deleted,
+            listed=listed,
+            established=established,
+            login=login,
+            beat=beat,
+            refused=refused,
+        )
+
+    def _note_stream(self, plural: str) -> None:
+        """Be ready once every kind is watched."""
+        self._silent.discard(plural)
+        if not self._silent and self.hindrance is None:
+            self._health.ready, self._health.reason = True, ""
 
 
 def restart_pause_s(failures: int) -> float:

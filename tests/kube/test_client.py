@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from capscan.core.errors import Forbidden
+from capscan.core.errors import Forbidden, ServerError
 from capscan.kube.client import PAGE_ITEMS_MAX, KubeClient
-from tests.kube.apiserver import ApiServer, ok, refusal
+from capscan.kube.transport import REPLY_BYTES_MAX, ReplyTooLarge
+from tests.kube.apiserver import ApiServer, Seen, ok, refusal
 
 pytestmark = pytest.mark.anyio
 
@@ -56,12 +57,56 @@ async def test_a_listing_whose_continue_token_expired_starts_over(api: Api) -> N
     assert "continue" not in server.seen[2].query
 
 
+async def test_objects_are_listed_in_full_in_pages(api: Api) -> None:
+    server, client = api
+    server.script = [page("a", more="next"), page("b")]
+
+    items, _ = await client.list_objects(PATH, lambda item: item["metadata"]["name"])
+
+    assert items == ["a", "b"]
+    assert [seen.query["limit"] for seen in server.seen] == ["50", "50"]
+
+
+async def test_a_page_that_is_too_large_is_asked_for_in_smaller_ones(api: Api) -> None:
+    """Whoever may edit CRDs may fill each with 256 KiB of annotations."""
+    server, client = api
+    names = [f"n{number:03}" for number in range(120)]
+
+    async def answer(seen: Seen) -> web.Response:
+        begin, limit = int(seen.query.get("continue", 0)), int(seen.query["limit"])
+        part = names[begin : begin + limit]
+        more = str(begin + limit) if begin + limit < len(names) else ""
+        items = [{"metadata": {"name": name, "annotations": {"a": "<" * 2**18}}} for name in part]
+        return ok({"metadata": {"continue": more}, "items": items})
+
+    server.handler = answer
+
+    assert await client.list_metadata(PATH, name_of) == names
+    assert [int(seen.query["limit"]) for seen in server.seen][:6] == [500, 250, 125, 63, 32, 16]
+
+
+async def test_a_reply_that_is_larger_than_any_object_is_refused(api: Api) -> None:
+    server, client = api
+    server.script = [ok({"a": "x" * (REPLY_BYTES_MAX + 1)})]
+
+    with pytest.raises(ReplyTooLarge, match="larger than 16 MiB"):
+        await client.get(PATH)
+
+
+async def test_a_listing_that_goes_round_in_a_circle_is_ended(api: Api) -> None:
+    server, client = api
+    server.script = [page("a", more="same"), page("b", more="same")]
+
+    with pytest.raises(ServerError, match="does not come to an end"):
+        await client.list_metadata(PATH, name_of)
+
+
 async def test_a_listing_of_nothing_may_say_null(api: Api) -> None:
     server, client = api
     server.script = [ok({"metadata": {}, "items": None}) for _ in range(2)]
 
     assert await client.list_metadata(PATH, name_of) == []
-    assert await client.list_objects(PATH) == ([], "")
+    assert await client.list_objects(PATH, lambda item: item) == ([], "")
 
 
 # -- writes

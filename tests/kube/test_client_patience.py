@@ -37,7 +37,7 @@ async def test_an_error_that_may_pass_is_tried_again(api: Api, status: int) -> N
     [
         lambda client: client.get(PATH),
         lambda client: client.list_metadata(PATH, dict),
-        lambda client: client.list_objects(PATH),
+        lambda client: client.list_objects(PATH, dict),
         lambda client: client.apply(PATH, {"a": 1}),
         lambda client: client.merge_patch(PATH, {"a": 1}),
         lambda client: client.json_patch(PATH, [{"op": "remove", "path": "/a"}]),

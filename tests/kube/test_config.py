@@ -7,7 +7,10 @@ import pytest
 import yaml
 
 from capscan.core.errors import NoCluster
-from capscan.kube.config import ClusterSettings, Credentials, credentials, load_configuration
+from capscan.kube.config import ClusterSettings, load_credentials
+from capscan.kube.credentials import Credentials
+
+PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy")
 
 pytestmark = pytest.mark.anyio
 
@@ -15,7 +18,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture(autouse=True)
 def no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Hide the kubeconfig and the environment of the machine that the tests run on."""
-    for name in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"):
+    for name in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT", *PROXIES):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
@@ -45,7 +48,7 @@ def written(path: Path, text: str | None = None) -> str:
 
 
 async def server(settings: ClusterSettings) -> str:
-    return credentials(await load_configuration(settings)).server
+    return (await load_credentials(settings)).server
 
 
 async def test_the_context_that_kubectl_would_take_is_taken(tmp_path: Path) -> None:
@@ -84,19 +87,10 @@ async def test_the_kubeconfig_in_the_home_folder_is_read(tmp_path: Path) -> None
 
 
 async def test_credentials_are_told_in_plain_terms(tmp_path: Path) -> None:
-    found = credentials(
-        await load_configuration(ClusterSettings(kubeconfig=written(tmp_path / "config")))
-    )
+    found = await load_credentials(ClusterSettings(kubeconfig=written(tmp_path / "config")))
 
-    assert found == Credentials(
-        server="https://one:6443",
-        token="secret",
-        ca_path=None,
-        certificate_path=None,
-        private_key_path=None,
-        insecure=False,
-        proxy=None,
-    )
+    assert found == Credentials(server="https://one:6443", authorization="Bearer secret")
+    assert "secret" not in repr(found)
 
 
 BROKEN = {
@@ -119,14 +113,14 @@ async def test_a_broken_kubeconfig_is_told_with_what_to_do(tmp_path: Path, text:
     with pytest.raises(
         NoCluster, match=r"(?s)no cluster to talk to: .*--kubeconfig.*capscan local up"
     ):
-        await load_configuration(settings)
+        await load_credentials(settings)
 
 
 async def test_a_missing_context_is_named(tmp_path: Path) -> None:
     settings = ClusterSettings(kubeconfig=written(tmp_path / "config"), context="x9")
 
     with pytest.raises(NoCluster, match="x9"):
-        await load_configuration(settings)
+        await load_credentials(settings)
 
 
 @pytest.mark.parametrize("chosen", [None, "missing"])
@@ -136,7 +130,7 @@ async def test_a_missing_kubeconfig_is_named_by_its_path(
     path = str(tmp_path / chosen) if chosen else None
 
     with pytest.raises(NoCluster, match=f"no such file: {path or '~/.kube/config'}"):
-        await load_configuration(ClusterSettings(kubeconfig=path))
+        await load_credentials(ClusterSettings(kubeconfig=path))
 
 
 async def test_in_a_pod_the_service_account_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +139,7 @@ async def test_in_a_pod_the_service_account_is_used(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
 
     with pytest.raises(NoCluster, match="service account"):
-        await load_configuration(ClusterSettings())
+        await load_credentials(ClusterSettings())
 
 
 async def test_a_kubeconfig_wins_over_the_pod(

@@ -84,6 +84,26 @@ async def test_a_kind_that_is_not_there_is_told_from_an_object_that_is_not(api: 
             await client.get(PATH)
 
 
+async def test_a_kind_that_is_being_deleted_is_not_served(api: Api) -> None:
+    """Somebody deletes capscan's own CRDs in the middle of a run, and applies them again."""
+    server, client = api
+    words = "create not allowed while custom resource definition is terminating"
+    server.script = [refusal(405, words)]
+
+    with pytest.raises(NotServed, match="is terminating"):
+        await client.create(PATH, {})
+
+
+async def test_no_other_server_is_gone_to(api: Api) -> None:
+    """Nobody knows what it would do with the credentials."""
+    server, client = api
+    elsewhere = web.Response(status=302, headers={"Location": "http://127.0.0.1:1/"})
+    server.script = [elsewhere, ok({"a": 1})]
+
+    assert await client.get(PATH) == {"a": 1}
+    assert len(server.seen) == 2
+
+
 async def test_a_request_that_is_too_large_will_never_be_accepted(api: Api) -> None:
     """The API server says 500 for that, though trying again is no use."""
     server, client = api
@@ -147,7 +167,7 @@ async def test_after_a_401_the_credentials_are_read_again(api: Api) -> None:
 
     assert await client.get(PATH) == {"a": 1}
     assert len(server.seen) == 2
-    assert (await client.login()).token == "second"
+    assert (await client.login()).authorization == "Bearer second"
 
 
 async def test_an_expired_token_is_renewed_under_many_requests_at_once(

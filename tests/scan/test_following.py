@@ -100,7 +100,7 @@ async def test_a_schema_whose_digest_is_the_same_costs_nothing() -> None:
         cluster.news.change()
         await anyio.sleep(60)
 
-    assert cluster.run_id == "t1-t2"
+    assert cluster.run_id == "t1"
     assert not cluster.provider.asked
 
 
@@ -190,4 +190,40 @@ async def test_a_suspended_scan_looks_when_it_goes_on() -> None:
         cluster.edit(FOLLOW)
         await anyio.sleep(60)
 
+    assert cluster.run_id == "t1-t2"
+
+
+@pytest.mark.parametrize("refresh", ["IfChanged", "Always"])
+async def test_a_crd_whose_question_stays_the_same_starts_no_run(refresh: str) -> None:
+    """A controller writes another CA bundle into it every few seconds."""
+    cluster = Followed(FOLLOW | {"refresh": refresh}, delay_s=0.1)
+    async with cluster.operator():
+        await anyio.sleep(60)
+        cluster.provider.asked.clear()
+        versions = len(cluster.sink.versions)
+        for generation in range(2, 60):
+            cluster.crds.add(crd(name_of(3), generation=generation))
+            cluster.news.change()
+            await anyio.sleep(3)
+        await anyio.sleep(60)
+
+    assert not cluster.provider.asked
+    assert cluster.run_id == "t1"
+    assert len(cluster.sink.versions) == versions
+    # What was found is kept, so that it is not looked for again.
+    assert cluster.store.by_name[name_of(3)].capability.provenance
+    assert len(cluster.store.written) < 20 + 15
+
+
+async def test_a_question_that_changes_beside_one_that_does_not_starts_a_run() -> None:
+    cluster = Followed(FOLLOW, delay_s=0.1)
+    async with cluster.operator():
+        await anyio.sleep(60)
+        cluster.provider.asked.clear()
+        cluster.crds.add(crd(name_of(3), generation=2))
+        cluster.crds.add(crd(name_of(4), generation=2, schema=OTHER_SCHEMA))
+        cluster.news.change()
+        await anyio.sleep(60)
+
+    assert cluster.provider.asked == {name_of(4): 1}
     assert cluster.run_id == "t1-t2"

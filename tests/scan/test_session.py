@@ -66,15 +66,28 @@ async def test_a_capability_outside_the_selector_is_kept() -> None:
     assert (tally(session).total, session.listed) == (1, 5)
 
 
-async def test_a_recreated_crd_is_asked_about_again() -> None:
-    """Its old Capability goes: the garbage collector would take it, new analysis and all."""
+async def test_the_capability_of_a_recreated_crd_is_adopted_without_a_question() -> None:
+    """It has the new CRD as its owner in the same write, so that no garbage collector takes it."""
     setting = Setting()
     await setting.work()
     setting.crds.add(crd(name_of(2), uid="another"))
 
     session = await setting.work(run_id="r2")
 
-    assert setting.store.removed == [name_of(2)]
+    assert setting.store.removed == []
+    assert setting.provider.asked[name_of(2)] == 1
+    assert setting.store.by_name[name_of(2)].ref.crd_uid == "another"
+    assert (tally(session).completed, tally(session).unchanged) == (0, 5)
+
+
+async def test_a_recreated_crd_of_another_schema_is_asked_about_again() -> None:
+    setting = Setting()
+    await setting.work()
+    other = {"type": "object", "description": "Another."}
+    setting.crds.add(crd(name_of(2), uid="another", schema=other))
+
+    session = await setting.work(run_id="r2")
+
     assert setting.provider.asked[name_of(2)] == 2
     assert setting.store.by_name[name_of(2)].ref.crd_uid == "another"
     assert (tally(session).completed, tally(session).unchanged) == (1, 4)

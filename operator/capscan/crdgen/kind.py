@@ -41,7 +41,7 @@ class Kind:
     kind: str
     plural: str
     singular: str
-    short_name: str
+    short_names: tuple[str, ...]
     description: str
     parts: Mapping[str, type[BaseModel]] | type[BaseModel]
     columns: tuple[Column, ...]

@@ -45,7 +45,7 @@ SCAN = Kind(
     kind="CapabilityScan",
     plural="capabilityscans",
     singular="capabilityscan",
-    short_name="capscan",
+    short_names=("capscan",),
     description="A CapabilityScan asks what the cluster's CustomResourceDefinitions are for. It "
     "lists them, analyses each, and writes one Capability per CRD; status says how far it is.",
     parts={"spec": ScanSpec, "status": ScanStatus},
@@ -128,7 +128,7 @@ CAPABILITY = Kind(
     kind="Capability",
     plural="capabilities",
     singular="capability",
-    short_name="cap",
+    short_names=("cap", "crdcap"),
     description="A Capability says what one CustomResourceDefinition is for. It has the CRD's "
     "name, is written by capscan, and goes when the CRD goes.",
     parts=Capability,
@@ -150,7 +150,7 @@ PROVIDER = Kind(
     kind="InferenceProvider",
     plural="inferenceproviders",
     singular="inferenceprovider",
-    short_name="iprov",
+    short_names=("iprov",),
     description="An InferenceProvider is one account at a model provider: where it is, which "
     "model, whose key, and what it allows. Scans name it in spec.providerRef and share its limits.",
     parts={"spec": ProviderSpec, "status": ProviderStatus},

@@ -58,7 +58,7 @@ def crd(kind: Kind) -> dict[str, Any]:
                 "listKind": f"{kind.kind}List",
                 "plural": kind.plural,
                 "singular": kind.singular,
-                "shortNames": [kind.short_name],
+                "shortNames": list(kind.short_names),
                 "categories": [CATEGORY],
             },
             "versions": [version],

@@ -14,16 +14,37 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import TypeVar
 
-from capscan.core.errors import Conflict, Expired, NotFound, Unavailable
-from capscan.kube.config import ClusterSettings, Credentials
+from capscan.core.errors import (
+    Conflict,
+    Expired,
+    NotFound,
+    ServerError,
+    Unavailable,
+)
+from capscan.kube.config import ClusterSettings
+from capscan.kube.credentials import Credentials
 from capscan.kube.patience import Patience
-from capscan.kube.transport import Json, Request, Transport, error_of
+from capscan.kube.transport import (
+    REPLY_BYTES_MAX,
+    Json,
+    ReplyTooLarge,
+    Request,
+    Transport,
+    error_of,
+)
 from capscan.model.capability import FIELD_MANAGER
 
 logger = logging.getLogger(__name__)
 
 PAGE_ITEMS_MAX = 500
-"""Objects in one page of a listing by metadata."""
+"""Objects in one page of a listing by metadata: a few kilobytes each, but for those that strangers
+have filled with annotations."""
+OBJECTS_MAX = 50
+"""Objects in one page of a listing in full."""
+PAGE_BYTES_MAX = 4 * 2**20
+"""A page that is larger is asked for again with fewer objects: parsing it holds up the loop."""
+PAGES_MAX = 100_000
+"""A listing that has more pages is one that never ends."""
 
 WATCH_S = 1800
 """After so many seconds the API server ends a watch."""
@@ -55,9 +76,11 @@ class KubeClient:
         """Close all connections."""
         await self._transport.close()
 
-    async def login(self) -> Credentials:
-        """Return freshly read credentials for another client, as the same user."""
-        return await self._transport.login()
+    async def login(self, refused: Credentials | None = None) -> Credentials:
+        """Return credentials for another client, as the same user: others than those that the API
+        server has `refused`. Waits until there are some.
+        """
+        return await self._patience.until_answered(lambda: self._transport.login(refused))
 
     async def get(self, path: str) -> Json:
         """Return one object. Raises NotFound, Forbidden."""
@@ -74,12 +97,26 @@ class KubeClient:
 
     async def list_metadata_at(self, path: str, take: Callable[[Json], T]) -> tuple[list[T], str]:
         """Return the same, and the resourceVersion from which a watch goes on."""
+        return await self._list(
+            path, PAGE_ITEMS_MAX, _METADATA_LIST, lambda item: take(item["metadata"])
+        )
+
+    async def list_objects(self, path: str, take: Callable[[Json], T]) -> tuple[list[T], str]:
+        """Return what `take` makes of every object in full, and the version of the listing. One
+        page of objects at a time is held. Where the listing has to start over, `take` is called
+        for objects again. Raises NotFound, Forbidden.
+        """
+        return await self._list(path, OBJECTS_MAX, "application/json", take)
+
+    async def _list(
+        self, path: str, items_max: int, accept: str, take: Callable[[Json], T]
+    ) -> tuple[list[T], str]:
         while True:
             items: list[T] = []
             version = ""
             try:
-                async for page in self.pages(path, PAGE_ITEMS_MAX, accept=_METADATA_LIST):
-                    items += (take(item["metadata"]) for item in items_of(page))
+                async for page in self.pages(path, items_max, accept=accept):
+                    items += (take(item) for item in items_of(page))
                     version = page["metadata"].get("resourceVersion", "")
             except Expired:
                 logger.info("The listing of %s outlived its continue token; starting over.", path)
@@ -89,18 +126,30 @@ class KubeClient:
     async def pages(
         self, path: str, items_max: int, *, accept: str = "application/json"
     ) -> AsyncGenerator[Json]:
-        """Yield a listing in pages of at most `items_max` objects, all of one resourceVersion.
+        """Yield a listing in pages of at most `items_max` objects, all of one resourceVersion. A
+        page that is too large to be held is asked for again with half as many.
 
         Raises Expired where the reader took so long that the continue token is too old.
         """
         token = ""
-        while True:
+        for _ in range(PAGES_MAX):
             query = {"limit": str(items_max)} | ({"continue": token} if token else {})
-            page = await self._send(Request("GET", path, query, accept=accept))
-            token = page["metadata"].get("continue", "")
+            try:
+                bytes_max = PAGE_BYTES_MAX if items_max > 1 else REPLY_BYTES_MAX
+                request = Request("GET", path, query, accept=accept, bytes_max=bytes_max)
+                page = await self._send(request)
+            except ReplyTooLarge:
+                if items_max == 1:
+                    raise
+                items_max = (items_max + 1) // 2
+                continue
+            before, token = token, page["metadata"].get("continue", "")
             yield page
             if not token:
                 return
+            if token == before:
+                break
+        raise ServerError(f"the listing of {path} does not come to an end")
 
     async def watch_metadata(self, path: str, version: str) -> AsyncGenerator[tuple[str, Json]]:
         """Yield what happens after that version, as type and metadata, until the server ends the
@@ -131,11 +180,6 @@ class KubeClient:
         query = {"watch": "true", "timeoutSeconds": "1"}
         request = Request("GET", path, query, accept=_METADATA)
         await self._patience.until_answered(lambda: self._transport.knock(request))
-
-    async def list_objects(self, path: str) -> tuple[list[Json], str]:
-        """Return every object in full, and the version of the listing: for kinds of few objects."""
-        listing = await self._send(Request("GET", path))
-        return items_of(listing), listing["metadata"].get("resourceVersion", "")
 
     async def apply(self, path: str, body: Json, *, dry_run: bool = False) -> Json:
         """Apply on the server's side, and win conflicts over fields. Raises Invalid, Forbidden,

@@ -1,14 +1,16 @@
-"""Reads where the cluster is, and as which user to go there: from a kubeconfig, or from the pod."""
+"""Finds the cluster as kubectl does: in a kubeconfig, or in the pod that this process runs in."""
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-from kubernetes.aio import config as kube_config
-from kubernetes.aio.client import Configuration
-
 from capscan.core.errors import NoCluster
+from capscan.kube import kubeconfig
+from capscan.kube.credentials import Credentials, of_kubeconfig, of_pod
+
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+
+_HOME = "~/.kube/config"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,87 +18,43 @@ class ClusterSettings:
     """Which cluster to talk to; where nothing is set, the one that kubectl would take."""
 
     kubeconfig: str | None = None
+    """One file. Where it is not set, KUBECONFIG may name several."""
     context: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """What another client needs to reach the same cluster as the same user."""
-
-    server: str
-    token: str | None
-    ca_path: str | None
-    certificate_path: str | None
-    private_key_path: str | None
-    insecure: bool
-    proxy: str | None
-
-
-_UNUSABLE = (
-    kube_config.ConfigException,
-    yaml.YAMLError,
-    OSError,
-    # The client's loader raises these over a file that is YAML, but no kubeconfig.
-    AttributeError,
-    KeyError,
-    TypeError,
-    ValueError,
-)
-
-
-async def load_configuration(settings: ClusterSettings) -> Configuration:
+async def load_credentials(settings: ClusterSettings) -> Credentials:
     """Read the configuration anew, and run its exec plugin. Raises NoCluster, with what to do."""
-    configuration = Configuration()
-    configuration.connection_pool_maxsize = 0  # the engine bounds what is in flight
+    if _in_pod(settings):
+        try:
+            return of_pod(os.environ, SERVICE_ACCOUNT)
+        except NoCluster as error:
+            raise NoCluster(f"cannot use the pod's service account: {error}") from error
     try:
-        if _in_cluster(settings):
-            kube_config.load_incluster_config(configuration)
-        else:
-            await kube_config.load_kube_config(
-                config_file=_kubeconfig(settings),
-                context=settings.context,
-                client_configuration=configuration,
-                persist_config=False,
-            )
-    except _UNUSABLE as error:
-        raise NoCluster(_explain(settings, error)) from error
-    return configuration
+        paths = _paths(settings)
+        if not any(path.expanduser().is_file() for path in paths):
+            raise NoCluster(f"no such file: {os.pathsep.join(map(str, paths))}")
+        chosen = kubeconfig.choose(kubeconfig.read(paths), settings.context)
+        return await of_kubeconfig(chosen, os.environ)
+    except NoCluster as error:
+        raise NoCluster(
+            f"no cluster to talk to: {error}. Set KUBECONFIG or pass --kubeconfig; for a local "
+            'control plane: capscan local up && eval "$(capscan local env)"'
+        ) from error
 
 
-def credentials(configuration: Configuration) -> Credentials:
-    """Return the loaded configuration in plain terms."""
-    token = configuration.api_key.get("BearerToken")
-    return Credentials(
-        server=configuration.host,
-        token=token.split(None, 1)[-1] if token else None,
-        ca_path=configuration.ssl_ca_cert,
-        certificate_path=configuration.cert_file,
-        private_key_path=configuration.key_file,
-        insecure=not configuration.verify_ssl,
-        proxy=configuration.proxy,
-    )
+def _in_pod(settings: ClusterSettings) -> bool:
+    """Whether the pod's account is used: where no kubeconfig is chosen, or none of those that
+    KUBECONFIG names is there.
+    """
+    if settings.kubeconfig or settings.context or not os.environ.get("KUBERNETES_SERVICE_HOST"):
+        return False
+    named = os.environ.get("KUBECONFIG")
+    return not named or not any(path.is_file() for path in _paths(settings))
 
 
-def _in_cluster(settings: ClusterSettings) -> bool:
-    chosen = settings.kubeconfig or settings.context or os.environ.get("KUBECONFIG")
-    return not chosen and bool(os.environ.get("KUBERNETES_SERVICE_HOST"))
-
-
-def _kubeconfig(settings: ClusterSettings) -> str:
-    """Return the paths that kubectl would read. Raises FileNotFoundError where none of them is a
-    file: the client itself would fall back to localhost."""
-    paths = settings.kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
-    if not any(Path(p).expanduser().is_file() for p in paths.split(os.pathsep) if p):
-        raise FileNotFoundError(f"no such file: {paths}")
-    return paths
-
-
-def _explain(settings: ClusterSettings, error: Exception) -> str:
-    if _in_cluster(settings):
-        return f"cannot use the pod's service account: {error}"
-    if isinstance(error, TypeError):  # the loader raises it over a file that is no mapping
-        error = ValueError("the file is no kubeconfig")
-    return (
-        f"no cluster to talk to: {error}. Set KUBECONFIG or pass --kubeconfig; for a local "
-        'control plane: capscan local up && eval "$(capscan local env)"'
-    )
+def _paths(settings: ClusterSettings) -> list[Path]:
+    """Return the files in the order of their weight, each once."""
+    if settings.kubeconfig:
+        return [Path(settings.kubeconfig)]
+    named = (os.environ.get("KUBECONFIG") or _HOME).split(os.pathsep)
+    return [Path(path) for path in dict.fromkeys(named) if path]

@@ -11,6 +11,7 @@ from capscan.core.errors import (
     Forbidden,
     Invalid,
     MissingPermission,
+    NotFound,
     ServerError,
 )
 from capscan.kube.client import KubeClient
@@ -34,9 +35,14 @@ class CrdSource:
             raise missing("list", "get, list", error) from error
 
     async def read(self, name: str) -> Crd:
-        """Return one CRD in full. Raises NotFound, CrdUnreadable, MissingPermission."""
+        """Return one CRD in full. Raises NotFound, also where it is being deleted, CrdUnreadable,
+        MissingPermission.
+        """
         try:
-            return parse_crd(await self._client.get(f"{PATH}/{name}"))
+            body = await self._client.get(f"{PATH}/{name}")
+            if "deletionTimestamp" in body["metadata"]:
+                raise NotFound(f"{name} is being deleted")
+            return parse_crd(body)
         except Forbidden as error:
             raise missing("get", "get, list", error) from error
         except (ServerError, Invalid) as error:
@@ -50,6 +56,7 @@ def ref_of(metadata: dict[str, Any]) -> CrdRef:
         uid=metadata["uid"],
         generation=metadata.get("generation", 0),
         labels=metadata.get("labels") or {},
+        terminating="deletionTimestamp" in metadata,
     )
 
 

@@ -3,6 +3,8 @@
 kopf watches them (`handlers.py`); `watching.py` keeps that watch alive.
 """
 
+from collections.abc import Callable
+
 from capscan.core.errors import Forbidden
 from capscan.kube.client import KubeClient
 from capscan.kube.permissions import RbacRule
@@ -15,11 +17,23 @@ SCANS = "capabilityscans"
 PROVIDERS = "inferenceproviders"
 
 
-async def list_kind(client: KubeClient, plural: str) -> tuple[list[Json], str]:
-    """Return every object of a kind, and the version of the listing. Raises Forbidden, and NotFound
-    while the kind is not installed.
+async def list_kind(
+    client: KubeClient, plural: str, take: Callable[[Json], None]
+) -> tuple[list[str], str]:
+    """Call `take` with every object of a kind; return their UIDs, and the version of the listing.
+    Raises Forbidden, and NotFound while the kind is not installed.
     """
-    return await client.list_objects(f"/apis/{GROUP}/{VERSION}/{plural}")
+
+    def taken(body: Json) -> str:
+        take(body)
+        return _uid(body["metadata"])
+
+    return await client.list_objects(f"/apis/{GROUP}/{VERSION}/{plural}", taken)
+
+
+async def list_uids(client: KubeClient, plural: str) -> tuple[list[str], str]:
+    """Return the same without reading the objects. Raises Forbidden, NotFound."""
+    return await client.list_metadata_at(f"/apis/{GROUP}/{VERSION}/{plural}", _uid)
 
 
 async def check_watch(client: KubeClient, plural: str) -> None:
@@ -42,3 +56,8 @@ def provider_status(
 ) -> StatusWriter[ProviderStatus]:
     """Return the writer of this provider's status."""
     return StatusWriter(client, provider, plural=PROVIDERS, model=ProviderStatus)
+
+
+def _uid(metadata: Json) -> str:
+    uid: str = metadata["uid"]
+    return uid

@@ -1,20 +1,18 @@
-"""Sends one request to the API server once, with fresh credentials, and translates its errors.
+"""Sends one request to the API server once, as a user who is known, and translates its errors.
 
-It uses the transport of kubernetes.aio (configuration, credentials, TLS) with raw JSON: the
-generated methods would parse every schema of every CRD into models. What to do about an error is
-decided in `patience.py` and by the callers.
+Who the user is and that credentials stay fresh is `login.py`'s work, what a connection is like
+`session.py`'s. What to do about an error is decided in `patience.py` and by the callers.
 """
 
 import json
-from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import aiohttp
 import anyio
-from kubernetes.aio.client import ApiClient
-from kubernetes.aio.client.rest import RESTResponse
+from aiohttp.http_exceptions import HttpProcessingError
 
 from capscan.core.errors import (
     Conflict,
@@ -22,22 +20,31 @@ from capscan.core.errors import (
     Forbidden,
     Invalid,
     KubeError,
-    NoCluster,
     NotFound,
     NotServed,
     ServerError,
     Unavailable,
 )
-from capscan.kube.config import ClusterSettings, Credentials, credentials, load_configuration
+from capscan.kube.config import ClusterSettings, load_credentials
+from capscan.kube.credentials import Credentials
+from capscan.kube.login import Login
+from capscan.kube.session import open_session, tls_of
 
 Json = dict[str, Any]
 
 REQUEST_TIMEOUT_S = 30
+REPLY_BYTES_MAX = 16 * 2**20
+"""etcd holds 1.5 MiB an object; escaped as JSON that may be six times as much."""
+LINE_BYTES_MAX = REPLY_BYTES_MAX
+"""One object, in a line of a watch."""
 _IN_TIME = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
+_BROKEN = (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError, ValueError)
+"""What a session raises over connections and over answers that are no HTTP."""
 
 _ERRORS: Mapping[int, type[KubeError]] = {
     400: Invalid,
     404: NotFound,
+    405: NotServed,
     409: Conflict,
     410: Expired,
     413: Invalid,
@@ -45,6 +52,10 @@ _ERRORS: Mapping[int, type[KubeError]] = {
 }
 _PASSING = frozenset({401, 408, 429})
 """Refusals that may pass by themselves; any other 4xx would come again."""
+
+
+class ReplyTooLarge(Invalid):
+    """The answer is larger than what is read of one; `client.py` asks for smaller pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +68,17 @@ class Request:
     body: Json | list[Json] | str | None = None
     accept: str = "application/json"
     content_type: str = "application/json"
+    bytes_max: int = REPLY_BYTES_MAX
+    """A reply that is larger is not read to its end."""
+
+
+@dataclass(slots=True, eq=False)
+class _Line:
+    """A session and the credentials that its connections were made with."""
+
+    credentials: Credentials
+    session: aiohttp.ClientSession
+    in_flight: int = 0
 
 
 class Transport:
@@ -64,126 +86,140 @@ class Transport:
 
     def __init__(self, settings: ClusterSettings) -> None:
         self._settings = settings
-        self._api: ApiClient | None = None
-        self._in_flight: Counter[ApiClient] = Counter()
-        self._renewing = anyio.Lock()
+        self._login = Login(self._load)
+        self._line: _Line | None = None
 
     async def connect(self) -> None:
         """Load the configuration; raises NoCluster. Nothing is sent yet."""
-        self._api = await self._new_api()
+        await self._line_for(await self._login.first())
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._api:
-            await self._api.close()
+        if self._line:
+            await self._line.session.close()
 
-    async def login(self) -> Credentials:
-        """Return freshly read credentials for another client, as the same user."""
-        return credentials(await load_configuration(self._settings))
+    async def login(self, refused: Credentials | None) -> Credentials:
+        """Return fresh credentials for another client, as the same user; others than those that the
+        API server has `refused`. Raises Unavailable.
+        """
+        if refused:
+            await self._login.refused(refused)
+        return await self._login.current()
 
     async def send(self, request: Request) -> Json:
         """Return the object that came back. Raises KubeError."""
-        return await self._held(request, self._send_by)
+        async with self._opened(request, _IN_TIME) as response:
+            return _parse(await _body(response, request.bytes_max))
 
     async def knock(self, request: Request) -> Json:
         """Begin a watch and close it at once. Raises KubeError where a watch would be refused."""
-        return await self._held(request, self._knock_by)
+        async with self._opened(request, _IN_TIME):
+            return {}
 
     async def stream(self, request: Request, *, silence_s: float) -> AsyncGenerator[Json]:
         """Yield the objects of a watch, one a line, until the server ends it. Raises KubeError, and
         Unavailable where nothing is sent for `silence_s` seconds.
         """
-        api = self._api
-        if api is None:
-            raise RuntimeError("connect() comes first")
         timeout = aiohttp.ClientTimeout(total=None, connect=REQUEST_TIMEOUT_S, sock_read=silence_s)
-        self._in_flight[api] += 1
-        response: RESTResponse | None = None
-        try:
-            response = await self._open(api, request, timeout)
-            async for line in response.response.content:
-                yield _parse(line)
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise Unavailable(f"{type(error).__name__}: {error}") from error
-        finally:
-            if response:
-                _cut(response.response)
-            self._in_flight[api] -= 1
-            await self._close_if_stale(api)
-
-    async def _held(
-        self, request: Request, send: Callable[[ApiClient, Request], Awaitable[Json]]
-    ) -> Json:
-        """Send over connections that stay open until the answer is there, even where another
-        request is told meanwhile that the credentials have expired.
-        """
-        api = self._api
-        if api is None:
-            raise RuntimeError("connect() comes first")
-        self._in_flight[api] += 1
-        try:
-            return await send(api, request)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unavailable(f"{type(error).__name__}: {error}") from error
-        finally:
-            self._in_flight[api] -= 1
-            await self._close_if_stale(api)
-
-    async def _send_by(self, api: ApiClient, request: Request) -> Json:
-        return _parse(await (await self._open(api, request, _IN_TIME)).read())
-
-    async def _knock_by(self, api: ApiClient, request: Request) -> Json:
-        (await self._open(api, request, _IN_TIME)).response.close()
-        return {}
-
-    async def _open(
-        self, api: ApiClient, request: Request, timeout: aiohttp.ClientTimeout
-    ) -> RESTResponse:
-        """Return a response whose head was read. Raises KubeError where that is a refusal."""
-        arguments = await api.param_serialize(
-            request.method,
-            request.path,
-            query_params=list(request.query.items()),
-            header_params={"Accept": request.accept, "Content-Type": request.content_type},
-            body=request.body,
-            auth_settings=["BearerToken"],
-        )
-        response: RESTResponse = await api.call_api(*arguments, _request_timeout=timeout)
-        if response.status >= 300:
-            data = await response.read()
-            if response.status == 401:
-                await self._renew_credentials(api)
-            _raise(response.status, response.headers.get("Retry-After"), data)
-        return response
-
-    async def _renew_credentials(self, refused: ApiClient) -> None:
-        """Read the credentials again, once for all requests that were refused together: a 401 means
-        an expired token or a rotated certificate.
-        """
-        async with self._renewing:
-            if self._api is not refused:
-                return
+        async with self._opened(request, timeout) as response:
             try:
-                self._api = await self._new_api()
-            except NoCluster as error:  # the file is being written, or its exec plugin failed
-                raise Unavailable(str(error)) from error
+                while line := await response.content.readuntil(max_size=LINE_BYTES_MAX):
+                    yield _parse(line)
+            finally:
+                _cut(response)
 
-    async def _new_api(self) -> ApiClient:
+    @asynccontextmanager
+    async def _opened(
+        self, request: Request, timeout: aiohttp.ClientTimeout
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Send over connections that stay open until the block ends, even where another request is
+        told meanwhile that the credentials have expired. Raises KubeError where there is no answer,
+        or where it is a refusal; what the block raises over a broken connection is translated too.
+        """
+        credentials = await self._login.current()
+        line = await self._line_for(credentials)
+        line.in_flight += 1
+        response: aiohttp.ClientResponse | None = None
         try:
-            api = ApiClient(await load_configuration(self._settings))
-        except OSError as error:  # also what ssl raises over a CA or a key that is none
-            raise NoCluster(
-                f"the certificates of the kubeconfig cannot be used: {error}"
-            ) from error
-        api.user_agent = "capscan"
-        return api
+            response = await _ask(line.session, credentials, request, timeout)
+            await self._check(response, credentials)
+            yield response
+        except _BROKEN as error:
+            raise Unavailable(f"{type(error).__name__}: {error}") from error
+        finally:
+            if response is not None:
+                response.close()
+            line.in_flight -= 1
+            await self._close_if_left(line)
 
-    async def _close_if_stale(self, api: ApiClient) -> None:
-        """Close the connections of old credentials, once the last request on them has ended."""
-        if api is not self._api and not self._in_flight[api]:
-            del self._in_flight[api]
+    async def _check(self, response: aiohttp.ClientResponse, credentials: Credentials) -> None:
+        """Raise KubeError where the response is a refusal, once the credentials are read again
+        that may be the reason.
+        """
+        if response.status < 300:
+            self._login.accepted(credentials)
+            return
+        data = await _body(response, REPLY_BYTES_MAX)
+        if response.status == 401:
+            await self._login.refused(credentials)
+        _raise(response.status, response.headers.get("Retry-After"), data)
+
+    async def _load(self) -> Credentials:
+        """Read credentials whose certificates can be used. Raises NoCluster."""
+        found = await load_credentials(self._settings)
+        if not (self._line and self._line.credentials.same_way(found)):
+            tls_of(found)
+        return found
+
+    async def _line_for(self, credentials: Credentials) -> _Line:
+        """Return connections that serve these credentials."""
+        before = self._line
+        if before and before.credentials.same_way(credentials):
+            return before
+        session = open_session(credentials, tls_of(credentials))
+        self._line = _Line(credentials, session)
+        if before:
+            await self._close_if_left(before)
+        return self._line
+
+    async def _close_if_left(self, line: _Line) -> None:
+        """Close old connections, once the last request on them has ended."""
+        if line is not self._line and not line.in_flight:
             with anyio.CancelScope(shield=True):
-                await api.close()
+                await line.session.close()
+
+
+async def _ask(
+    session: aiohttp.ClientSession,
+    credentials: Credentials,
+    request: Request,
+    timeout: aiohttp.ClientTimeout,
+) -> aiohttp.ClientResponse:
+    """Return a response whose head was read."""
+    headers = {"Accept": request.accept, "Content-Type": request.content_type}
+    if credentials.authorization:
+        headers["Authorization"] = credentials.authorization
+    body = request.body
+    return await session.request(
+        request.method,
+        credentials.server + request.path,
+        params=request.query,
+        headers=headers,
+        data=body if body is None or isinstance(body, str) else json.dumps(body),
+        timeout=timeout,
+        allow_redirects=False,
+    )
+
+
+async def _body(response: aiohttp.ClientResponse, bytes_max: int) -> bytes:
+    """Return the whole reply. Raises ReplyTooLarge instead of holding more than is allowed."""
+    found = bytearray()
+    async for chunk in response.content.iter_any():
+        found += chunk
+        if len(found) > bytes_max:
+            _cut(response)
+            raise ReplyTooLarge(f"the API server's reply is larger than {bytes_max // 2**20} MiB")
+    return bytes(found)
 
 
 def _cut(response: aiohttp.ClientResponse) -> None:
@@ -221,6 +257,8 @@ def _raise(status: int, retry_after: str | None, data: bytes) -> NoReturn:
         message, details = data[:200].decode(errors="replace").strip(), {}
     if status == 404 and not details.get("name"):
         raise NotServed(message)
+    if 300 <= status < 400:
+        raise Unavailable(f"{status}: it sends elsewhere, where no credentials are sent to")
     if status == 500 and "request is too large" in message:
         raise Invalid(message)
     if status == 403:

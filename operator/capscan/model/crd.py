@@ -19,6 +19,8 @@ class CrdRef:
     uid: str
     generation: int
     labels: Mapping[str, str] = field(default_factory=dict)
+    terminating: bool = False
+    """It is being deleted, and never comes back from that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class StoredRef:
     name: str
     uid: str
     crd_uid: str | None = None
-    """UID of the owning CRD; None for an object that capscan did not write."""
+    """UID of the owning CRD; None where there is none, as after a restore of a backup."""
     plan_key: str | None = None
     run_id: str | None = None
     """The run that wrote the stored analysis."""
@@ -37,6 +39,9 @@ class StoredRef:
     edited: bool = False
     """Somebody else owns a field that capscan writes, so the object no longer says what was
     answered."""
+    others_own: bool = False
+    """It is not capscan's to delete: it has an owner that is no CRD, or is being deleted already,
+    which a finalizer of somebody else may hold up."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,19 @@ from typing import Protocol
 
 import anyio
 
+from capscan.core.answer import capability
 from capscan.core.conditions import Stall
-from capscan.core.errors import KubeError, ProviderUnusable, ScanError
+from capscan.core.errors import ItemError, KubeError, NotFound, ProviderUnusable, ScanError
 from capscan.core.run.burst import Burst, grown
-from capscan.core.run.plan import plan
-from capscan.model import CapabilityScan, Run, ScanSpec
+from capscan.core.run.plan import PlannedItem, fingerprint, lineage, plan, plan_key
+from capscan.model import CapabilityScan, Refresh, Run, ScanSpec
 from capscan.scan.mode import mode_of
 from capscan.scan.ports import Ports
+from capscan.scan.reading import Reading
+
+QUIET_ITEMS_MAX = 50
+"""A run is begun for more changed CRDs than these; for fewer it is first looked whether their
+questions have changed. A CA bundle in a CRD may be another one every few seconds."""
 
 logger = logging.getLogger(__name__)
 
@@ -157,7 +163,8 @@ class Lookout:
 
 
 async def _is_behind(ports: Ports, spec: ScanSpec, run: Run) -> bool | None:
-    """Return whether a run would find anything to do, by two listings. None if that cannot be said
+    """Return whether a run would find anything to ask or to remove, by two listings, and by reading
+    the few CRDs that have changed. None if that cannot be said
     before somebody mends the provider. Raises ScanError, KubeError.
 
     `run` is the last one: what it settled, under `refresh: Always` too, is not done again.
@@ -169,7 +176,40 @@ async def _is_behind(ports: Ports, spec: ScanSpec, run: Run) -> bool | None:
         return None
     stored = await ports.store.list_refs()
     todo = plan(await ports.crds.list_refs(), stored, spec, run, provider.identity)
-    return bool(todo.pending or todo.orphaned)
+    if todo.orphaned or len(todo.pending) > QUIET_ITEMS_MAX:
+        return True
+    for item in todo.pending:
+        if not await _settled_quietly(ports, spec, run, item, provider.identity):
+            return True
+    return False
+
+
+async def _settled_quietly(
+    ports: Ports, spec: ScanSpec, run: Run, item: PlannedItem, identity: str
+) -> bool:
+    """Take note of a CRD that has changed where that changes nothing of the question, and return
+    True. Otherwise return False: a run has to look at it. Raises ScanError, KubeError.
+
+    Under `refresh: Always` the stored answer counts too, where the last run gave it.
+    """
+    if item.stored is None:
+        return False
+    if lineage(item.stored.run_id or "") == lineage(run.id):
+        spec = spec.model_copy(update={"refresh": Refresh.IF_CHANGED})
+    reading = Reading(item)
+    try:
+        crd, digest = await reading.read(ports)
+        kept = await reading.kept(ports, lambda: spec, fingerprint(digest, identity))
+        if kept is None:
+            return False
+        known, stored = kept
+        key = plan_key(capability.ref_of(crd), identity)
+        await ports.store.write(capability.unchanged(crd, known, key, stored.run_id))
+    except NotFound:
+        return True
+    except ItemError:
+        return False
+    return True
 
 
 async def unless(changed: anyio.Event, check: Callable[[], Awaitable[bool | None]]) -> bool | None:

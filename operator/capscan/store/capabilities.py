@@ -7,6 +7,7 @@ a Capability is decided in `core/answer/capability.py`.
 
 import contextlib
 import logging
+import re
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
@@ -50,6 +51,8 @@ PAGE_ITEMS_MAX = 50
 CHECKED_NAME = "written.by.capscan"
 """The name that `check` pretends to write under; no CRD is called so."""
 
+_CRD = "CustomResourceDefinition"
+_REASON = re.compile("[A-Za-z]{1,64}")
 _OWN_FIELDS = frozenset(
     f"f:{field.alias}" for field in Capability.model_fields.values() if field.alias
 )
@@ -168,7 +171,7 @@ def _body(entry: Entry) -> Json:
     }
     owner = {
         "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
+        "kind": _CRD,
         "name": entry.ref.name,
         "uid": entry.ref.uid,
     }
@@ -189,30 +192,53 @@ def _frame(name: str, **metadata: object) -> Json:
 
 
 def _ref(metadata: Mapping[str, Any]) -> StoredRef:
-    notes: Callable[[str], str | None] = (metadata.get("annotations") or {}).get
-    owners = metadata.get("ownerReferences") or []
+    managed = metadata.get("managedFields") or []
+    ours = next((entry for entry in managed if _is_ours(entry)), None)
+    notes = metadata.get("annotations") or {}
+    believed: Callable[[str], str | None] = {key: notes[key] for key in _own_notes(ours, notes)}.get
+    owners = [(owner["kind"], owner["uid"]) for owner in metadata.get("ownerReferences") or []]
+    # An object without an entry of ours came back from a backup. Its run is of an earlier life and
+    # decides nothing, but the analysis is adopted where the question is still the same.
+    run_id = believed(RUN_ID) if ours else notes.get(RUN_ID)
     return StoredRef(
         name=metadata["name"],
         uid=metadata["uid"],
-        crd_uid=next((o["uid"] for o in owners if o["kind"] == "CustomResourceDefinition"), None),
-        plan_key=notes(PLAN_KEY),
-        run_id=notes(RUN_ID),
-        failed_run=notes(FAILED_RUN),
-        failed_reason=notes(FAILED_REASON),
-        edited=_edited(metadata.get("managedFields") or [], analysed=bool(notes(RUN_ID))),
+        crd_uid=next((uid for kind, uid in owners if kind == _CRD), None),
+        plan_key=believed(PLAN_KEY),
+        run_id=run_id,
+        failed_run=believed(FAILED_RUN),
+        failed_reason=_reason(believed(FAILED_REASON)),
+        edited=_edited(managed, ours, analysed=bool(run_id)),
+        others_own="deletionTimestamp" in metadata or any(kind != _CRD for kind, _ in owners),
     )
 
 
-def _edited(managed_fields: list[Mapping[str, Any]], *, analysed: bool) -> bool:
-    """Whether somebody else has changed or removed fields of capscan's since capscan wrote them.
+def _own_notes(ours: Mapping[str, Any] | None, notes: Mapping[str, str]) -> set[str]:
+    """Return the annotations that capscan wrote itself, and that nobody has changed since: the API
+    server takes a field from its manager when somebody else changes it.
+    """
+    fields = ((ours or {}).get("fieldsV1") or {}).get("f:metadata") or {}
+    written = fields.get("f:annotations") or {}
+    return {key for key in notes if f"f:{key}" in written}
+
+
+def _reason(text: str | None) -> str | None:
+    """Return a reason as capscan writes them, or None: it is counted and shown in a status."""
+    return text if text and _REASON.fullmatch(text) else None
+
+
+def _edited(
+    managed_fields: list[Mapping[str, Any]], ours: Mapping[str, Any] | None, *, analysed: bool
+) -> bool:
+    """Whether somebody else has changed or removed fields of capscan's since capscan wrote them, or
+    since one other manager wrote all of them, who restored a backup.
 
     Older entries mean nothing: whoever once wrote the same value stays a co-owner for ever, as a
     restored backup shows. Times have a resolution of one second; a write of another manager within
     the same second counts as an edit.
     """
-    ours = next((entry for entry in managed_fields if _is_ours(entry)), None)
     if ours is None:
-        return analysed or any(_own_fields(entry) for entry in managed_fields)
+        return sum(bool(_own_fields(entry)) for entry in managed_fields) > (1 if analysed else 0)
     return (analysed and "f:analysis" not in _own_fields(ours)) or any(
         _own_fields(entry) and entry.get("time", "") >= ours.get("time", "")
         for entry in managed_fields

@@ -96,12 +96,29 @@ def test_a_pending_item_carries_what_is_stored() -> None:
     assert (item.ref, item.stored, item.plan_key) == (CRD, stored, KEY)
 
 
-def test_a_recreated_crd_is_new_and_its_old_capability_an_orphan() -> None:
+def test_the_capability_of_a_recreated_crd_is_looked_at_and_not_removed() -> None:
+    """The question may be the same as before."""
     stored = kept(crd_uid="gone", plan_key=plan_key(replace(CRD, uid="gone"), PROVIDER))
     done = plan([CRD], [stored], ScanSpec(), run(), PROVIDER)
 
+    assert [item.stored for item in done.pending] == [stored]
+    assert done.orphaned == ()
+
+
+@pytest.mark.parametrize("owner", [None, "forged"])
+def test_a_capability_without_the_right_owner_is_looked_at(owner: str | None) -> None:
+    """It becomes the CRD's again, so that it goes when the CRD goes."""
+    done = plan([CRD], [kept(crd_uid=owner)], ScanSpec(), run(), PROVIDER)
+
     assert counts(done)["pending"] == 1
-    assert done.orphaned == (stored,)
+    assert done.orphaned == ()
+
+
+def test_a_crd_that_is_being_deleted_is_left_alone_with_its_capability() -> None:
+    done = plan([replace(CRD, terminating=True)], [kept()], ScanSpec(), run(), PROVIDER)
+
+    assert done.total == 0
+    assert done.orphaned == ()
 
 
 def test_narrowing_the_selector_orphans_nothing() -> None:
@@ -114,9 +131,19 @@ def test_narrowing_the_selector_orphans_nothing() -> None:
     assert done.total == 1
 
 
-def test_a_capability_that_nobody_owns_is_no_orphan() -> None:
-    """Somebody else wrote it, so capscan may not delete it."""
-    assert plan([], [kept(crd_uid=None)], ScanSpec(), run(), PROVIDER).orphaned == ()
+def test_a_capability_that_lost_its_owner_is_an_orphan_when_its_crd_is_gone() -> None:
+    """After `kubectl delete crd --cascade=orphan`, and after a restore."""
+    stored = kept(crd_uid=None)
+
+    assert plan([], [stored], ScanSpec(), run(), PROVIDER).orphaned == (stored,)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"crd_uid": None, "run_id": None, "plan_key": None}, {"others_own": True}]
+)
+def test_a_capability_that_is_not_capscans_is_no_orphan(changes: dict[str, Any]) -> None:
+    """Somebody else wrote it, or something else that lives owns it."""
+    assert plan([], [kept(**changes)], ScanSpec(), run(), PROVIDER).orphaned == ()
 
 
 def test_failures_are_counted_by_reason() -> None:
@@ -219,8 +246,8 @@ def test_pending_items_come_by_name(cluster: Cluster) -> None:
 @given(clusters())
 def test_only_capabilities_of_missing_crds_are_orphaned(cluster: Cluster) -> None:
     listed, stored, *_ = cluster
-    uids = {crd.uid for crd in listed}
+    names = {crd.name for crd in listed}
 
     assert set(plan(*cluster, PROVIDER).orphaned) == {
-        s for s in stored if s.crd_uid is not None and s.crd_uid not in uids
+        s for s in stored if (s.crd_uid or s.run_id or s.failed_run) and s.name not in names
     }

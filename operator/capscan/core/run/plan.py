@@ -119,15 +119,23 @@ def plan(
             pending.append(item)
         elif state == "failed" and item.stored:
             failed[ref.name] = item.stored.failed_reason or "Error"
-    uids = {ref.uid for ref in refs}
+    names = {ref.name for ref in refs}
     return ScanPlan(
         listed=len(refs),
         pending=tuple(pending),
         completed=counts["completed"],
         unchanged=counts["unchanged"],
         failed=failed,
-        orphaned=tuple(s for s in by_name.values() if s.crd_uid and s.crd_uid not in uids),
+        orphaned=tuple(s for s in by_name.values() if _is_orphaned(s, names)),
     )
+
+
+def _is_orphaned(stored: StoredRef, names: set[str]) -> bool:
+    """Whether capscan wrote this about a CRD that is gone. The name decides: owner references are
+    what a restore leaves out, `--cascade=orphan` takes away, and anybody may write.
+    """
+    is_ours = stored.crd_uid or stored.run_id or stored.failed_run
+    return bool(is_ours) and not stored.others_own and stored.name not in names
 
 
 def _state(item: PlannedItem, refresh: Refresh, run: Run) -> str:
@@ -140,7 +148,7 @@ def _state(item: PlannedItem, refresh: Refresh, run: Run) -> str:
         return "pending"
     if stored.run_id == run.id:
         return "completed"
-    if stored.edited:
+    if stored.edited or stored.crd_uid != item.ref.uid:
         return "pending"
     same_lineage = lineage(stored.run_id or "") == lineage(run.id)
     return "unchanged" if refresh is Refresh.IF_CHANGED or same_lineage else "pending"
@@ -152,7 +160,8 @@ def _selection(selector: Selector) -> Callable[[CrdRef], bool]:
 
     def selected(ref: CrdRef) -> bool:
         return (
-            not ref.name.endswith(f".{GROUP}")
+            not ref.terminating
+            and not ref.name.endswith(f".{GROUP}")
             and include.fullmatch(ref.name) is not None
             and exclude.fullmatch(ref.name) is None
             and labels <= ref.labels.items()
