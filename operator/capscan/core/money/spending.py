@@ -13,6 +13,8 @@ from capscan.model.completion import NO_USAGE
 
 DEVIATIONS = 2.0
 """So many standard deviations above the mean are set aside for a question."""
+FACTOR_MAX = 1_000.0
+"""No estimate is as far off: a server that counts more has lost count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Excess:
     def factor(self) -> float:
         """The factor that an estimate is to be multiplied by; 1 or more."""
         deviation = math.sqrt(self.squares / self.count) if self.count else 0.0
-        return 1.0 + self.mean + DEVIATIONS * deviation
+        return min(1.0 + self.mean + DEVIATIONS * deviation, FACTOR_MAX)
 
     def seen(self, estimated: float, actual: float) -> "Excess":
         """Return the excess after one more question. One that was free or not looked at is left
