@@ -198,7 +198,7 @@ class ScanController:
     async def _work(self) -> None:
         job = Job(
             self._ports,
-            scan=self.name,
+            about=self.scan.metadata,
             run=self.state.run,
             spec=lambda: self.scan.spec,
             before=self.state.tally,

@@ -12,7 +12,7 @@ from capscan.core.conditions import Stall
 from capscan.core.errors import KubeError, ProviderUnusable, ScanError
 from capscan.core.run.burst import Burst, grown
 from capscan.core.run.plan import plan
-from capscan.model import CapabilityScan, Run, ScanSpec
+from capscan.model import CapabilityScan, Run
 from capscan.scan.mode import mode_of
 from capscan.scan.ports import Ports
 
@@ -142,7 +142,7 @@ class Lookout:
         self.has_news = False
         found: bool | None = True
         try:
-            found = await unless(changed, lambda: _is_behind(self._ports, scan.spec, run))
+            found = await unless(changed, lambda: _is_behind(self._ports, scan, run))
         except* (ScanError, KubeError) as errors:
             name = scan.metadata.name
             logger.warning(
@@ -156,19 +156,19 @@ class Lookout:
         self._wake()
 
 
-async def _is_behind(ports: Ports, spec: ScanSpec, run: Run) -> bool | None:
+async def _is_behind(ports: Ports, scan: CapabilityScan, run: Run) -> bool | None:
     """Return whether a run would find anything to do, by two listings. None if that cannot be said
     before somebody mends the provider. Raises ScanError, KubeError.
 
     `run` is the last one: what it settled, under `refresh: Always` too, is not done again.
     """
     try:
-        provider = await ports.providers.find(spec.provider_ref.name)
+        provider = await ports.providers.find(scan.spec.provider_ref.name, scan.metadata)
     except ProviderUnusable as error:
         logger.warning("CRDs have changed, and nobody can be asked about them: %s", error)
         return None
     stored = await ports.store.list_refs()
-    todo = plan(await ports.crds.list_refs(), stored, spec, run, provider.identity)
+    todo = plan(await ports.crds.list_refs(), stored, scan.spec, run, provider.identity)
     return bool(todo.pending or todo.orphaned)
 
 

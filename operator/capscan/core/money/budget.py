@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from decimal import ROUND_UP, Decimal
 
 from capscan.core.conditions import Stall
+from capscan.core.money.amount import NOTHING, Amount
 from capscan.core.money.pricing import bounded, plain, rounded
-from capscan.core.money.spending import NOTHING, Amount
 from capscan.model import Budget, Progress, Usage
 
 EXHAUSTED = frozenset({"BudgetTooSmall", "BudgetReached"})

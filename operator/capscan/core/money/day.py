@@ -7,12 +7,13 @@ already: so a process that dies has spent nothing that its successor does not kn
 in `inference/accounts/allowance.py`.
 """
 
+import datetime as calendar
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 
+from capscan.core.money.amount import NOTHING, Amount
 from capscan.core.money.pricing import bounded, shown, shown_sum
-from capscan.core.money.spending import NOTHING, Amount
 from capscan.model import ProviderSpec, Usage
 from capscan.model.completion import NO_USAGE
 from capscan.model.money import sum_in
@@ -61,7 +62,7 @@ class DayLimits:
 class Day:
     """What one day's requests took so far, and may take."""
 
-    date: date
+    date: calendar.date
     used: Usage = NO_USAGE
     """What the requests that have ended took."""
     reserved: Amount = NOTHING
@@ -71,7 +72,7 @@ class Day:
     """What a process that starts again would find spent, by the status as it was written."""
 
     @classmethod
-    def left(cls, shown: Today | None, on: date) -> "Day":
+    def left(cls, shown: Today | None, on: calendar.date) -> "Day":
         """Return the day as an earlier process left it. What was set aside counts as used."""
         if shown is None:
             return cls(on)
@@ -85,7 +86,7 @@ class Day:
         )
         return cls(shown.date, used).at(on)
 
-    def at(self, on: date) -> "Day":
+    def at(self, on: calendar.date) -> "Day":
         """Return the count for that day. A clock that was set back by less than a day does not
         bring a day back; a date that nobody can have written yet counts as this day.
         """
@@ -125,6 +126,10 @@ class Day:
             reserved=self.reserved - wanted if left else NOTHING,
             under_way=left,
         )
+
+    def accounted_for(self, covered: Amount) -> "Day":
+        """Return the day after the status was written, with so much used and set aside."""
+        return replace(self, covered=covered)
 
     def set_aside(self, limits: DayLimits, waiting: Amount) -> Amount:
         """Return what to account for beyond what is used, where requests that may take `waiting`

@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from capscan.core.money.amount import NOTHING, Amount
 from capscan.model import Usage
 from capscan.model.completion import NO_USAGE
 
@@ -15,28 +16,6 @@ DEVIATIONS = 2.0
 """So many standard deviations above the mean are set aside for a question."""
 FACTOR_MAX = 1_000.0
 """No estimate is as far off: a server that counts more has lost count."""
-
-
-@dataclass(frozen=True, slots=True)
-class Amount:
-    """An amount of what a budget limits."""
-
-    tokens: int = 0
-    cost: Decimal = Decimal(0)
-
-    @classmethod
-    def of(cls, usage: Usage) -> "Amount":
-        """Return the amount of a usage: tokens of prompt and answer together, and the cost."""
-        return cls(usage.input_tokens + usage.output_tokens, usage.cost)
-
-    def __add__(self, other: "Amount") -> "Amount":
-        return Amount(self.tokens + other.tokens, self.cost + other.cost)
-
-    def __sub__(self, other: "Amount") -> "Amount":
-        return Amount(self.tokens - other.tokens, self.cost - other.cost)
-
-
-NOTHING = Amount()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import anyio
 
 from capscan.core.answer.question import Question
 from capscan.core.crd.digest import Digest
-from capscan.core.errors import CircuitOpen, ProviderUnusable
+from capscan.core.errors import CircuitOpen, LimitReached, ProviderUnusable
 from capscan.core.pace import Pace
 from capscan.inference.accounts.keeper import AccountKeeper
 from capscan.inference.flight import Flight
@@ -81,6 +81,8 @@ class Route:
                     completion = await keeper.complete(question, flight, wait_while_open=False)
                 except CircuitOpen as error:
                     retry_in_s.append(error.retry_in_s)
+                    if isinstance(error, LimitReached) and keeper is first:
+                        break  # nobody stands in for a provider that has spent what it may
                 except ProviderUnusable:
                     if keeper is first:
                         raise
