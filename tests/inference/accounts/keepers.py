@@ -174,11 +174,15 @@ async def case(
 
 @asynccontextmanager
 async def case_without_sockets(
-    behaviour: Behaviour | None = None, *, left: ProviderStatus | None = None, **spec: Any
+    behaviour: Behaviour | None = None,
+    *,
+    left: ProviderStatus | None = None,
+    now: Callable[[], datetime] = virtual.now,
+    **spec: Any,
 ) -> AsyncIterator[Case]:
     """A provider for virtual time."""
     server = InProcessServer(_keyed(behaviour))
-    async with _case(server, Connections(server), left, spec, virtual.now) as one:
+    async with _case(server, Connections(server), left, spec, now) as one:
         yield one
 
 
