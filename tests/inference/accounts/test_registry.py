@@ -149,7 +149,7 @@ async def test_a_scan_that_a_provider_does_not_allow_is_told_what_to_write(
 ) -> None:
     async with site() as one:
         one.apply("model", allowedScans=ALLOWED)
-        with pytest.raises(ProviderUnusable, match="spec.providerRef") as refusal:
+        with pytest.raises(ProviderUnusable, match=r"spec\.providerRef") as refusal:
             await one.ask("model", scan, **labels)
 
     assert refusal.value.reason == "ScanNotAllowed"
@@ -182,7 +182,7 @@ async def test_a_fallback_that_does_not_allow_a_scan_does_not_stand_in_for_it(
     allowed: str, asked: bool
 ) -> None:
     async with site() as one:
-        one.apply("spare", allowedScans={"names": [allowed]})
+        one.apply("spare", model="qwen3:8b", allowedScans={"names": [allowed]})
         one.apply("model", fallback="spare")
         await one.until("spare", "True", "")
         await one.until("model", "True", "")
