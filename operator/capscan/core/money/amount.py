@@ -5,6 +5,9 @@ from decimal import Decimal
 
 from capscan.model import Usage
 
+TOKENS_MAX = 10**18
+"""More tokens count as so many: nobody has ever sent them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Amount:
@@ -16,7 +19,7 @@ class Amount:
     @classmethod
     def of(cls, usage: Usage) -> "Amount":
         """Return the amount of a usage: tokens of prompt and answer together, and the cost."""
-        return cls(usage.input_tokens + usage.output_tokens, usage.cost)
+        return cls(min(usage.input_tokens + usage.output_tokens, TOKENS_MAX), usage.cost)
 
     def __add__(self, other: "Amount") -> "Amount":
         return Amount(self.tokens + other.tokens, self.cost + other.cost)

@@ -42,7 +42,8 @@ class Excess:
         """
         if estimated <= 0 or actual <= 0:
             return self
-        share = max(0.0, actual / estimated - 1.0)
+        too_many = actual > estimated * FACTOR_MAX  # or more digits than a float has
+        share = FACTOR_MAX if too_many else max(0.0, actual / estimated - 1.0)
         mean = self.mean + (share - self.mean) / (self.count + 1)
         squares = self.squares + (share - self.mean) * (share - mean)
         return Excess(self.count + 1, mean, squares)
