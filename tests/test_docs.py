@@ -48,7 +48,7 @@ def held(
     return conditions(facts, generation=1, previous=(), now=NOW)
 
 
-MAKERS = {"Stall": 0, "Hold": 0, "ProviderUnusable": 0, "Verdict": 1}
+MAKERS = {"Stall": 0, "HeldBack": 0, "ProviderUnusable": 0, "Verdict": 1}
 """Which calls make something with a reason, and which of their arguments the reason is."""
 
 

@@ -32,7 +32,7 @@ SHOWN_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class HeldBack:
     """Why requests wait, and until when."""
 
     reason: str
@@ -67,7 +67,7 @@ class _Waiter:
     scan: str
     run: str
     most: Amount
-    hold: Hold | None = None
+    hold: HeldBack | None = None
 
 
 class NoRoom(Exception):
@@ -129,7 +129,7 @@ class Allowance:
             self._day = self._today().ended(amount, bill.taken)
             self._wake()
 
-    def hold(self, scan: str) -> Hold | None:
+    def hold(self, scan: str) -> HeldBack | None:
         """Return why that scan's requests wait; None where none does."""
         return next((h for one in self._waiters if (h := one.hold) and one.scan == scan), None)
 
@@ -200,16 +200,16 @@ class Allowance:
         self.on_change()
         return False
 
-    def _held_back(self, waiter: _Waiter, day: Day, now: datetime) -> Hold | None:
+    def _held_back(self, waiter: _Waiter, day: Day, now: datetime) -> HeldBack | None:
         interval = self.spec.minimum_run_interval
         due = self._runs.due(waiter.scan, waiter.run, interval, now)
         if interval and due > now:
             message = self._runs.waits(self.name, waiter.scan, interval, due)
-            return Hold("RunTooSoon", message, due, is_for_all=False)
+            return HeldBack("RunTooSoon", message, due, is_for_all=False)
         if day.under_way or day.fits(self.limits, waiter.most):
             return None  # what is under way may take less than it might
         message = day.reached(self.name, self.limits, waiter.most)
-        return Hold("DailyLimitReached", message, day.ends, is_for_all=True)
+        return HeldBack("DailyLimitReached", message, day.ends, is_for_all=True)
 
     def _is_free(self, day: Day, amount: Amount) -> bool:
         limits = self.limits
