@@ -54,7 +54,7 @@ def test_a_scan_editor_s_best_effort_spends_no_more_than_a_day_allows(
     provider = limited(cluster, model, limits={"maxCostPerDay": str(LIMIT)})
     operator.start()
     cluster.ready(provider, "Usable")
-    spec = {
+    spec: dict[str, Any] = {
         "providerRef": {"name": provider},
         "refresh": "Always",
         "parallelism": 4,
@@ -119,7 +119,7 @@ def test_a_scan_that_is_created_again_waits_for_the_interval_to_pass(
     cluster.create_crds(2)
     provider = limited(cluster, model, minimumRunInterval="1h")
     operator.start()
-    spec = {"providerRef": {"name": provider}, "refresh": "Always"}
+    spec: dict[str, Any] = {"providerRef": {"name": provider}, "refresh": "Always"}
     scan = cluster.apply_scan(**spec)
     cluster.until_phase(scan, "Completed")
     cluster.delete(scan)
