@@ -141,6 +141,11 @@ class LimitReached(CircuitOpen):
 
     reason = "DailyLimitReached"
 
+    def __init__(self, message: str, *, retry_in_s: float, most: Usage) -> None:
+        super().__init__(message, retry_in_s=retry_in_s)
+        self.most = most
+        """What the request may take at most."""
+
 
 class RateLimited(InferenceError):
     """429. The request was not looked at; the gate repeats it, and raises this after many times."""

@@ -94,10 +94,13 @@ async def test_what_is_sent_is_in_the_written_status_before() -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(one.ask)
             await anyio.sleep(300)
-            sent_unwritten = one.sent
+            sent_unwritten, says = one.sent, one.keeper.pace("all", 1).obstacle
             one.sink.refused = None
 
     assert sent_unwritten == 0
+    assert says == (
+        "What it spends cannot be written down, so it is not asked. The operator may not patch it."
+    )
     assert one.sent == 1
 
 

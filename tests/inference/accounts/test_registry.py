@@ -200,3 +200,20 @@ async def test_a_fallback_that_does_not_allow_a_scan_does_not_stand_in_for_it(
         spent = one.sinks["spare"].versions[-1].today
 
     assert (spent is not None) == asked
+
+
+async def test_nobody_stands_in_for_a_provider_whose_day_is_used_up() -> None:
+    """It would be a way around the limit, to a provider that may have none."""
+    async with site() as one:
+        one.apply("spare", model="qwen3:8b")
+        one.apply("model", fallback="spare", limits={"maxTokensPerDay": 100})
+        await one.until("spare", "True", "")
+        await one.ask("model")
+        with anyio.move_on_after(1.0) as waiting:
+            await one.ask("model")
+        spent = one.sinks["spare"].versions[-1].today
+        reasons = {v.conditions[0].reason for v in one.sinks["model"].versions if v.conditions}
+
+    assert waiting.cancelled_caught
+    assert "DailyLimitReached" in reasons
+    assert spent is None

@@ -90,6 +90,8 @@ class Allowance:
     def __post_init__(self) -> None:
         self._day = Day.left(self.left.today, self._date())
         self._runs = self._written = PaidRuns(tuple(self.left.recent_runs or ()))
+        self._refusal = ""
+        """Why the status was not written the last time; empty where it was."""
         self._shown: tuple[float, Records] | None = None
 
     def configure(self, spec: ProviderSpec) -> None:
@@ -108,7 +110,7 @@ class Allowance:
         try:
             while not self._may_go(waiter):
                 if waiter.hold and not wait:
-                    raise LimitReached(waiter.hold.message, retry_in_s=RETRY_S)
+                    raise LimitReached(waiter.hold.message, retry_in_s=RETRY_S, most=most)
                 await self._another_look(waiter)
         finally:
             del self._waiters[waiter]
@@ -136,6 +138,9 @@ class Allowance:
     def slowed(self, pace: Pace, scan: str) -> Pace:
         """Return the pace of that scan's questions as the limits leave it."""
         hold = self.hold(scan)
+        if hold is None and self._refusal and any(one.scan == scan for one in self._waiters):
+            why = f"What it spends cannot be written down, so it is not asked. {self._refusal}"
+            return replace(pace, obstacle=why)
         if hold is None:
             return pace
         wait_s = max(pace.wait_s, (hold.until - self.now()).total_seconds())
@@ -178,8 +183,13 @@ class Allowance:
             return math.inf
         return max(0.0, (day.ends - self.now()).total_seconds())
 
+    def refused(self, why: str) -> None:
+        """Take note that the status could not be written."""
+        self._refusal = why
+
     def written(self, records: Records) -> None:
         """Take note that the status has been written so."""
+        self._refusal = ""
         day = self._today()
         if (self._written, day.covered) != (records.runs, records.covered):
             self._written, self._day = records.runs, day.accounted_for(records.covered)

@@ -173,6 +173,11 @@ class AccountKeeper:
             self._on_change(self.name)
         return completion
 
+    async def until_allowed(self, question: Question, most: Usage) -> None:
+        """Wait until a request of that question may be sent, by an administrator's limits."""
+        allowance = self._account.allowance
+        await allowance.room(question.flow, question.run, most, wait=True)
+
     @property
     def is_priced(self) -> bool:
         """Whether the cost in a Usage says what a request cost."""

@@ -108,6 +108,7 @@ class AccountAnnouncer:
             await self._sink.update(lambda previous: render(state, previous, self._now()))
         except (MissingPermission, StatusRejected) as error:
             self._refusals += 1
+            allowance.refused(str(error))
             logger.error("%s: %s", about.name, error, extra={"provider": about.name})
         else:
             self._refusals = 0

@@ -80,9 +80,12 @@ class Route:
                 try:
                     completion = await keeper.complete(question, flight, wait_while_open=False)
                 except CircuitOpen as error:
-                    retry_in_s.append(error.retry_in_s)
                     if isinstance(error, LimitReached) and keeper is first:
-                        break  # nobody stands in for a provider that has spent what it may
+                        # Nobody stands in for a provider that has spent what it may.
+                        await keeper.until_allowed(question, error.most)
+                        retry_in_s = [0.0]
+                        break
+                    retry_in_s.append(error.retry_in_s)
                 except ProviderUnusable:
                     if keeper is first:
                         raise
