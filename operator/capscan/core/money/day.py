@@ -21,8 +21,8 @@ from capscan.model.scan_status import COUNT_MAX
 from capscan.model.spent import SetAside, Today
 
 AHEAD_SHARE = 50
-"""One in so many parts of a day's limit is set aside beyond what is under way: the status is not
-written for each request. It is lost where a process dies."""
+"""One in so many parts of a day's limit is set aside beyond what is under way, and as much again as
+that: the status is not written for each request. It is lost where a process dies."""
 
 _DAY = timedelta(days=1)
 
@@ -140,11 +140,12 @@ class Day:
             return NOTHING
         tokens, cost = needed.tokens, needed.cost
         if limits.tokens is not None:
-            ahead = tokens + limits.tokens // AHEAD_SHARE
+            ahead = tokens + max(tokens, limits.tokens // AHEAD_SHARE)
             left = limits.tokens - Amount.of(self.used).tokens
             tokens = max(min(ahead, left), self.reserved.tokens)
         if limits.cost is not None:
-            ahead_cost, left_cost = cost + limits.cost / AHEAD_SHARE, limits.cost - self.used.cost
+            ahead_cost = cost + max(cost, limits.cost / AHEAD_SHARE)
+            left_cost = limits.cost - self.used.cost
             cost = max(min(ahead_cost, left_cost), self.reserved.cost)
         return Amount(tokens, cost)
 

@@ -58,6 +58,7 @@ class Records:
     today: Today | None
     runs: PaidRuns
     covered: Amount
+    date: date
 
 
 @dataclass(eq=False, slots=True)
@@ -162,10 +163,11 @@ class Allowance:
         day, limits = self._today(), self.limits
         waiting = sum((one.most for one in self._waiters if one.hold is None), NOTHING)
         aside = day.set_aside(limits, waiting)
-        records = Records(day.shown(aside), self._runs, Amount.of(day.used) + aside)
+        covered = Amount.of(day.used) + aside
+        records = Records(day.shown(aside), self._runs, covered, day.date)
         fresh = self._shown is not None and now_s - self._shown[0] < SHOWN_S
         if self._shown and fresh and day.under_way and not limits.are_set:
-            return Records(self._shown[1].today, self._runs, records.covered)
+            return replace(records, today=self._shown[1].today)
         self._shown = now_s, records
         return records
 
@@ -191,8 +193,10 @@ class Allowance:
         """Take note that the status has been written so."""
         self._refusal = ""
         day = self._today()
-        if (self._written, day.covered) != (records.runs, records.covered):
-            self._written, self._day = records.runs, day.accounted_for(records.covered)
+        # What was written of a day that has ended meanwhile says nothing of the new one.
+        covered = records.covered if records.date == day.date else day.covered
+        if (self._written, day.covered) != (records.runs, covered):
+            self._written, self._day = records.runs, day.accounted_for(covered)
             self._wake()
 
     def _may_go(self, waiter: _Waiter) -> bool:

@@ -13,7 +13,7 @@ from datetime import timedelta
 
 import anyio
 
-from capscan.core.errors import InferenceError, InferenceTimeout, ProviderUnusable
+from capscan.core.errors import InferenceError, InferenceTimeout, InvalidAnswer, ProviderUnusable
 from capscan.core.money.pricing import price
 from capscan.inference.accounts.allowance import Allowance, Bill, NoRoom
 from capscan.inference.accounts.gate import Gate, Ticket
@@ -74,8 +74,13 @@ class RequestSender:
                 request.usage = bill.taken = priced(NO_USAGE, self.spec)
                 raise
             except InferenceError as error:
-                if error.usage or not isinstance(error, InferenceTimeout):
-                    request.usage = bill.taken = priced(error.usage or NO_USAGE, self.spec)
+                if error.usage:
+                    least = _at_least(error.usage, ticket)
+                    request.usage = bill.taken = priced(least, self.spec)
+                elif not isinstance(error, InferenceTimeout):
+                    request.usage = priced(NO_USAGE, self.spec)
+                    if not isinstance(error, InvalidAnswer):  # which was made, and may be billed
+                        bill.taken = request.usage
                 raise
             request.usage = bill.taken = priced(reply.usage, self.spec)
             return reply
@@ -106,19 +111,17 @@ def _counted(reply: Reply, ticket: Ticket) -> Reply:
     """Return the reply with what it took at least, by the length of its texts. Some servers never
     count, and some count one token for everything: no budget would ever hold.
     """
-    usage, expected = reply.usage, usual(ticket.input_tokens)
-    answered = ticket.output_tokens_max if reply.truncated else expected.output_tokens
-    usage = replace(
-        usage,
-        input_tokens=max(
-            usage.input_tokens or expected.input_tokens,
-            expected.input_tokens // UNDERSTATED_MAX,
-        ),
-        output_tokens=max(
-            usage.output_tokens or answered, _bytes_of(reply.answer) // (4 * UNDERSTATED_MAX)
-        ),
-    )
-    return replace(reply, usage=usage)
+    usage = _at_least(reply.usage, ticket)
+    answered = ticket.output_tokens_max if reply.truncated else ANSWER_TOKENS_USUAL
+    least = _bytes_of(reply.answer) // (4 * UNDERSTATED_MAX)
+    output_tokens = max(usage.output_tokens or answered, least)
+    return replace(reply, usage=replace(usage, output_tokens=output_tokens))
+
+
+def _at_least(usage: Usage, ticket: Ticket) -> Usage:
+    """Return the usage with as many prompt tokens as the prompt has at least."""
+    least = ticket.input_tokens // UNDERSTATED_MAX
+    return replace(usage, input_tokens=max(usage.input_tokens or ticket.input_tokens, least))
 
 
 def _bytes_of(answer: object) -> int:
