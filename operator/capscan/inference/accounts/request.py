@@ -75,8 +75,8 @@ class RequestSender:
                 raise
             except InferenceError as error:
                 if error.usage:
-                    least = _at_least(error.usage, ticket)
-                    request.usage = bill.taken = priced(least, self.spec)
+                    error.usage = _at_least(error.usage, ticket)
+                    request.usage = bill.taken = priced(error.usage, self.spec)
                 elif not isinstance(error, InferenceTimeout):
                     request.usage = priced(NO_USAGE, self.spec)
                     if not isinstance(error, InvalidAnswer):  # which was made, and may be billed
