@@ -84,7 +84,7 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {
         "write a sum above 0 in quotes",
     ),
     "a limit that is no sum": (
-        {"limits": {"maxCostPerDay": "1e9"}, "pricing": {}},
+        {"limits": {"maxCostPerDay": "5 EUR"}, "pricing": {}},
         "spec.limits.maxCostPerDay",
         "write a decimal number in quotes",
     ),
