@@ -27,6 +27,7 @@ from capscan.model import (
     Crd,
     CrdRef,
     FailedItem,
+    ObjectMeta,
     Run,
     Trigger,
     Usage,
@@ -176,7 +177,7 @@ class FakeProviders:
     def __init__(self, provider: FakeProvider) -> None:
         self.provider = provider
 
-    async def find(self, name: str) -> FakeProvider:  # noqa: ARG002
+    async def find(self, name: str, scan: ObjectMeta) -> FakeProvider:  # noqa: ARG002
         if self.provider.fault:
             raise self.provider.fault
         return self.provider

@@ -18,7 +18,7 @@ from capscan.core.answer.question import Question
 from capscan.core.crd.digest import Digest
 from capscan.core.errors import InferenceError, ProviderUnavailable, RequestRejected
 from capscan.core.pace import Pace
-from capscan.model import Analysis, Completion, Complexity, Usage
+from capscan.model import Analysis, Completion, Complexity, ObjectMeta, Usage
 from capscan.scan.flight import Flight
 from capscan.scan.ports import Provider
 
@@ -45,7 +45,7 @@ class OneProvider:
 
     provider: Provider
 
-    async def find(self, name: str) -> Provider:  # noqa: ARG002
+    async def find(self, name: str, scan: ObjectMeta) -> Provider:  # noqa: ARG002
         return self.provider
 
 

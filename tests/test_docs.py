@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from capscan.core.conditions import ScanFacts, Stall, conditions
+from capscan.core.pace import Pace
 from capscan.core.run.plan import inputs_hash
 from capscan.model import (
     Budget,
@@ -40,14 +41,14 @@ def text(name: str) -> str:
 
 
 def held(
-    phase: Phase, stall: Stall | None = None, *, waiting: bool = False, dry_run: bool = False
+    phase: Phase, stall: Stall | None = None, *, waiting: str = "", dry_run: bool = False
 ) -> list[Condition]:
     """Return the conditions of a scan that had none before."""
     facts = ScanFacts(phase, "message", stall, waiting, dry_run=dry_run)
     return conditions(facts, generation=1, previous=(), now=NOW)
 
 
-MAKERS = {"Stall": 0, "ProviderUnusable": 0, "Verdict": 1}
+MAKERS = {"Stall": 0, "HeldBack": 0, "ProviderUnusable": 0, "Verdict": 1}
 """Which calls make something with a reason, and which of their arguments the reason is."""
 
 
@@ -105,7 +106,7 @@ def test_troubleshooting_has_one_section_for_each_reason_and_no_other() -> None:
     """These are all reasons of conditions and failed items that the code can produce."""
     reasons = {condition.reason for phase in Phase for condition in held(phase)}
     reasons |= {condition.reason for condition in held(Phase.COMPLETED, dry_run=True)}
-    reasons |= {condition.reason for condition in held(Phase.SCANNING, waiting=True)}
+    reasons |= {condition.reason for condition in held(Phase.SCANNING, waiting=Pace().reason)}
     reasons |= set(written_reasons())
     sections = re.findall(r"^## (.+)$", text("troubleshooting.md"), re.MULTILINE)
 

@@ -20,6 +20,7 @@ from capscan.core.errors import ItemError
 from capscan.core.run.events import CrdFailed, CrdScanned, ScanEvent, Settled
 from capscan.core.run.plan import PlannedItem
 from capscan.inference.accounts.account import Account
+from capscan.inference.accounts.allowance import Allowance
 from capscan.inference.accounts.connection import Connections
 from capscan.model import (
     ApiProtocol,
@@ -27,6 +28,7 @@ from capscan.model import (
     FailedItem,
     Limits,
     ProviderSpec,
+    ProviderStatus,
     ScanSpec,
     SecretKeyRef,
 )
@@ -97,7 +99,8 @@ def _account(job: Job) -> Account:
             input_tokens_per_minute=job.tokens and int(job.tokens.per_minute),
         ),
     )
-    return Account("bench", spec, Connections(), _no_key)
+    allowance = Allowance("bench", spec, ProviderStatus(), lambda: datetime.now(UTC))
+    return Account("bench", spec, Connections(), _no_key, allowance)
 
 
 async def _no_key(ref: SecretKeyRef) -> ApiKey:

@@ -27,7 +27,7 @@ from capscan.kube.kinds import PROVIDERS, SCANS, provider_status, scan_status
 from capscan.kube.known import Known
 from capscan.kube.secrets import Secrets
 from capscan.kube.supervision import supervised
-from capscan.model import CapabilityScan, InferenceProvider
+from capscan.model import CapabilityScan, InferenceProvider, ObjectMeta
 from capscan.scan.controller import ScanController
 from capscan.scan.controllers import Controllers
 from capscan.scan.following import Following
@@ -193,12 +193,13 @@ class Providers:
     offline: Provider
     accounts: Accounts
 
-    async def find(self, name: str) -> Provider:
-        """Return the provider of that name, or the offline analysis where the name is empty.
+    async def find(self, name: str, scan: ObjectMeta) -> Provider:
+        """Return the provider of that name for that scan, or the offline analysis where the name
+        is empty.
 
         Raises ProviderUnusable.
         """
-        return await self.accounts.find(name) if name else self.offline
+        return await self.accounts.find(name, scan) if name else self.offline
 
 
 def _now() -> datetime:

@@ -13,7 +13,7 @@ from capscan.core.crd.digest import Digest, digest_crd
 from capscan.core.crd.parsing import parse_crd
 from capscan.inference.accounts.registry import Accounts
 from capscan.inference.offline.heuristic import OfflineAnalysis
-from capscan.model import Analysis, Completion, InferenceProvider, SecretKeyRef
+from capscan.model import Analysis, Completion, InferenceProvider, ObjectMeta, SecretKeyRef
 from capscan.model.api_key import ApiKey
 from capscan.scan.ports import Provider
 from tests.builders import crd, wide
@@ -52,7 +52,7 @@ async def paid(protocol: str) -> AsyncIterator[Provider]:
             now=lambda: datetime.now(UTC),
         )
         accounts.observe(provider(server.url, protocol=protocol))
-        yield await accounts.find("model")
+        yield await accounts.find("model", ObjectMeta(name="all", uid="s1"))
         group.cancel_scope.cancel()
 
 

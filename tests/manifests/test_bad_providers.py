@@ -73,6 +73,41 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {
         "spec.apiKeySecretRef.name",
         "a letter or a digit at both ends and beside each dot",
     ),
+    "a limit of money without prices": (
+        {"limits": {"maxCostPerDay": "5"}},
+        "spec",
+        "set spec.pricing too, or use maxTokensPerDay",
+    ),
+    "a limit of no money at all": (
+        {"limits": {"maxCostPerDay": "0.00"}, "pricing": {}},
+        "spec.limits.maxCostPerDay",
+        "write a sum above 0 in quotes",
+    ),
+    "a limit that is no sum": (
+        {"limits": {"maxCostPerDay": "5 EUR"}, "pricing": {}},
+        "spec.limits.maxCostPerDay",
+        "write a decimal number in quotes",
+    ),
+    "a limit of no tokens": (
+        {"limits": {"maxTokensPerDay": 0}},
+        "spec.limits.maxTokensPerDay",
+        "greater than or equal to 1",
+    ),
+    "a regular expression for names of scans": (
+        {"allowedScans": {"names": ["team-(a|b)"]}},
+        "spec.allowedScans.names",
+        "only * and ? are wildcards",
+    ),
+    "a label of scans that none can carry": (
+        {"allowedScans": {"matchLabels": {"team": "a b"}}},
+        "spec.allowedScans.matchLabels",
+        "each entry is a label that a CapabilityScan carries",
+    ),
+    "an interval in days": (
+        {"minimumRunInterval": "1d"},
+        "spec.minimumRunInterval",
+        "write a duration from 1s to 720h",
+    ),
     "a fallback's name with a space": (
         {"fallbackRef": {"name": "Fake Provider"}},
         'spec.fallbackRef.name: Invalid value: "Fake Provider"',

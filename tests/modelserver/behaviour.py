@@ -117,6 +117,8 @@ class Behaviour(_Value):
     """Whether parts of a message may be marked for the cache."""
     counts: tuple[str, ...] | None = None
     """What answers tell of their usage; None: all of it."""
+    counts_as: int | None = None
+    """The number that answers tell for each of their counts; None: the right one."""
     prompt_bytes_max: int | None = None
     """Longer prompts do not fit the model's context."""
     body_bytes_max: int = 32 * 1024 * 1024

@@ -157,6 +157,10 @@ class Service:
         self._charge(arrival, ask, usage)
         self._faults.due(ask.name)
         body = dialect.completion(self._serial, ask, says, usage)
+        if (number := self.behaviour.counts_as) is not None:
+            body["usage"] = {
+                key: number for key, count in body["usage"].items() if isinstance(count, int)
+            }
         if (told := self.behaviour.counts) is not None:
             body["usage"] = {key: count for key, count in body["usage"].items() if key in told}
         reply = Reply(200, body)

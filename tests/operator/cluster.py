@@ -128,6 +128,11 @@ class Cluster:
         """Edit a scan's spec."""
         self._api.patch(f"{CAPSCAN}/capabilityscans/{name}", {"spec": spec})
 
+    def delete(self, name: str) -> None:
+        """Delete a scan, where it is there."""
+        with suppress(Refused):
+            self._api.send("DELETE", f"{CAPSCAN}/capabilityscans/{name}")
+
     def scan(self, name: str) -> Json:
         """Return the scan as it is now."""
         return self._get("capabilityscans", name)

@@ -7,7 +7,7 @@ import anyio
 from capscan.core.errors import RequestRejected
 from capscan.core.money.spending import Spending
 from capscan.core.run.progress import Tally, progress, reported
-from capscan.model import ScanSpec
+from capscan.model import ObjectMeta, ScanSpec
 from capscan.scan.job import Job
 from capscan.scan.session import Session
 from tests.fake_cluster import FakeCrds, FakeStore, ports
@@ -27,7 +27,7 @@ class Setting:
     def session(self, before: Tally | None = None, run_id: str = "r1") -> Session:
         job = Job(
             ports(self.crds, self.store, self.provider),
-            scan="all",
+            about=ObjectMeta(name="all", uid="uid"),
             run=run(run_id),
             spec=lambda: self.spec,
             before=before,

@@ -5,9 +5,14 @@ from dataclasses import dataclass, field
 import anyio
 import pytest
 
+from capscan.core.errors import ScanError, StatusRejected
 from capscan.scan.status_queue import REFRESH_S, StatusQueue
 
 pytestmark = pytest.mark.anyio
+
+
+def ignore(_: ScanError) -> None:
+    """Take no note of a refusal."""
 
 
 @dataclass
@@ -31,7 +36,7 @@ class Writes:
 
 async def test_many_changes_are_one_write_per_interval() -> None:
     writes = Writes()
-    queue = StatusQueue(writes, lambda: 2.0)
+    queue = StatusQueue(writes, lambda: 2.0, ignore)
     async with anyio.create_task_group() as group:
         group.start_soon(queue.run)
         for _ in range(95):
@@ -44,7 +49,7 @@ async def test_many_changes_are_one_write_per_interval() -> None:
 
 async def test_a_change_of_phase_is_written_at_once() -> None:
     writes = Writes()
-    queue = StatusQueue(writes, lambda: 60.0)
+    queue = StatusQueue(writes, lambda: 60.0, ignore)
     await queue.flush()
     await anyio.sleep(1)
     await queue.flush()
@@ -54,7 +59,7 @@ async def test_a_change_of_phase_is_written_at_once() -> None:
 
 async def test_a_hurried_change_does_not_wait_for_the_interval() -> None:
     writes = Writes()
-    queue = StatusQueue(writes, lambda: 600.0)
+    queue = StatusQueue(writes, lambda: 600.0, ignore)
     async with anyio.create_task_group() as group:
         group.start_soon(queue.run)
         queue.touch()
@@ -73,7 +78,7 @@ async def test_a_hurried_change_does_not_wait_for_the_interval() -> None:
 
 async def test_a_flush_writes_what_was_hurried_too() -> None:
     writes = Writes()
-    queue = StatusQueue(writes, lambda: 600.0)
+    queue = StatusQueue(writes, lambda: 600.0, ignore)
     async with anyio.create_task_group() as group:
         group.start_soon(queue.run)
         queue.touch()
@@ -89,7 +94,7 @@ async def test_a_flush_writes_what_was_hurried_too() -> None:
 
 async def test_changes_during_a_write_are_written_after_it() -> None:
     writes = Writes(takes_s=5)
-    queue = StatusQueue(writes, lambda: 2.0)
+    queue = StatusQueue(writes, lambda: 2.0, ignore)
     async with anyio.create_task_group() as group:
         group.start_soon(queue.run)
         queue.touch()
@@ -103,7 +108,7 @@ async def test_changes_during_a_write_are_written_after_it() -> None:
 
 async def test_two_writes_are_never_under_way_at_once() -> None:
     writes = Writes(takes_s=5)
-    queue = StatusQueue(writes, lambda: 0.1)
+    queue = StatusQueue(writes, lambda: 0.1, ignore)
     async with anyio.create_task_group() as group:
         group.start_soon(queue.run)
         for _ in range(4):
@@ -120,7 +125,7 @@ async def test_two_writes_are_never_under_way_at_once() -> None:
 async def test_a_new_interval_counts_at_once() -> None:
     writes = Writes()
     interval_s = 60.0
-    queue = StatusQueue(writes, lambda: interval_s)
+    queue = StatusQueue(writes, lambda: interval_s, ignore)
     async with anyio.create_task_group() as group:
         group.start_soon(queue.run)
         queue.touch()
@@ -135,7 +140,7 @@ async def test_a_new_interval_counts_at_once() -> None:
 
 async def test_what_only_time_changes_is_rendered_now_and_then_while_a_run_is_at_work() -> None:
     writes = Writes(sends=False)
-    queue = StatusQueue(writes, lambda: 2.0)
+    queue = StatusQueue(writes, lambda: 2.0, ignore)
     async with anyio.create_task_group() as group:
         group.start_soon(queue.run)
         with queue.refreshing():
@@ -148,7 +153,7 @@ async def test_what_only_time_changes_is_rendered_now_and_then_while_a_run_is_at
 
 async def test_a_write_that_sent_nothing_delays_nothing() -> None:
     writes = Writes(sends=False)
-    queue = StatusQueue(writes, lambda: 60.0)
+    queue = StatusQueue(writes, lambda: 60.0, ignore)
     async with anyio.create_task_group() as group:
         group.start_soon(queue.run)
         for _ in range(3):
@@ -157,3 +162,50 @@ async def test_a_write_that_sent_nothing_delays_nothing() -> None:
         group.cancel_scope.cancel()
 
     assert writes.at == pytest.approx([0, 1, 2])
+
+
+async def test_an_edit_ends_the_waiting_for_a_write_that_is_refused() -> None:
+    """It is tried once more, in case the edit has mended it."""
+    refused: list[float] = []
+
+    async def write() -> bool:
+        raise StatusRejected("no")
+
+    queue = StatusQueue(write, lambda: 2.0, lambda _: refused.append(anyio.current_time()))
+    written: list[bool] = []
+
+    async def flush() -> None:
+        written.append(await queue.flush())
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(flush)
+        await anyio.sleep(100.5)
+        before = len(refused)
+        queue.overtake()
+        await anyio.sleep(0.1)
+
+    assert written == [False]
+    assert before == 6
+    assert refused[before:] == [100.5]
+
+
+async def test_what_an_edit_ended_the_waiting_for_is_written_later() -> None:
+    refusals = [StatusRejected("no")] * 4
+    written: list[float] = []
+
+    async def write() -> bool:
+        if refusals:
+            raise refusals.pop()
+        written.append(anyio.current_time())
+        return True
+
+    queue = StatusQueue(write, lambda: 2.0, ignore)
+    async with anyio.create_task_group() as group:
+        group.start_soon(queue.run)
+        queue.touch()
+        await anyio.sleep(1)
+        queue.overtake()
+        await anyio.sleep(60)
+        group.cancel_scope.cancel()
+
+    assert len(written) == 1

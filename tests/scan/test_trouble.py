@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from capscan.core.errors import MissingPermission, ProviderUnusable
+from capscan.core.errors import MissingPermission, ProviderUnusable, StatusRejected
 from capscan.model import Phase
 from tests.fakes import name_of
 from tests.scan.cluster import Cluster
@@ -129,3 +129,26 @@ async def test_a_bug_stalls_one_scan_and_is_tried_again(caplog: pytest.LogCaptur
 
     assert cluster.phase() is Phase.COMPLETED
     assert any(record.exc_info for record in caplog.records)
+
+
+async def test_a_status_that_is_refused_keeps_no_edit_from_being_obeyed() -> None:
+    """Nothing is asked before it can be written down that it is, whatever the spec says."""
+    cluster = Cluster()
+    async with cluster.operator() as controller:
+        cluster.sink.denied = StatusRejected("too large a number")
+        await anyio.sleep(200)
+        cluster.edit({"suspend": True})
+        await anyio.sleep(1)
+        suspended = controller.state.phase
+        cluster.edit({"suspend": False, "rescan": "again"})
+        await anyio.sleep(1)
+        begun = controller.state.handled.rescan
+        asked = list(cluster.provider.asked)
+        cluster.sink.denied = None
+        await anyio.sleep(60)
+
+    assert suspended is Phase.SUSPENDED
+    assert begun == "again"
+    assert asked == []
+    assert cluster.phase() is Phase.COMPLETED
+    assert cluster.status.last_handled_rescan == "again"

@@ -50,8 +50,8 @@ class ScanFacts:
     message: str
     """Where the scan stands, in a sentence."""
     stall: Stall | None = None
-    waiting: bool = False
-    """The run is at work, but the provider lets nothing through for a while."""
+    waiting: str = ""
+    """Why a run at work gets nothing through for a while, in one word; empty where it does."""
     flaw: Stall | None = None
     """What is wrong with the spec, in a part that no run needs."""
     hindrance: Stall | None = None
@@ -125,7 +125,7 @@ def _reason(facts: ScanFacts) -> str:
     if facts.dry_run and facts.phase in DONE:
         return "DryRun"
     if facts.waiting:
-        return "WaitingForProvider"
+        return facts.waiting
     return _REASONS.get(facts.phase, facts.phase.value)
 
 

@@ -8,6 +8,7 @@ CapscanError
 │   │   ├── ProviderOverloaded    there, but too busy: 503, 529              (retryable)
 │   │   ├── ProviderFailed        it broke over this request: 500            (retryable)
 │   │   ├── CircuitOpen           it fails so much that it is not asked for a moment   (retryable)
+│   │   │   └── LimitReached          an administrator allows no more now    (retryable)
 │   │   ├── RateLimited           429: it was not looked at                  (retryable)
 │   │   ├── InferenceTimeout      no answer in time                          (retryable)
 │   │   │   └── ItemTimeout           the item's own time is used up             (retryable)
@@ -131,6 +132,19 @@ class CircuitOpen(InferenceError):
         super().__init__(message)
         self.retry_in_s = retry_in_s
         """Seconds until somebody may try."""
+
+
+class LimitReached(CircuitOpen):
+    """Nothing was sent: an administrator's limit on this provider is reached. Nobody stands in for
+    a provider that has spent what it may.
+    """
+
+    reason = "DailyLimitReached"
+
+    def __init__(self, message: str, *, retry_in_s: float, most: Usage) -> None:
+        super().__init__(message, retry_in_s=retry_in_s)
+        self.most = most
+        """What the request may take at most."""
 
 
 class RateLimited(InferenceError):

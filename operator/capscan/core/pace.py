@@ -27,5 +27,7 @@ class Pace:
     """False where nobody can say how long that takes, since the provider fails."""
     obstacle: str = ""
     """Why nothing is let through now, in a sentence for a person; empty where something is."""
+    reason: str = "WaitingForProvider"
+    """The obstacle in one word, for a condition."""
     stand_in: str = ""
     """Who answers in place of the provider that was named; empty where nobody does."""

@@ -22,6 +22,11 @@ _GLOB_MESSAGE = (
 )
 
 
+_LABELS = (
+    f"self.all(key, key.matches('^({_DNS_NAME}/)?{_LABEL_NAME}$') "
+    f"&& self[key].matches('^{_LABEL_NAME}?$'))"
+)
+
 _NAME = f"self.matches('^{_DNS_NAME}$')"
 _NAME_MESSAGE = (
     "a name has only lower-case letters, digits, - and . in it, with a letter or a digit at both "
@@ -29,6 +34,10 @@ _NAME_MESSAGE = (
 )
 
 _AMOUNT = "self.matches('^[0-9]+([.][0-9]{1,6})?$')"
+_POSITIVE_MESSAGE = (
+    'write a sum above 0 in quotes, such as "25.00", or leave it out for no limit; who may ask at '
+    "all is said in allowedScans"
+)
 _AMOUNT_MESSAGE = (
     'write a decimal number in quotes, with at most six decimals, such as "3" or "0.25"'
 )
@@ -94,8 +103,7 @@ SCAN = Kind(
         Rule("spec.selector.exclude[]", _GLOB, _GLOB_MESSAGE),
         Rule(
             "spec.selector.matchLabels",
-            f"self.all(key, key.matches('^({_DNS_NAME}/)?{_LABEL_NAME}$') "
-            f"&& self[key].matches('^{_LABEL_NAME}?$'))",
+            _LABELS,
             "each entry is a label that a CRD carries, compared exactly and without wildcards; "
             "write app.kubernetes.io/part-of: cert-manager",
         ),
@@ -171,6 +179,14 @@ PROVIDER = Kind(
         ),
         AGE,
         Column(
+            "TokensToday",
+            ".status.today.totalTokens",
+            "Prompt and answer tokens of today, in UTC.",
+            type="integer",
+            priority=1,
+        ),
+        Column("CostToday", ".status.today.cost", "What they cost.", priority=1),
+        Column(
             "Message",
             '.status.conditions[?(@.type=="Ready")].message',
             "What is wrong with it, and what to do.",
@@ -193,6 +209,30 @@ PROVIDER = Kind(
             "self.baseURL != '' || has(self.apiKeySecretRef)",
             "the provider's public API needs a key: set apiKeySecretRef, or baseURL for a server "
             "of your own",
+        ),
+        Rule(
+            "spec",
+            "!has(self.limits) || !has(self.limits.maxCostPerDay) || has(self.pricing)",
+            "maxCostPerDay is counted by prices: set spec.pricing too, or use maxTokensPerDay",
+        ),
+        Rule("spec.limits.maxCostPerDay", _AMOUNT, _AMOUNT_MESSAGE),
+        Rule("spec.limits.maxCostPerDay", "self.matches('[1-9]')", _POSITIVE_MESSAGE),
+        Rule(
+            "spec.allowedScans.names[]",
+            _GLOB,
+            "only * and ? are wildcards, and names have only lower-case letters, digits, - and . "
+            "in them; write team-a-*",
+        ),
+        Rule(
+            "spec.allowedScans.matchLabels",
+            _LABELS,
+            "each entry is a label that a CapabilityScan carries, compared exactly and without "
+            "wildcards; write team: a",
+        ),
+        Rule(
+            "spec.minimumRunInterval",
+            _between("1s", "720h"),
+            "write a duration from 1s to 720h, such as 1h",
         ),
         Rule(
             "spec.baseURL",

@@ -1,5 +1,6 @@
 """The kinds that a user sees and the facts that capscan reads, as frozen values."""
 
+from capscan.model.allowed_scans import AllowedScans
 from capscan.model.capability import (
     Analysis,
     Capability,
@@ -47,6 +48,7 @@ from capscan.model.scan_status import (
 )
 
 __all__ = [
+    "AllowedScans",
     "Analysis",
     "ApiProtocol",
     "Budget",

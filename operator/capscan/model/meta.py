@@ -20,6 +20,7 @@ class ObjectMeta(Wire):
     generation: int = 0
     resource_version: str = ""
     annotations: dict[str, str] = Field(default={})
+    labels: dict[str, str] = Field(default={})
 
     @property
     def version(self) -> int:

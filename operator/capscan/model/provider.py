@@ -10,12 +10,13 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from capscan.model.allowed_scans import AllowedScans
 from capscan.model.base import Count, Duration, Time, Wire
 from capscan.model.meta import Condition, ObjectMeta, parts_of
+from capscan.model.money import Amount, Limit
+from capscan.model.spent import RECENT_RUNS_MAX, PaidRun, Today
 
 ObjectName = Annotated[str, Field(min_length=1, max_length=253)]
-Amount = Annotated[str, Field(max_length=16)]
-"""Money as a decimal number in a string: no float reaches a bill."""
 Rate = Annotated[int, Field(ge=1, le=1_000_000_000)]
 
 
@@ -67,6 +68,16 @@ class Limits(Wire):
         default=0,
         description="The share of the configured limits that is left to others, maxInFlight "
         "included.",
+    )
+    max_tokens_per_day: Annotated[int, Field(ge=1, le=1_000_000_000_000)] | None = Field(
+        default=None,
+        description="Prompt and answer tokens a day, in UTC, over all scans. Once they are used up "
+        "scans wait for the next day, or until this is raised.",
+    )
+    max_cost_per_day: Limit | None = Field(
+        default=None,
+        description="Money a day, in UTC, over all scans, by spec.pricing and in its currency, "
+        "such as 25.00. Once it is used up scans wait for the next day, or until this is raised.",
     )
 
 
@@ -152,6 +163,17 @@ class ProviderSpec(Wire):
         default=None,
         description="Another InferenceProvider that is asked while this one's circuit is open.",
     )
+    allowed_scans: AllowedScans | None = Field(
+        default=None,
+        description="The CapabilityScans that may ask it, also where it stands in for another; all "
+        "unless said otherwise.",
+    )
+    minimum_run_interval: Duration | None = Field(
+        default=None,
+        description="The least time between two runs of one scan that ask it. A run that comes "
+        "sooner waits before its first question, also where the scan was deleted and created "
+        "again under its name.",
+    )
 
 
 class LastRateLimit(Wire):
@@ -178,6 +200,14 @@ class ProviderStatus(Wire):
     )
     last_rate_limit: LastRateLimit | None = Field(
         default=None, description="The newest answer 429 (too many requests)."
+    )
+    today: Today | None = Field(
+        default=None, description="What its requests took today, over all scans."
+    )
+    recent_runs: Annotated[list[PaidRun], Field(max_length=RECENT_RUNS_MAX)] | None = Field(
+        default=None,
+        description="The newest runs that asked, one for each scan; only with "
+        "spec.minimumRunInterval.",
     )
     conditions: list[Condition] | None = Field(
         default=None,

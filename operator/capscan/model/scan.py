@@ -12,6 +12,7 @@ from pydantic import Field
 
 from capscan.model.base import Count, Duration, Wire
 from capscan.model.meta import ObjectMeta, parts_of
+from capscan.model.money import Limit
 from capscan.model.scan_status import ScanStatus
 
 Glob = Annotated[
@@ -74,7 +75,7 @@ class Budget(Wire):
     max_tokens: Count = Field(
         default=0, description="Prompt and answer tokens together; 0 is no limit."
     )
-    max_cost: Annotated[str, Field(max_length=32)] = Field(
+    max_cost: Limit = Field(
         default="",
         description="By the pricing of the InferenceProvider, in its currency, such as 12.50; "
         "empty or 0 is no limit.",

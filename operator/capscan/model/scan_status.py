@@ -16,6 +16,8 @@ from capscan.model.meta import GROUP, Condition
 REQUESTED_AT = f"{GROUP}/requestedAt"
 """Annotation on a CapabilityScan: a new value starts a run."""
 
+COUNT_MAX = 2**63 - 1
+"""The largest integer that the API server takes."""
 FAILED_ITEMS_MAX = 50
 IN_FLIGHT_NAMES_MAX = 32
 

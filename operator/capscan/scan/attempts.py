@@ -38,10 +38,12 @@ class Attempts:
         """None until an attempt has failed."""
         self._broke_at_s = math.inf
 
-    async def ask(self, flow: str, digest: Digest, slot: Slot) -> Completion:
-        """Ask until there is an answer. Raises InferenceError, ProviderUnusable."""
+    async def ask(self, flow: str, digest: Digest, slot: Slot, *, run: str = "") -> Completion:
+        """Ask until there is an answer, for that run of the scan. Raises InferenceError,
+        ProviderUnusable.
+        """
         flight = Flight(slot, self._limit_s)
-        question = Question(digest, flow, self._spec().priority.weight)
+        question = Question(digest, flow, self._spec().priority.weight, run)
         retrying = tenacity.AsyncRetrying(
             retry=partial(self._another, flight),
             wait=self._pause_s,

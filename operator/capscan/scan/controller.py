@@ -54,7 +54,9 @@ class ScanController:
         self._announcer = Announcer(ports.events, scan.metadata, lambda: self.state.handled.run)
         renderer = StatusRenderer(scan.status, ports, self._lookout)
         self._writer = StatusWriter(sink, renderer, self._announcer, identity.owner)
-        self._queue = StatusQueue(lambda: self._writer.write(self), self._interval_s)
+        self._queue = StatusQueue(
+            lambda: self._writer.write(self), self._interval_s, self._announcer.refused
+        )
 
     @property
     def name(self) -> str:
@@ -79,6 +81,7 @@ class ScanController:
                 self._session.stop(INTERRUPT_GRACE_S)
         if lifecycle.asks_otherwise(before, scan):
             self._wakeup.wake()
+            self._queue.overtake()
         if before.metadata.generation != scan.metadata.generation:
             self._queue.hurry()
         self._queue.touch()
@@ -98,6 +101,7 @@ class ScanController:
     def close(self, grace_s: float) -> None:
         """End soon: items in flight have `grace_s` seconds, then the last status is written."""
         self._wakeup.close()
+        self._queue.overtake()
         if self._session:
             self._session.stop(grace_s)
 
@@ -198,7 +202,7 @@ class ScanController:
     async def _work(self) -> None:
         job = Job(
             self._ports,
-            scan=self.name,
+            about=self.scan.metadata,
             run=self.state.run,
             spec=lambda: self.scan.spec,
             before=self.state.tally,
@@ -222,13 +226,15 @@ class ScanController:
 
     async def _go_through(self, session: Session) -> None:
         self.state = self.state.discovering()
-        await self._queue.flush()
+        if not await self._queue.flush():
+            return
         self._lookout.has_news = False
         await session.discover()
         if session.stopped:
             return
         self.state = self.state.scanning()
-        await self._queue.flush()
+        if not await self._queue.flush():
+            return
         await session.scan()
         if session.finished:
             await self._finish(session)
@@ -239,8 +245,8 @@ class ScanController:
             phase, session.tally, budget, found, listed=session.listed
         )
         self.state = self.state.ended(phase, conclusion, self._ports.now(), found)
-        await self._queue.flush()
-        self._announcer.ended(self.state.run, phase, conclusion)
+        if await self._queue.flush():
+            self._announcer.ended(self.state.run, phase, conclusion)
 
     async def _stalled(self, stall: Stall) -> None:
         self._announcer.stalled(stall, self.state.stall)

@@ -148,7 +148,7 @@ class Lookout:
         self.has_news = False
         found: bool | None = True
         try:
-            found = await unless(changed, lambda: _is_behind(self._ports, scan.spec, run))
+            found = await unless(changed, lambda: _is_behind(self._ports, scan, run))
         except* (ScanError, KubeError) as errors:
             name = scan.metadata.name
             logger.warning(
@@ -162,7 +162,7 @@ class Lookout:
         self._wake()
 
 
-async def _is_behind(ports: Ports, spec: ScanSpec, run: Run) -> bool | None:
+async def _is_behind(ports: Ports, scan: CapabilityScan, run: Run) -> bool | None:
     """Return whether a run would find anything to ask or to remove, by two listings, and by reading
     the few CRDs that have changed. None if that cannot be said
     before somebody mends the provider. Raises ScanError, KubeError.
@@ -170,16 +170,16 @@ async def _is_behind(ports: Ports, spec: ScanSpec, run: Run) -> bool | None:
     `run` is the last one: what it settled, under `refresh: Always` too, is not done again.
     """
     try:
-        provider = await ports.providers.find(spec.provider_ref.name)
+        provider = await ports.providers.find(scan.spec.provider_ref.name, scan.metadata)
     except ProviderUnusable as error:
         logger.warning("CRDs have changed, and nobody can be asked about them: %s", error)
         return None
     stored = await ports.store.list_refs()
-    todo = plan(await ports.crds.list_refs(), stored, spec, run, provider.identity)
+    todo = plan(await ports.crds.list_refs(), stored, scan.spec, run, provider.identity)
     if todo.orphaned or len(todo.pending) > QUIET_ITEMS_MAX:
         return True
     for item in todo.pending:
-        if not await _settled_quietly(ports, spec, run, item, provider.identity):
+        if not await _settled_quietly(ports, scan.spec, run, item, provider.identity):
             return True
     return False
 

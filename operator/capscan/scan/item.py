@@ -18,6 +18,7 @@ from capscan.core.errors import (
     StoreRejected,
 )
 from capscan.core.run.events import CrdFailed, CrdScanned, CrdSkipped, CrdUnchanged, Settled
+from capscan.core.run.lifecycle import asking
 from capscan.core.run.plan import PlannedItem, fingerprint, plan_key
 from capscan.core.text import shorten
 from capscan.model import Crd, FailedItem, Run, ScanSpec
@@ -93,7 +94,9 @@ class Settler:
             return CrdUnchanged(work.name)
         async with work.slot.permit():
             try:
-                completion = await work.attempts.ask(self._scan, digest, work.slot)
+                completion = await work.attempts.ask(
+                    self._scan, digest, work.slot, run=asking(self._run)
+                )
             except ItemError as error:
                 # This is told before the permit goes on: it may be the failure that stops the run.
                 return await self._fail(work, error)

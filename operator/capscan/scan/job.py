@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from capscan.core.money.spending import Spending
 from capscan.core.pace import Pace
 from capscan.core.run.progress import Tally
-from capscan.model import Run, ScanSpec
+from capscan.model import ObjectMeta, Run, ScanSpec
 from capscan.scan.ports import Ports, Provider
 
 
@@ -15,8 +15,8 @@ class Job:
     """A run to be worked on, and what earlier sessions left of it."""
 
     ports: Ports
-    scan: str
-    """Name of the CapabilityScan."""
+    about: ObjectMeta
+    """The CapabilityScan, as it was when the session began."""
     run: Run
     spec: Callable[[], ScanSpec]
     """The newest spec: it may change while the session goes on."""
@@ -24,6 +24,11 @@ class Job:
     """The counts of earlier sessions; None before the first one got to any."""
     spending: Spending
     """What the budget has taught in earlier sessions."""
+
+    @property
+    def scan(self) -> str:
+        """Name of the CapabilityScan."""
+        return self.about.name
 
     def pace(self, provider: Provider) -> Pace:
         """Return how fast that provider may be asked now."""

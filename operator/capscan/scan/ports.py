@@ -83,9 +83,9 @@ class Provider(Answers, Protocol):
 class Providers(Protocol):
     """The providers that a scan may name."""
 
-    async def find(self, name: str) -> Provider:
-        """Return the provider of that name; without a name the offline analysis. Raises
-        ProviderUnusable.
+    async def find(self, name: str, scan: ObjectMeta) -> Provider:
+        """Return the provider of that name for that scan; without a name the offline analysis.
+        Raises ProviderUnusable, where the scan may not ask it too.
         """
         ...
 

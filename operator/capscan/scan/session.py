@@ -107,7 +107,7 @@ class Session:
         """List and plan. Raises ScanError."""
         job = self._job
         with self._discovering:
-            self._provider = await job.ports.providers.find(job.spec().provider_ref.name)
+            self._provider = await job.ports.providers.find(job.spec().provider_ref.name, job.about)
             found = await discover(job, self._provider, writes=self._mode.writes)
             self._work = Work(job, found, self._mode, self._on_change)
 

@@ -20,34 +20,23 @@ HASTE_S = 0.5
 of phase has brought it before."""
 
 
-async def insist(
-    write: Callable[[], Awaitable[bool]], on_refusal: Callable[[ScanError], None]
-) -> bool:
-    """Write, however long it takes until that is let through. Return whether anything was sent.
-
-    Until then the run stands still: what is not written down would be asked again.
-    """
-    refusals = 0
-    while True:
-        try:
-            return await write()
-        except STATUS_REFUSALS as error:
-            on_refusal(error)
-            await anyio.sleep(stepped_s(MENDING_RETRY_S, refusals))
-            refusals += 1
-
-
 class StatusQueue:
     """Collapses any number of changes into one pending write.
 
-    `write` sends what is true when it is called. `interval_s` may change while this runs.
+    `write` sends what is true when it is called, and returns whether anything differed.
+    `interval_s` may change while this runs. `on_refusal` is told of each write that was refused.
     """
 
     def __init__(
-        self, write: Callable[[], Awaitable[bool]], interval_s: Callable[[], float]
+        self,
+        write: Callable[[], Awaitable[bool]],
+        interval_s: Callable[[], float],
+        on_refusal: Callable[[ScanError], None],
     ) -> None:
         self._write = write
         self._interval_s = interval_s
+        self._on_refusal = on_refusal
+        self._overtaken = anyio.Event()
         self._touched = anyio.Event()
         self._hurried = anyio.Event()
         self._writing = anyio.Lock()
@@ -76,12 +65,33 @@ class StatusQueue:
         finally:
             self._refresh_s = self._idle.deadline = math.inf
 
-    async def flush(self) -> None:
-        """Write now, and return when it is written."""
+    def overtake(self) -> None:
+        """Say that somebody wants something else now: no write is waited for any longer."""
+        overtaken, self._overtaken = self._overtaken, anyio.Event()
+        overtaken.set()
+
+    async def flush(self) -> bool:
+        """Write now, however long it takes until that is let through. Return whether it is written.
+
+        Until then the run stands still: what is not written down would be asked again. But whoever
+        edits the spec is not kept waiting: after an edit it is tried once more, and then given up.
+        """
+        overtaken, refusals = self._overtaken, 0
         async with self._writing:
-            self._flushed_s = anyio.current_time()
-            if await self._write():
-                self._last_write_s = anyio.current_time()
+            while True:
+                self._flushed_s = anyio.current_time()
+                try:
+                    if await self._write():
+                        self._last_write_s = anyio.current_time()
+                except STATUS_REFUSALS as error:
+                    self._on_refusal(error)
+                else:
+                    return True
+                if overtaken.is_set():
+                    return False
+                with anyio.move_on_after(stepped_s(MENDING_RETRY_S, refusals)):
+                    await overtaken.wait()
+                refusals += 1
 
     async def run(self) -> None:
         """Write what was touched, until cancelled."""
@@ -94,5 +104,5 @@ class StatusQueue:
                 await self._hurried.wait()
                 await anyio.sleep(HASTE_S)
             self._hurried = anyio.Event()
-            if self._flushed_s <= touched_s:
-                await self.flush()
+            if self._flushed_s <= touched_s and not await self.flush():
+                self._touched.set()

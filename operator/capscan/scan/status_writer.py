@@ -3,7 +3,6 @@
 from capscan.model import CapabilityScan, ScanStatus
 from capscan.scan.announcer import Announcer
 from capscan.scan.ports import ScanStatusSink
-from capscan.scan.status_queue import insist
 from capscan.scan.status_renderer import StatusRenderer, Subject
 
 
@@ -29,8 +28,8 @@ class StatusWriter:
         self._renderer.adopt(theirs)
 
     async def write(self, subject: Subject) -> bool:
-        """Write, however long it takes until that is let through. Return whether anything was sent.
-        Raises ObjectGone.
+        """Write once. Return whether anything was sent. Raises ObjectGone, MissingPermission,
+        StatusRejected.
         """
 
         def render(found: ScanStatus) -> ScanStatus:
@@ -38,7 +37,7 @@ class StatusWriter:
                 self._announcer.rival(found.run.owner)
             return self._renderer.render(subject, found)
 
-        written = await insist(lambda: self._sink.update(render), self._announcer.refused)
+        written = await self._sink.update(render)
         run = subject.state.handled.run
         self._signed |= run is not None and run.owner == self._owner
         return written

@@ -12,8 +12,9 @@ from collections.abc import Callable
 import anyio
 
 from capscan.core.answer.question import Question
+from capscan.core.money.amount import NOTHING, Amount
 from capscan.core.money.budget import fits, needs_prices
-from capscan.core.money.spending import NOTHING, Amount, Spending
+from capscan.core.money.spending import Spending
 from capscan.model import Budget, Completion, Usage
 from capscan.scan.flight import Flight
 from capscan.scan.ports import Provider

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from capscan.core.money.amount import NOTHING, Amount
 from capscan.core.money.budget import exhausted, fits, overrun, rest_of
-from capscan.core.money.spending import NOTHING, Amount
 from capscan.model import Budget, Progress, Usage
 from capscan.model.completion import NO_USAGE
 from tests.core.money.budgets import limits, usage

@@ -3,8 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from capscan.core.money.amount import NOTHING, Amount
 from capscan.core.money.budget import exhausted, fits, overrun
-from capscan.core.money.spending import NOTHING, Amount, Spending
+from capscan.core.money.spending import Spending
 from capscan.model import Budget, Usage
 from capscan.model.completion import NO_USAGE
 from tests.core.money.budgets import limits, usage

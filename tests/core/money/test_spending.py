@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capscan.core.money.spending import NOTHING, Amount, Excess, Spending
+from capscan.core.money.amount import NOTHING, Amount
+from capscan.core.money.spending import Excess, Spending
 from capscan.model import Usage
 
 

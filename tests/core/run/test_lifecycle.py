@@ -11,6 +11,7 @@ from capscan.core.run.lifecycle import (
     Intent,
     Rest,
     Start,
+    asking,
     asks_otherwise,
     begin,
     decide,
@@ -230,3 +231,23 @@ def test_an_edit_of_a_user_is_told_from_a_write_of_the_status(
     change: dict[str, Any], *, asks: bool
 ) -> None:
     assert asks_otherwise(fakes.scan(), fakes.scan(**change)) is asks
+
+
+@pytest.mark.parametrize(
+    ("trigger", "handled", "same"),
+    [
+        (Trigger.SPEC_CHANGED, UNFINISHED, True),
+        (Trigger.SPEC_CHANGED, FINISHED, False),
+        (Trigger.RESCAN, UNFINISHED, False),
+        (Trigger.FOLLOW, FINISHED, False),
+    ],
+)
+def test_only_a_run_that_an_edit_made_of_another_asks_as_that_one(
+    trigger: Trigger, handled: Handled, same: bool
+) -> None:
+    """Where a provider lets a scan begin to ask once in a while, every other run waits."""
+    after = begin(fakes.scan({}), handled, trigger, token="t2", owner="me", now=EPOCH)
+
+    assert handled.run
+    assert after.run
+    assert (asking(after.run) == asking(handled.run)) == same

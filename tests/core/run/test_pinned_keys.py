@@ -4,6 +4,8 @@ Answers that 0.1 stored must stay valid: a key that changes asks every CRD of ev
 and bills for it. So a change of these values needs a reason, and one of the two versions raised.
 """
 
+from datetime import UTC, datetime
+
 import pytest
 
 from capscan.core.answer.prompt import PROMPT_VERSION
@@ -11,9 +13,10 @@ from capscan.core.crd.digest import DIGEST_VERSION, digest_crd
 from capscan.core.crd.parsing import parse_crd
 from capscan.core.run.plan import fingerprint, inputs_hash, plan_key
 from capscan.inference.accounts.account import Account
+from capscan.inference.accounts.allowance import Allowance
 from capscan.inference.accounts.connection import Connections
 from capscan.inference.offline.heuristic import OfflineAnalysis
-from capscan.model import CrdRef, ProviderSpec, ScanSpec, SecretKeyRef
+from capscan.model import CrdRef, ProviderSpec, ProviderStatus, ScanSpec, SecretKeyRef
 from capscan.model.api_key import ApiKey
 from capscan.model.provider import ApiProtocol
 from tests.core.crd.golden_crds import GOLDEN
@@ -26,7 +29,8 @@ async def no_key(_: SecretKeyRef) -> ApiKey:
 def identities() -> dict[str, str]:
     """What each kind of provider calls itself in a key."""
     spec = ProviderSpec(protocol=ApiProtocol.ANTHROPIC, model="claude-haiku-4-5")
-    paid = Account("claude", spec, Connections(), no_key)
+    allowance = Allowance("claude", spec, ProviderStatus(), lambda: datetime.now(UTC))
+    paid = Account("claude", spec, Connections(), no_key, allowance)
     return {"offline": OfflineAnalysis().identity, "paid": paid.identity}
 
 

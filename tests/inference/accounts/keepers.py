@@ -15,10 +15,12 @@ from capscan.core.crd.parsing import parse_crd
 from capscan.core.errors import MissingPermission
 from capscan.core.notice import Notice
 from capscan.inference.accounts.account import Account
+from capscan.inference.accounts.allowance import Allowance
 from capscan.inference.accounts.connection import Connections
 from capscan.inference.accounts.keeper import AccountKeeper
 from capscan.model import InferenceProvider, ProviderStatus, SecretKeyRef, Usage
 from capscan.model.api_key import ApiKey, KeyBounds
+from tests import virtual
 from tests.builders import crd
 from tests.fakes import FreeSlot, flight
 from tests.modelserver.behaviour import Behaviour
@@ -100,11 +102,19 @@ class Case:
     deleted: anyio.Event = field(default_factory=anyio.Event)
     slot: FreeSlot = field(default_factory=FreeSlot)
 
-    async def ask(self, name: str = "widgets", broke_at_s: float = math.inf) -> Usage:
+    async def ask(
+        self,
+        name: str = "widgets",
+        broke_at_s: float = math.inf,
+        *,
+        scan: str = "all",
+        run: str = "r1",
+        wait: bool = True,
+    ) -> Usage:
         """Ask about one CRD; return what the answer cost."""
         body = parse_crd(crd(name, group="example.com"))
-        question = Question(digest_crd(body), "all", 1, broke_at_s)
-        completion = await self.keeper.complete(question, flight(self.slot))
+        question = Question(digest_crd(body), scan, 1, run, broke_at_s)
+        completion = await self.keeper.complete(question, flight(self.slot), wait_while_open=wait)
         assert completion.analysis.capabilities
         return completion.usage
 
@@ -164,11 +174,15 @@ async def case(
 
 @asynccontextmanager
 async def case_without_sockets(
-    behaviour: Behaviour | None = None, **spec: Any
+    behaviour: Behaviour | None = None,
+    *,
+    left: ProviderStatus | None = None,
+    now: Callable[[], datetime] = virtual.now,
+    **spec: Any,
 ) -> AsyncIterator[Case]:
     """A provider for virtual time."""
     server = InProcessServer(_keyed(behaviour))
-    async with _case(server, Connections(server), None, spec) as one:
+    async with _case(server, Connections(server), left, spec, now) as one:
         yield one
 
 
@@ -187,10 +201,12 @@ async def _case(
     connections: Connections,
     left: ProviderStatus | None,
     spec: dict[str, Any],
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> AsyncIterator[Case]:
     seen = provider(server.url, **spec).model_copy(update={"status": left or ProviderStatus()})
     secret, sink, notices = Secret([KEY]), Sink(), list[Notice]()
-    account = Account("model", seen.spec, connections, secret.read)
+    allowance = Allowance("model", seen.spec, seen.status, now)
+    account = Account("model", seen.spec, connections, secret.read, allowance)
     keeper = AccountKeeper(
         seen,
         account,
@@ -198,7 +214,7 @@ async def _case(
         on_change=lambda _: None,
         tell=lambda _, notice: notices.append(notice),
         look_around=str,
-        now=lambda: datetime.now(UTC),
+        now=now,
     )
     one = Case(server, account, keeper, sink, secret, notices)
     async with anyio.create_task_group() as group:

@@ -7,6 +7,7 @@ import pytest
 
 from capscan.core.answer.room import ANSWER_TOKENS_MAX, THINKING_TOKENS_MAX
 from capscan.core.errors import (
+    AnswerRefused,
     InvalidAnswer,
 )
 from tests.inference.accounts.keepers import WIDGETS, case, faulty
@@ -118,3 +119,12 @@ async def test_a_server_that_knows_no_schemas_is_asked_in_words_and_remembered()
 
         assert 1 < first <= 3
         assert one.sent == first + 1
+
+
+async def test_counts_of_one_token_are_not_believed_of_a_refusal_either(protocol: str) -> None:
+    behaviour = faulty("refusal").model_copy(update={"counts_as": 1})
+    async with case(behaviour, protocol=protocol) as one:
+        with pytest.raises(AnswerRefused) as refused:
+            await one.ask()
+
+        assert spent(refused.value).input_tokens > 100

@@ -23,6 +23,7 @@ from capscan.model import (
     Summary,
 )
 from capscan.model.failure import Failure
+from capscan.model.scan_status import COUNT_MAX
 
 SUMMARY_CHARS_MAX = 60
 
@@ -70,8 +71,8 @@ def analysed(crd: Crd, answered: AnswerRecord, plan_key: str) -> Entry:
         crd_generation=crd.generation,
         analyzed_at=answered.at,
         attempts=answered.attempts,
-        input_tokens=completion.usage.input_tokens or None,
-        output_tokens=completion.usage.output_tokens or None,
+        input_tokens=min(completion.usage.input_tokens, COUNT_MAX) or None,
+        output_tokens=min(completion.usage.output_tokens, COUNT_MAX) or None,
     )
     capability = Capability(
         resource=_resource(crd),

@@ -19,6 +19,9 @@ class Question:
     """Questions of one flow wait in one line: the name of the scan."""
     weight: int
     """The flow's share of a contended provider, against the weights of the others."""
+    run: str = ""
+    """What stands for the scan's run where providers let a scan ask only once in a while: the same
+    for a run and for what became of it by an edit."""
     broke_at_s: float = math.inf
     """When the provider broke over it for the first time (ProviderFailed); infinite while it never
     did."""

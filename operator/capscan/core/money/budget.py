@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from decimal import ROUND_UP, Decimal
 
 from capscan.core.conditions import Stall
-from capscan.core.money.pricing import plain
-from capscan.core.money.spending import NOTHING, Amount
+from capscan.core.money.amount import NOTHING, Amount
+from capscan.core.money.pricing import bounded, plain, rounded
 from capscan.model import Budget, Progress, Usage
 
 EXHAUSTED = frozenset({"BudgetTooSmall", "BudgetReached"})
@@ -85,11 +85,13 @@ def _two_digits(amount: Decimal) -> Decimal:
 
 
 def _money(cost: Decimal) -> str:
-    return plain(cost.quantize(min(Decimal("0.0001"), _two_digits(cost))))
+    cost = bounded(cost)
+    return plain(rounded(cost, min(Decimal("0.0001"), _two_digits(cost))))
 
 
 def _money_up(cost: Decimal) -> str:
-    return plain(cost.quantize(min(Decimal("0.01"), _two_digits(cost)), ROUND_UP))
+    cost = bounded(cost)
+    return plain(rounded(cost, min(Decimal("0.01"), _two_digits(cost)), ROUND_UP))
 
 
 def _count(tokens: Decimal) -> str:
@@ -155,7 +157,7 @@ class _Limit:
     def whole(self) -> str:
         """What the whole run takes, as well as one can know: in two digits."""
         whole = self.used + self.rest
-        about = self.words.write(whole.quantize(_two_digits(whole), ROUND_UP))
+        about = self.words.write(rounded(whole, _two_digits(whole), ROUND_UP))
         return f"{self.words.take}s about {about}{self.words.unit}"
 
 

@@ -9,6 +9,7 @@ from capscan.core.text import counted
 from capscan.model import Estimate, Usage
 from capscan.model.completion import NO_USAGE
 from capscan.model.duration import format_duration
+from capscan.model.scan_status import COUNT_MAX
 
 REQUEST_S = 3.0
 """How long one request is assumed to take where nothing was measured: an analysis is some hundred
@@ -42,8 +43,8 @@ def estimate(bill: Bill, crds: int, pace: Pace, parallelism: int) -> Estimate:
         crds=crds,
         items=bill.items,
         requests=usage.requests,
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
+        input_tokens=min(usage.input_tokens, COUNT_MAX),
+        output_tokens=min(usage.output_tokens, COUNT_MAX),
         cost=shown(usage.cost) if usage.cost else None,
         duration=timedelta(seconds=round(wait_s + max(by_requests_s, by_limits_s))),
     )

@@ -8,33 +8,14 @@ import math
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from capscan.core.money.amount import NOTHING, Amount
 from capscan.model import Usage
 from capscan.model.completion import NO_USAGE
 
 DEVIATIONS = 2.0
 """So many standard deviations above the mean are set aside for a question."""
-
-
-@dataclass(frozen=True, slots=True)
-class Amount:
-    """An amount of what a budget limits."""
-
-    tokens: int = 0
-    cost: Decimal = Decimal(0)
-
-    @classmethod
-    def of(cls, usage: Usage) -> "Amount":
-        """Return the amount of a usage: tokens of prompt and answer together, and the cost."""
-        return cls(usage.input_tokens + usage.output_tokens, usage.cost)
-
-    def __add__(self, other: "Amount") -> "Amount":
-        return Amount(self.tokens + other.tokens, self.cost + other.cost)
-
-    def __sub__(self, other: "Amount") -> "Amount":
-        return Amount(self.tokens - other.tokens, self.cost - other.cost)
-
-
-NOTHING = Amount()
+FACTOR_MAX = 1_000.0
+"""No estimate is as far off: a server that counts more has lost count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +34,7 @@ class Excess:
     def factor(self) -> float:
         """The factor that an estimate is to be multiplied by; 1 or more."""
         deviation = math.sqrt(self.squares / self.count) if self.count else 0.0
-        return 1.0 + self.mean + DEVIATIONS * deviation
+        return min(1.0 + self.mean + DEVIATIONS * deviation, FACTOR_MAX)
 
     def seen(self, estimated: float, actual: float) -> "Excess":
         """Return the excess after one more question. One that was free or not looked at is left
@@ -61,7 +42,8 @@ class Excess:
         """
         if estimated <= 0 or actual <= 0:
             return self
-        share = max(0.0, actual / estimated - 1.0)
+        too_many = actual > estimated * FACTOR_MAX  # or more digits than a float has
+        share = FACTOR_MAX if too_many else max(0.0, actual / estimated - 1.0)
         mean = self.mean + (share - self.mean) / (self.count + 1)
         squares = self.squares + (share - self.mean) * (share - mean)
         return Excess(self.count + 1, mean, squares)

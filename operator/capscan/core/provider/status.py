@@ -4,6 +4,7 @@ What is known is found out in `diagnosis.py` and at the account's gate; who writ
 `inference/accounts/report.py`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -11,6 +12,7 @@ from capscan.core.conditions import condition
 from capscan.core.errors import ProviderUnusable
 from capscan.core.text import shorten
 from capscan.model import Circuit, Condition, LastRateLimit, ProviderStatus
+from capscan.model.spent import PaidRun, Today
 
 MESSAGE_CHARS_MAX = 1024
 
@@ -43,6 +45,10 @@ class AccountState:
     """Why nothing is let through now; empty where something is."""
     warning: str = ""
     """What users are told although it can be asked; empty where there is nothing."""
+    held: Verdict | None = None
+    """What an administrator's limits hold back; None where they hold nothing back."""
+    today: Today | None = None
+    recent_runs: Sequence[PaidRun] = ()
 
 
 REMEDIES = {
@@ -74,6 +80,8 @@ def shown_verdict(state: AccountState) -> Verdict:
     """Return the verdict as users see it: an open circuit hides that nothing else is wrong."""
     if state.verdict.status == "True" and state.circuit is not Circuit.CLOSED:
         return Verdict("False", "CircuitOpen", state.obstacle)
+    if state.verdict.status == "True" and state.held:
+        return state.held
     if state.verdict.status == "True" and state.warning:
         return replace(state.verdict, message=f"{state.verdict.message} {state.warning}")
     return state.verdict
@@ -97,6 +105,8 @@ def render(state: AccountState, previous: ProviderStatus, now: datetime) -> Prov
         circuit=state.circuit,
         in_flight_limit=state.in_flight_limit,
         last_rate_limit=state.last_rate_limit or previous.last_rate_limit,
+        today=state.today,
+        recent_runs=list(state.recent_runs) or None,
         conditions=_conditions(shown_verdict(state), state.generation, previous, now),
     )
 

@@ -168,6 +168,13 @@ def begin(
     )
 
 
+def asking(run: Run) -> str:
+    """Return what stands for the run where a provider lets a scan begin one only once in a while.
+    A run that an edit made of another goes on as that one; one that follows the cluster is new.
+    """
+    return run.id if run.trigger is Trigger.FOLLOW else lineage(run.id)
+
+
 def outranks(theirs: Run | None, ours: Run | None) -> bool:
     """Whether another operator's run is the one whose status stays. Two operators at rest would
     overwrite each other for ever. The later run wins, by start times as both operators read them.

@@ -7,7 +7,6 @@ fall, even where the cluster has changed since.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from decimal import Decimal, InvalidOperation
 
 from capscan.core.eta.latency import Latencies, add
 from capscan.core.run.events import (
@@ -23,6 +22,7 @@ from capscan.core.run.events import (
 from capscan.core.run.plan import ScanPlan
 from capscan.model import FailedItem, Phase, Progress, RunUsage, Usage
 from capscan.model.completion import NO_USAGE
+from capscan.model.money import sum_in
 from capscan.model.scan_status import FAILED_ITEMS_MAX
 
 RATE_SAMPLES_MIN = 5
@@ -87,18 +87,12 @@ def reported(
 
 
 def _usage(shown: RunUsage) -> Usage:
-    try:
-        cost = Decimal(shown.cost or 0)
-    except InvalidOperation:
-        cost = Decimal("NaN")
-    if not cost.is_finite():  # somebody else wrote it
-        cost = Decimal(0)
     return Usage(
         shown.requests,
         shown.input_tokens,
         shown.cached_input_tokens,
         shown.output_tokens,
-        cost,
+        sum_in(shown.cost),  # 0 where somebody else wrote what is no sum
     )
 
 

@@ -19,7 +19,7 @@ from capscan.core.status.state import ScanState
 from capscan.core.text import shorten
 from capscan.model import FailedItem, Phase, Progress, RunLatency, RunUsage, ScanStatus, Usage
 from capscan.model.duration import format_duration, format_latency
-from capscan.model.scan_status import IN_FLIGHT_NAMES_MAX
+from capscan.model.scan_status import COUNT_MAX, IN_FLIGHT_NAMES_MAX
 
 MESSAGE_CHARS_MAX = 1024
 NO_PACE = Pace()
@@ -108,7 +108,7 @@ class _View:
             phase=self.state.phase,
             message=shorten(self._message(), MESSAGE_CHARS_MAX),
             stall=self.state.stall,
-            waiting=self._is_waiting,
+            waiting=self.known.pace.reason if self._is_waiting else "",
             flaw=self.state.handled.timetable.flaw,
             hindrance=hindrance,
             dry_run=self.state.is_dry,
@@ -230,10 +230,10 @@ def _usage(usage: Usage) -> RunUsage | None:
     if not usage.requests:
         return None
     return RunUsage(
-        requests=usage.requests,
-        input_tokens=usage.input_tokens,
-        cached_input_tokens=usage.cached_input_tokens,
-        output_tokens=usage.output_tokens,
-        total_tokens=usage.input_tokens + usage.output_tokens,
+        requests=min(usage.requests, COUNT_MAX),
+        input_tokens=min(usage.input_tokens, COUNT_MAX),
+        cached_input_tokens=min(usage.cached_input_tokens, COUNT_MAX),
+        output_tokens=min(usage.output_tokens, COUNT_MAX),
+        total_tokens=min(usage.input_tokens + usage.output_tokens, COUNT_MAX),
         cost=pricing.shown(usage.cost) if usage.cost else None,
     )

@@ -14,6 +14,7 @@ from capscan.core.answer.question import Question
 from capscan.core.crd.digest import Digest
 from capscan.core.errors import ProviderUnusable
 from capscan.core.pace import Pace
+from capscan.inference.accounts.allowance import Allowance
 from capscan.inference.accounts.connection import Connection, Connections
 from capscan.inference.accounts.gate import GateStatistics, Ticket
 from capscan.inference.accounts.request import RequestSender, in_time, priced, usual
@@ -33,9 +34,15 @@ class Account:
     """Asks one model with one key."""
 
     def __init__(
-        self, name: str, spec: ProviderSpec, connections: Connections, read_key: ReadKey
+        self,
+        name: str,
+        spec: ProviderSpec,
+        connections: Connections,
+        read_key: ReadKey,
+        allowance: Allowance,
     ) -> None:
         self.name = name
+        self.allowance = allowance
         self._spec = spec
         self._connections = connections
         self._read_key = read_key
@@ -88,7 +95,7 @@ class Account:
         """
         spec = self._spec
         async with await self._connected() as connection:
-            sender = RequestSender(connection.gate, spec, flight)
+            sender = RequestSender(connection.gate, spec, flight, self.allowance, question.run)
 
             async def send(prompt: Prompt, tokens_max: int) -> Reply:
                 ticket = Ticket(
@@ -119,7 +126,8 @@ class Account:
 
     def pace(self, flow: str, weight: int) -> Pace:
         """Return how fast questions of this flow may go now."""
-        return self._connection.gate.pace(flow, weight) if self._connection else Pace()
+        pace = self._connection.gate.pace(flow, weight) if self._connection else Pace()
+        return self.allowance.slowed(pace, flow)
 
     @property
     def is_left_open(self) -> bool:

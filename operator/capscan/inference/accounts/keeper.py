@@ -34,12 +34,21 @@ from capscan.inference.accounts.report import AccountAnnouncer, ProviderStatusSi
 from capscan.inference.accounts.wakeups import Alarm, Turns, Verdicts
 from capscan.inference.api.address import warning_about
 from capscan.inference.flight import Flight
-from capscan.model import Completion, InferenceProvider, ObjectMeta, ProviderSpec, Usage
+from capscan.model import (
+    AllowedScans,
+    Completion,
+    InferenceProvider,
+    ObjectMeta,
+    ProviderSpec,
+    Usage,
+)
 
 logger = logging.getLogger(__name__)
 
 REPORT_S = 2.0
 """How often the status of a provider that is being asked is brought up to date."""
+
+LAST_WRITE_TIMEOUT_S = 2.0
 
 
 class AccountKeeper:
@@ -71,6 +80,7 @@ class AccountKeeper:
         self._mending = anyio.Lock()
         self._alarm = Alarm()
         self._turns = Turns()
+        account.allowance.on_change = self._alarm.ring
 
     @property
     def name(self) -> str:
@@ -93,11 +103,17 @@ class AccountKeeper:
         ref = self._seen.spec.fallback_ref
         return ref.name if ref else ""
 
+    @property
+    def allowed_scans(self) -> AllowedScans | None:
+        """The scans that may ask it; None where all may."""
+        return self._seen.spec.allowed_scans
+
     def observe(self, seen: InferenceProvider) -> None:
         """Take the newest version; an edited spec is obeyed at once."""
         if not self._announcer.observe(seen):
             return
         before, self._seen = self._seen, seen
+        self._account.allowance.configure(seen.spec)
         if before.metadata.generation != seen.metadata.generation:
             self.look_again()
 
@@ -130,6 +146,7 @@ class AccountKeeper:
         finally:
             self._verdicts.end()
             with anyio.CancelScope(shield=True):
+                await self._settle_up()
                 await self._account.aclose()
 
     async def ready(self) -> None:
@@ -166,6 +183,11 @@ class AccountKeeper:
         if self._diagnosis.verdict != before.verdict:
             self._on_change(self.name)
         return completion
+
+    async def until_allowed(self, question: Question, most: Usage) -> None:
+        """Wait until a request of that question may be sent, by an administrator's limits."""
+        allowance = self._account.allowance
+        await allowance.room(question.flow, question.run, most, wait=True)
 
     @property
     def is_priced(self) -> bool:
@@ -286,12 +308,20 @@ class AccountKeeper:
             self._seen.metadata,
             self._diagnosis,
             self.statistics(),
+            self._account.allowance,
             warning_about(self._seen.spec),
         )
 
+    async def _settle_up(self) -> None:
+        """Write that nothing is under way: what is set aside would count as spent."""
+        if self._account.allowance.is_set_aside:
+            with anyio.move_on_after(LAST_WRITE_TIMEOUT_S), suppress(ObjectGone, KubeError):
+                await self._announce()
+
     def _pause_s(self) -> float:
         """Return the seconds until there is something to look at, or to announce."""
-        pauses_s = [max(0.0, self._diagnosis.due_s - anyio.current_time())]
+        due_in_s = max(0.0, self._diagnosis.due_s - anyio.current_time())
+        pauses_s = [due_in_s, self._account.allowance.stale_in_s]
         if self._alarm.is_in_use:
             pauses_s.append(REPORT_S)
         if (retry_s := self._announcer.retry_s) is not None:

@@ -12,8 +12,10 @@ import anyio.abc
 
 from capscan.core.errors import ProviderUnusable
 from capscan.core.notice import Notice
+from capscan.core.provider.admittance import admits, not_admitted
 from capscan.core.provider.fallback import chain, ends
 from capscan.inference.accounts.account import Account, ReadKey
+from capscan.inference.accounts.allowance import Allowance
 from capscan.inference.accounts.connection import Connections
 from capscan.inference.accounts.keeper import AccountKeeper
 from capscan.inference.accounts.report import ProviderStatusSink
@@ -52,14 +54,15 @@ class Accounts(Keepers[InferenceProvider, AccountKeeper]):
         self._tell = tell
         self._now = now
 
-    async def find(self, name: str) -> Route:
-        """Return the way to that provider and to its fallbacks, once there is a verdict on it.
+    async def find(self, name: str, scan: ObjectMeta) -> Route:
+        """Return the way to that provider and to its fallbacks, so far as they may be asked by that
+        scan, once there is a verdict on it.
 
         Raises ProviderUnusable.
         """
-        first = self._chain(name)[0]
+        first = self._chain(name, scan)[0]
         await first.ready()
-        route = Route(first, lambda: self._chain(name))
+        route = Route(first, lambda: self._chain(name, scan))
         self._routes.add(route)
         return route
 
@@ -80,8 +83,9 @@ class Accounts(Keepers[InferenceProvider, AccountKeeper]):
         for route in list(self._routes):
             route.look_again()
 
-    def _chain(self, name: str) -> list[AccountKeeper]:
-        """Return the keepers of the provider and of its fallbacks, as they are now.
+    def _chain(self, name: str, scan: ObjectMeta) -> list[AccountKeeper]:
+        """Return the keepers of the provider and of its fallbacks that the scan may ask, as they
+        are now.
 
         Raises ProviderUnusable.
         """
@@ -92,7 +96,10 @@ class Accounts(Keepers[InferenceProvider, AccountKeeper]):
                 f"There is no InferenceProvider {name}. Apply one of that name, or name another in "
                 "spec.providerRef: kubectl get inferenceproviders lists them.",
             )
-        return [self._seen_around.keepers[one] for one in names]
+        first, *others = (self._seen_around.keepers[one] for one in names)
+        if first.allowed_scans and not admits(first.allowed_scans, scan):
+            raise not_admitted(name, first.allowed_scans, scan)
+        return [first, *(one for one in others if admits(one.allowed_scans, scan))]
 
     def _fallbacks_of(self, name: str) -> str:
         """Return what a verdict says of its fallbacks, or nothing.
@@ -119,7 +126,8 @@ class Accounts(Keepers[InferenceProvider, AccountKeeper]):
     def _keeper(self, seen: InferenceProvider) -> AccountKeeper:
         self._around = None
         name = seen.metadata.name
-        account = Account(name, seen.spec, self._connections, self._read_key)
+        allowance = Allowance(name, seen.spec, seen.status, self._now)
+        account = Account(name, seen.spec, self._connections, self._read_key, allowance)
         return AccountKeeper(
             seen,
             account,

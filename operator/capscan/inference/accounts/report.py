@@ -24,6 +24,7 @@ from capscan.core.provider.status import (
 )
 from capscan.core.retry import stepped_s
 from capscan.core.text import shorten
+from capscan.inference.accounts.allowance import Allowance
 from capscan.inference.accounts.gate import GateStatistics, RateLimitSeen
 from capscan.model import (
     Circuit,
@@ -87,6 +88,7 @@ class AccountAnnouncer:
         about: ObjectMeta,
         diagnosis: Diagnosis,
         statistics: GateStatistics | None,
+        allowance: Allowance,
         warning: str = "",
     ) -> None:
         """Bring the status up to date, and announce a turn in the log and as an Event.
@@ -94,14 +96,23 @@ class AccountAnnouncer:
         `statistics` are those of the gate; None before there is one. `warning` is shown as long as
         it can be asked. Raises ObjectGone.
         """
-        state = replace(self._state(about, diagnosis, statistics), warning=warning)
+        records = allowance.records(anyio.current_time())
+        state = replace(
+            self._state(about, diagnosis, statistics),
+            warning=warning,
+            held=allowance.verdict,
+            today=records.today,
+            recent_runs=records.runs.runs,
+        )
         try:
             await self._sink.update(lambda previous: render(state, previous, self._now()))
         except (MissingPermission, StatusRejected) as error:
             self._refusals += 1
+            allowance.refused(str(error))
             logger.error("%s: %s", about.name, error, extra={"provider": about.name})
         else:
             self._refusals = 0
+            allowance.written(records)
             self._notify(about, shown_verdict(state))
 
     def _notify(self, about: ObjectMeta, verdict: Verdict) -> None:

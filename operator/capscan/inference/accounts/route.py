@@ -12,7 +12,7 @@ import anyio
 
 from capscan.core.answer.question import Question
 from capscan.core.crd.digest import Digest
-from capscan.core.errors import CircuitOpen, ProviderUnusable
+from capscan.core.errors import CircuitOpen, LimitReached, ProviderUnusable
 from capscan.core.pace import Pace
 from capscan.inference.accounts.keeper import AccountKeeper
 from capscan.inference.flight import Flight
@@ -80,6 +80,11 @@ class Route:
                 try:
                     completion = await keeper.complete(question, flight, wait_while_open=False)
                 except CircuitOpen as error:
+                    if isinstance(error, LimitReached) and keeper is first:
+                        # Nobody stands in for a provider that has spent what it may.
+                        await keeper.until_allowed(question, error.most)
+                        retry_in_s = [0.0]
+                        break
                     retry_in_s.append(error.retry_in_s)
                 except ProviderUnusable:
                     if keeper is first:
