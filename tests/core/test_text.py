@@ -22,7 +22,7 @@ from capscan.core.text import counted, fold, lead, paragraphs, sentences, shorte
 )
 def test_sentences_end_where_a_reader_ends_them(text: str, expected: list[str]) -> None:
     """They do not end at abbreviations, versions or names."""
-    assert expected == sentences(text)
+    assert expected == list(sentences(text))
 
 
 def test_paragraphs_and_list_items_stand_apart() -> None:

@@ -7,6 +7,7 @@ no faster: `tests/test_patterns.py` tries to prove otherwise. No function reads 
 
 import re
 import unicodedata
+from collections.abc import Iterator
 
 RAW_CHARS_MAX = 4000
 """So much of a single description is read; the longest ones in real CRDs tell nothing new later."""
@@ -75,15 +76,17 @@ def paragraphs(raw: str) -> list[str]:
     return [folded for piece in pieces if (folded := " ".join(piece.split()))]
 
 
-def sentences(paragraph: str) -> list[str]:
-    """Split folded text at the full stops that end a sentence: not at `e.g.`, `v1.2` or `J.`."""
-    found, start = [], 0
+def sentences(paragraph: str) -> Iterator[str]:
+    """Yield the pieces of folded text between the full stops that end a sentence: not those of
+    `e.g.`, `v1.2` or `J.`.
+    """
+    start = 0
     for match in _SENTENCE_END.finditer(paragraph):
         if _ends_sentence(paragraph, match):
-            found.append(paragraph[start : match.end()].strip())
+            yield paragraph[start : match.end()].strip()
             start = match.end()
-    rest = paragraph[start:].strip()
-    return [*found, rest] if rest else found
+    if rest := paragraph[start:].strip():
+        yield rest
 
 
 def without_links(folded: str) -> str:

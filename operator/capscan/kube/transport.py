@@ -9,7 +9,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import aiohttp
 import anyio
@@ -31,6 +31,7 @@ from capscan.core.errors import (
 from capscan.kube.config import ClusterSettings, Credentials, credentials, load_configuration
 
 Json = dict[str, Any]
+AnswerT = TypeVar("AnswerT")
 
 REQUEST_TIMEOUT_S = 30
 _IN_TIME = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
@@ -85,6 +86,10 @@ class Transport:
         """Return the object that came back. Raises KubeError."""
         return await self._held(request, self._send_by)
 
+    async def send_for_bytes(self, request: Request) -> bytes:
+        """Return what came back as it is. Raises KubeError."""
+        return await self._held(request, self._send_for_bytes_by)
+
     async def knock(self, request: Request) -> Json:
         """Begin a watch and close it at once. Raises KubeError where a watch would be refused."""
         return await self._held(request, self._knock_by)
@@ -112,8 +117,8 @@ class Transport:
             await self._close_if_stale(api)
 
     async def _held(
-        self, request: Request, send: Callable[[ApiClient, Request], Awaitable[Json]]
-    ) -> Json:
+        self, request: Request, send: Callable[[ApiClient, Request], Awaitable[AnswerT]]
+    ) -> AnswerT:
         """Send over connections that stay open until the answer is there, even where another
         request is told meanwhile that the credentials have expired.
         """
@@ -131,6 +136,9 @@ class Transport:
 
     async def _send_by(self, api: ApiClient, request: Request) -> Json:
         return _parse(await (await self._open(api, request, _IN_TIME)).read())
+
+    async def _send_for_bytes_by(self, api: ApiClient, request: Request) -> bytes:
+        return bytes(await (await self._open(api, request, _IN_TIME)).read())
 
     async def _knock_by(self, api: ApiClient, request: Request) -> Json:
         (await self._open(api, request, _IN_TIME)).response.close()

@@ -13,7 +13,7 @@ from capscan.model import (
     Analysis,
     Capability,
     Completion,
-    Crd,
+    CrdIdentity,
     CrdRef,
     FailedItem,
     LastAttempt,
@@ -55,7 +55,7 @@ class AnswerRecord:
     at: datetime
 
 
-def analysed(crd: Crd, answered: AnswerRecord, plan_key: str) -> Entry:
+def analysed(crd: CrdIdentity, answered: AnswerRecord, plan_key: str) -> Entry:
     """Return what to store after an answer."""
     completion = answered.completion
     provenance = Provenance(
@@ -82,7 +82,7 @@ def analysed(crd: Crd, answered: AnswerRecord, plan_key: str) -> Entry:
     return Entry(ref_of(crd), capability, plan_key, answered.run_id)
 
 
-def unchanged(crd: Crd, known: Capability, plan_key: str, run_id: str | None) -> Entry:
+def unchanged(crd: CrdIdentity, known: Capability, plan_key: str, run_id: str | None) -> Entry:
     """Return what to store where the CRD has changed, but not in a way that changes the
     question.
     """
@@ -96,7 +96,11 @@ def unchanged(crd: Crd, known: Capability, plan_key: str, run_id: str | None) ->
 
 
 def failed(
-    crd: Crd, known: Capability | None, stored: StoredRef | None, item: FailedItem, run_id: str
+    crd: CrdIdentity,
+    known: Capability | None,
+    stored: StoredRef | None,
+    item: FailedItem,
+    run_id: str,
 ) -> Entry:
     """Return what to store after a failure: the old analysis stays until there is a new one."""
     attempt = LastAttempt(run_id=run_id, **_why(item))
@@ -124,7 +128,7 @@ def _why(failure: Failure) -> dict[str, Any]:
     return {field: getattr(failure, field) for field in Failure.model_fields}
 
 
-def ref_of(crd: Crd) -> CrdRef:
+def ref_of(crd: CrdIdentity) -> CrdRef:
     """Return the reference to a CRD as it was read, which may be newer than the listing."""
     return CrdRef(name=crd.name, uid=crd.uid, generation=crd.generation)
 
@@ -139,7 +143,7 @@ def _summary(analysis: Analysis) -> Summary:
     )
 
 
-def _resource(crd: Crd) -> Resource:
+def _resource(crd: CrdIdentity) -> Resource:
     return Resource(
         group=crd.group,
         kind=crd.kind,

@@ -44,13 +44,9 @@ _NOTHING_SAID = (
 )
 _SAYS_NOTHING = re.compile("|".join(_NOTHING_SAID), re.IGNORECASE)
 # A bracket that nobody closes is matched up to the end of the text, and kept.
-_MARKDOWN_LINK = re.compile(
-    r"!?\[([^\]]*+)(?:(?P<closed>\])(?:\([^)]{0,400}\)|\[[^\]]*+\])?|\Z)"
-)
+_MARKDOWN_LINK = re.compile(r"!?\[([^\]]*+)(?:(?P<closed>\])(?:\([^)]{0,400}\)|\[[^\]]*+\])?|\Z)")
 _MARKUP = re.compile(r"<[^<>]{1,80}>|[`*]++|(?<!\w)_++|(?<!_)_++(?!\w)")
-_LEFTOVER = re.compile(
-    r"(?<!\s)\s*+\((?:(?:see|for details|more|cf)[^()]*+|\s*+)\)", re.IGNORECASE
-)
+_LEFTOVER = re.compile(r"(?<!\s)\s*+\((?:(?:see|for details|more|cf)[^()]*+|\s*+)\)", re.IGNORECASE)
 _REDUNDANT = re.compile(r"\bcustom resource definition \(CRD\) ", re.IGNORECASE)
 _LIST_ITEM = re.compile(r"\A(?:[-*•+] |\d++[.)] |#)")
 _LIST_TAIL = re.compile(r"\s(?:[-*•]|\d\.)\s.*+\Z", re.DOTALL)
