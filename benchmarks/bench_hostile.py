@@ -1,8 +1,8 @@
 """What a CRD that was written to stop the operator costs the others.
 
 A hundred CRDs are scanned by the operator with a model that answers after half a second, first
-alone and then with a hostile one of 1.4 MB among them. The lag of the event loop is how long
-/livez took to answer at the most; it is asked 200 times a second.
+alone and then with a hostile one of 1.4 MB among them; of three runs the fastest counts. The lag of
+the event loop is how long /livez took to answer at the most; it is asked 200 times a second.
 """
 
 import json
@@ -26,6 +26,7 @@ from capscan.localplane.servers import free_ports
 ITEMS = 99
 LATENCY_S = 0.5
 PARALLELISM = 10
+ROUNDS = 3
 RUN_TIMEOUT_S = 120.0
 LAG_S_MAX = 0.25
 
@@ -48,20 +49,27 @@ def measure() -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as name, cluster_in(Path(name)) as cluster:
         folder = Path(name)
         cluster.create_crds(ITEMS)
-        alone = _run(cluster, folder, ITEMS)
+        alone = min((_run(cluster, folder, ITEMS) for _ in range(ROUNDS)), key=_took_s)
         bomb = folder / "bomb.json"
         bomb.write_text(json.dumps(hostile_crd(cluster.group)))
         cluster.kubectl("create", "--validate=false", "-f", str(bomb), timeout_s=60)
-        beside = _run(cluster, folder, ITEMS + 1)
+        runs = [_run(cluster, folder, ITEMS + 1) for _ in range(ROUNDS)]
+        beside = min(runs, key=_took_s)
     yield Figure("99 CRDs alone", alone.took_s, "s")
     yield Figure("99 CRDs beside a hostile one", beside.took_s, "s")
     yield Figure("  beside / alone", beside.took_s / alone.took_s, "x", 1.2)
     yield Figure("completed", beside.completed, "CRDs", ITEMS + 1, at_least=True)
     yield Figure("lag of the loop, alone", alone.lag_s * 1000, "ms")
-    yield Figure("lag of the loop, beside it", beside.lag_s * 1000, "ms", LAG_S_MAX * 1000)
-    yield Figure("probes without an answer", beside.unanswered, "probes", 0)
+    yield Figure(
+        "lag of the loop, beside it", max(r.lag_s for r in runs) * 1000, "ms", LAG_S_MAX * 1000
+    )
+    yield Figure("probes without an answer", sum(r.unanswered for r in runs), "probes", 0)
     yield Figure("RSS of the operator", beside.main_mib, "MiB", 128)
     yield Figure("RSS with its workers", beside.main_mib + beside.workers_mib, "MiB", 300)
+
+
+def _took_s(run: Measured) -> float:
+    return run.took_s
 
 
 def _run(cluster: Cluster, folder: Path, items: int) -> Measured:

@@ -35,10 +35,10 @@ LEAST_S = 100e-6
 """Less time than this is not told apart."""
 TOO_LONG_S = 0.1
 """No linear pattern takes so long over the largest text."""
-PAIR_SIZES = 8
+PAIR_SIZES = 7
 """Pairs of characters are many, so their texts come in fewer sizes."""
 CPU_S_MAX = 300
-WORDS_MAX = 4
+WORDS_MAX = 3
 LETTERS_EACH = 6
 """Of the letters in a pattern, one in so many is tried alone; the others stand in its words."""
 OTHERS = " \n\t,;(.:-_*#`\"'\\[{</aA0é\u2028"
@@ -136,7 +136,7 @@ def texts(pattern: str) -> Iterator[tuple["Text", list[int]]]:
         yield Text(unit, before, behind), SIZES
     for word, around in itertools.product(words, ("%s", " %s", "(%s ", "[%s](")):
         yield Text(around % word), SIZES
-    for one, other in itertools.permutations(chars, 2):
+    for one, other in itertools.permutations(sorted(set(OTHERS) | set("+()")), 2):
         yield Text(one + other), SIZES[:PAIR_SIZES]
 
 
