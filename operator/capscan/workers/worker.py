@@ -41,7 +41,9 @@ class Worker:
         # or a supervisor sends to the operator's group is for the operator to obey.
         command = [sys.executable, "-P", "-m", "capscan.workers.child", str(alone_s)]
         try:
-            process = await anyio.open_process(command, stderr=None, start_new_session=True)
+            # Interrupted in the middle, it would leave a process that nobody knows.
+            with anyio.CancelScope(shield=True):
+                process = await anyio.open_process(command, stderr=None, start_new_session=True)
         except OSError as error:
             raise WorkerDied(f"it cannot be started: {error}") from error
         assert process.stdout  # noqa: S101 (a pipe was asked for)
