@@ -16,6 +16,7 @@ from tests.operator_process import provider, provider_flags
 from tests.providers import OneProvider
 
 from benchmarks.memory import rss_mib
+from capscan.core.crd.digested import DigestedCrd, digest_bytes
 from capscan.core.run.events import CrdFailed
 from capscan.core.run.plan import PlannedItem, plan_key
 from capscan.kube.client import KubeClient
@@ -27,13 +28,18 @@ from capscan.scan.ports import Ports
 from capscan.store.capabilities import CapabilityStore
 
 
+async def digest(raw: bytes) -> DigestedCrd:
+    """Digest a CRD in this process."""
+    return digest_bytes(raw)
+
+
 async def loop(flags: argparse.Namespace) -> None:
     """Scan one CRD after the other; print seconds, failures and MiB."""
     client = KubeClient(ClusterSettings(kubeconfig=flags.kubeconfig))
     await client.connect()
     asked = provider(flags)
     ports = Ports(
-        crds=CrdSource(client),
+        crds=CrdSource(client, digest),
         store=CapabilityStore(client),
         providers=OneProvider(asked),
         now=lambda: datetime.now(UTC),

@@ -14,6 +14,7 @@ import anyio.lowlevel
 
 from capscan.core.answer.capability import Entry
 from capscan.core.conditions import Stall
+from capscan.core.crd.digested import DigestedCrd, digested
 from capscan.core.errors import (
     NotFound,
     ScanError,
@@ -70,13 +71,13 @@ class FakeCrds:
             for one in self.by_name.values()
         ]
 
-    async def read(self, name: str) -> Crd:
+    async def read(self, name: str) -> DigestedCrd:
         await anyio.lowlevel.checkpoint()
         if self.read_error:
             raise self.read_error
         if name not in self.by_name:
             raise NotFound(name)
-        return self.by_name[name]
+        return digested(self.by_name[name])
 
 
 @dataclass

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from capscan.logs import FIELDS, TEXT, JsonFormatter, TextFormatter
+from capscan.logs import FIELDS, MESSAGE_CHARS_MAX, TEXT, JsonFormatter, TextFormatter
 
 ROOT = Path(__file__).parents[1]
 
@@ -100,6 +100,43 @@ def test_no_message_forges_a_line_of_text(as_text: Written) -> None:
     assert line.endswith(
         "ERROR   capscan.scan: refused: because 2026-01-01 INFO capscan: all is well"
     )
+
+
+def test_a_line_of_text_gives_no_orders_to_a_terminal(as_text: Written) -> None:
+    """What a server said may have colours, titles and hidden marks in it."""
+    logger, stream = as_text
+
+    logger.error("refused: %s", "\x1b[2J\x9b31m\u2028all is well\u202e\ud800")
+
+    assert stream.getvalue().endswith(
+        r"refused: \x1b[2J\x9b31m\u2028all is well\u202e\ud800" + "\n"
+    )
+
+
+def test_no_exception_forges_a_line_of_text(as_text: Written) -> None:
+    """Lines of a traceback are indented, and its messages escaped."""
+    logger, stream = as_text
+
+    try:
+        raise ValueError("first\n2026-01-01 INFO capscan: all is \x1b[32mwell")
+    except ValueError:
+        logger.exception("it broke")
+
+    head, *below = stream.getvalue().splitlines()
+    assert head.endswith("it broke")
+    assert below[0] == "  Traceback (most recent call last):"
+    assert below[-1] == r"  2026-01-01 INFO capscan: all is \x1b[32mwell"
+    assert all(line.startswith("  ") for line in below)
+
+
+@pytest.mark.parametrize("style", [TextFormatter(TEXT), JsonFormatter()], ids=["text", "json"])
+def test_a_message_without_end_is_cut(style: logging.Formatter) -> None:
+    """It may be a page that some server sent, and white space takes no longer than words."""
+    logger, stream = written(style)
+
+    logger.warning("%s", "x" + " " * 1_000_000 + "\n" + "y" * 1_000_000)
+
+    assert len(stream.getvalue()) < MESSAGE_CHARS_MAX + 200
 
 
 def attached() -> set[str]:

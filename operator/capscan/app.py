@@ -37,6 +37,7 @@ from capscan.serve.server import serving
 from capscan.settings import Settings
 from capscan.store.capabilities import CapabilityStore
 from capscan.watching import Watch, Watched, Watching
+from capscan.workers.digesting import DigestWorkers
 
 logger = logging.getLogger(__name__)
 
@@ -132,7 +133,7 @@ class Leader:
         ends; then items in flight have the drain time to finish. If the block is cancelled, the
         work ends at once. It can be entered again once it has ended.
         """
-        async with anyio.create_task_group() as group:
+        async with DigestWorkers() as workers, anyio.create_task_group() as group:
             events = EventRecorder(self._client, instance=self._identity.owner, now=_now)
             following = Following(CrdWatch(self._client))
             accounts = Accounts(
@@ -142,7 +143,7 @@ class Leader:
                 tell=lambda about, notice: events.tell("InferenceProvider", about, notice),
                 now=_now,
             )
-            ports = self._ports(accounts, following, events)
+            ports = self._ports(accounts, following, events, workers)
             controllers = Controllers(group, lambda scan: self._controller(scan, ports))
             accounts.on_change = controllers.provider_changed
             group.start_soon(supervised, "the watch of CRDs", following.run)
@@ -170,9 +171,15 @@ class Leader:
         if scope.cancelled_caught:
             logger.warning("gave up on the last status: the API server did not take it in time")
 
-    def _ports(self, accounts: Accounts, following: Following, events: EventRecorder) -> Ports:
+    def _ports(
+        self,
+        accounts: Accounts,
+        following: Following,
+        events: EventRecorder,
+        workers: DigestWorkers,
+    ) -> Ports:
         return Ports(
-            crds=CrdSource(self._client),
+            crds=CrdSource(self._client, workers.digest),
             store=CapabilityStore(self._client),
             providers=Providers(self._offline, accounts),
             now=_now,

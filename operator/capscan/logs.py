@@ -10,11 +10,19 @@ import logging
 import re
 import traceback
 from datetime import UTC, datetime
+from typing import Any
+
+from capscan.core.text import printable, shorten
 
 FIELDS = (
     "scan", "run", "crd", "provider", "reason", "trigger", "phase", "attempts", "configuration"
 )  # fmt: skip
 """What a line is about. `reason` is as in conditions and failed items."""
+
+MESSAGE_CHARS_MAX = 16_000
+"""A longer message is cut: some have in them what a server or an object said."""
+
+_LINE_ENDS = re.compile(r"[\r\n]++")
 
 TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
@@ -35,12 +43,30 @@ def configure_logging(level: str = "info", style: str = "text") -> None:
 
 
 class TextFormatter(logging.Formatter):
-    """Formats a record as one line, and a traceback below it."""
+    """Formats a record as one line, and a traceback below it. What a terminal would obey, or a
+    reader would not see, is written as an escape.
+    """
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         """Make one line of the message: what other programs said may have line ends in it."""
-        record.message = re.sub(r"\s*[\r\n]\s*", " ", record.message)
+        message = shorten(record.message, MESSAGE_CHARS_MAX)
+        pieces = _LINE_ENDS.split(message)
+        if len(pieces) > 1:
+            message = " ".join(stripped for piece in pieces if (stripped := piece.strip()))
+        record.message = printable(message)
         return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802, ANN401 - as in logging
+        """Indent the traceback: no line of an exception's message can pass for one of the log."""
+        return _below(super().formatException(ei))
+
+    def formatStack(self, stack_info: str) -> str:  # noqa: N802
+        """Indent the stack."""
+        return _below(stack_info)
+
+
+def _below(text: str) -> str:
+    return "\n".join(f"  {printable(line)}" for line in text.split("\n"))
 
 
 class JsonFormatter(logging.Formatter):
@@ -55,7 +81,7 @@ class JsonFormatter(logging.Formatter):
             "time": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": shorten(record.getMessage(), MESSAGE_CHARS_MAX),
         }
         entry |= {name: getattr(record, name) for name in FIELDS if hasattr(record, name)}
         if record.exc_info and record.exc_info[0]:

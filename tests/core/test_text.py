@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capscan.core.text import counted, fold, lead, paragraphs, sentences, shorten, without_links
+from capscan.core.text import (
+    counted,
+    fold,
+    lead,
+    paragraphs,
+    printable,
+    sentences,
+    shorten,
+    without_links,
+)
 
 
 @pytest.mark.parametrize(
@@ -22,7 +31,7 @@ from capscan.core.text import counted, fold, lead, paragraphs, sentences, shorte
 )
 def test_sentences_end_where_a_reader_ends_them(text: str, expected: list[str]) -> None:
     """They do not end at abbreviations, versions or names."""
-    assert expected == sentences(text)
+    assert expected == list(sentences(text))
 
 
 def test_paragraphs_and_list_items_stand_apart() -> None:
@@ -35,6 +44,50 @@ def test_paragraphs_and_list_items_stand_apart() -> None:
 def test_fold_drops_invisible_characters() -> None:
     """Control characters, zero-width and direction marks, lone surrogates."""
     assert fold("a\x00b\u200b\u202ec\ud800\n\t d") == "a bc d"
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "\u034f", "\u061c", "\u115f", "\u180e", "\u2060", "\u206a", "\u2800", "\u3164", "\ufe0f",
+        "\uffa0", "\ufffc", "\ue000", "\U0001d159", "\U0001d173", "\U000e0041", "\U000e01ef",
+        "\u20e0",
+    ],
+    ids=ascii,
+)  # fmt: skip
+def test_fold_drops_what_nobody_sees(hidden: str) -> None:
+    """Whole texts hide in them, which a model reads and a reviewer does not."""
+    assert fold(f"a{hidden * 3}b{hidden}") == "ab"
+
+
+def test_fold_keeps_two_marks_on_a_letter_and_none_without_one() -> None:
+    """Vietnamese needs two; a hundred of them cover the lines above and below."""
+    assert fold("Vie\u0323\u0302t") == "Vie\u0323\u0302t"
+    assert fold("a" + "\u0301" * 100 + "b\u0301") == "a\u0301\u0301b\u0301"
+    assert fold("\u0301\u0302a") == "a"
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("plain – text", "plain – text"),
+        ("\x1b[31mred\x1b[0m", r"\x1b[31mred\x1b[0m"),
+        ("\x1b]0;title\x07", r"\x1b]0;title\x07"),
+        ("\x9b31m", r"\x9b31m"),
+        ("a\nb\rc\td", r"a\nb\rc\td"),
+        ("a\u2028b\u202ec", r"a\u2028b\u202ec"),
+        ("\U000e0041\ud800", r"\U000e0041\ud800"),
+    ],
+)
+def test_printable_text_moves_no_cursor_and_hides_nothing(raw: str, shown: str) -> None:
+    assert printable(raw) == shown
+
+
+def test_runs_before_a_link_go_with_it_and_others_stay() -> None:
+    """A run of marks that leads nowhere is kept as it is."""
+    assert without_links("A ( ,; see https://a.b/c) b") == "A b"
+    assert without_links("A ( ,; b https://a.b/c") == "A ( ,; b"
+    assert without_links("https://a.b/c, https://d.e for more details.") == ""
 
 
 @pytest.mark.parametrize(

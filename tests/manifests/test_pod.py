@@ -66,7 +66,7 @@ def test_the_container_writes_nothing_to_its_disk_and_stays_in_its_memory(
     (container,) = pod(kubectl)["spec"]["containers"]
 
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
-    assert container["resources"]["limits"]["memory"] == "256Mi"
+    assert container["resources"]["limits"]["memory"] == "320Mi"
 
 
 def test_the_operator_understands_the_settings_it_is_given(

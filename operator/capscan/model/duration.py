@@ -9,15 +9,16 @@ from datetime import timedelta
 
 PATTERN = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"
 
+_WHOLE = re.compile(PATTERN)
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
+_PART = re.compile(r"(?<![0-9.])([0-9]++(?:\.[0-9]++)?)(ms|s|m|h)")
 
 
 def parse_duration(text: str) -> timedelta:
     """Read `2m30s`. Raises ValueError for anything that `PATTERN` does not match, and for more than
     a timedelta holds.
     """
-    if not re.fullmatch(PATTERN, text):
+    if not _WHOLE.fullmatch(text):
         raise ValueError(f"not a duration: {text!r}; write it like 500ms, 90s, 2m30s or 1h")
     try:
         return timedelta(seconds=sum(float(n) * _UNITS_S[unit] for n, unit in _PART.findall(text)))

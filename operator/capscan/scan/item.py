@@ -21,7 +21,7 @@ from capscan.core.run.events import CrdFailed, CrdScanned, CrdSkipped, CrdUnchan
 from capscan.core.run.lifecycle import asking
 from capscan.core.run.plan import PlannedItem, fingerprint, plan_key
 from capscan.core.text import shorten
-from capscan.model import Crd, FailedItem, Run, ScanSpec
+from capscan.model import CrdIdentity, FailedItem, Run, ScanSpec
 from capscan.scan.attempts import Attempts
 from capscan.scan.engine import Slot
 from capscan.scan.ports import Answers, Ports
@@ -126,7 +126,7 @@ class Settler:
             await self._store_failure(work.reading.crd, work.reading, failure)
         return CrdFailed(failure)
 
-    async def _store_failure(self, crd: Crd, reading: Reading, failure: FailedItem) -> None:
+    async def _store_failure(self, crd: CrdIdentity, reading: Reading, failure: FailedItem) -> None:
         """Store the failure. Where that does not work a restart asks again, which is all that can
         be done.
         """

@@ -16,13 +16,13 @@ from capscan.core.answer.capability import Entry
 from capscan.core.answer.question import Question
 from capscan.core.conditions import Stall
 from capscan.core.crd.digest import Digest
+from capscan.core.crd.digested import DigestedCrd
 from capscan.core.notice import Notice
 from capscan.core.pace import Pace
 from capscan.model import (
     Capability,
     CapabilityScan,
     Completion,
-    Crd,
     CrdRef,
     ObjectMeta,
     ScanStatus,
@@ -32,8 +32,8 @@ from capscan.model import (
 from capscan.scan.flight import Flight
 
 READS_MAX = 4
-"""The largest CRDs take 3 MB as text and ten times that as objects, and parsing holds the
-interpreter anyway: more at once would cost memory and gain nothing."""
+"""The largest CRDs take 3 MB as text and ten times that as objects, and few are digested at once:
+more would cost memory and gain nothing."""
 
 
 class Answers(Protocol):
@@ -97,8 +97,8 @@ class Crds(Protocol):
         """List all CRDs, by metadata alone. Raises ScanError."""
         ...
 
-    async def read(self, name: str) -> Crd:
-        """Read one CRD in full. Raises NotFound, ScanError."""
+    async def read(self, name: str) -> DigestedCrd:
+        """Read one CRD and digest it. Raises NotFound, CrdUnreadable, DigestFailed, ScanError."""
         ...
 
 

@@ -1,11 +1,11 @@
-"""Reads one item's CRD, digests it, and looks up whether its stored answer still holds."""
+"""Reads the digest of one item's CRD, and looks up whether its stored answer still holds."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from capscan.core.crd.digest import Digest, digest_crd
+from capscan.core.crd.digest import Digest
 from capscan.core.run.plan import PlannedItem
-from capscan.model import Capability, Crd, Refresh, ScanSpec, StoredRef
+from capscan.model import Capability, CrdIdentity, Refresh, ScanSpec, StoredRef
 from capscan.scan.ports import Ports
 
 
@@ -14,15 +14,16 @@ class Reading:
     """What was read about one item so far, wherever its turn may end."""
 
     item: PlannedItem
-    crd: Crd | None = None
+    crd: CrdIdentity | None = None
     known: Capability | None = None
     """What is stored about it."""
 
-    async def read(self, ports: Ports) -> tuple[Crd, Digest]:
-        """Read the CRD in full and digest it. Raises NotFound, ItemError, ScanError."""
+    async def read(self, ports: Ports) -> tuple[CrdIdentity, Digest]:
+        """Read the CRD and digest it. Raises NotFound, ItemError, ScanError."""
         async with ports.reads:
-            crd = self.crd = await ports.crds.read(self.item.ref.name)
-            return crd, digest_crd(crd)
+            found = await ports.crds.read(self.item.ref.name)
+        self.crd = found.crd
+        return found.crd, found.digest
 
     async def kept(
         self, ports: Ports, spec: Callable[[], ScanSpec], mark: str

@@ -119,6 +119,27 @@ def test_nothing_but_text_goes_into_a_pipe(
     assert "x" * 300 in said
 
 
+def test_what_strangers_wrote_is_shown_and_not_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
+    """A CRD's description may hold what moves a cursor or changes the window's title."""
+    screen = Screen()
+
+    screen.output("a\x1b[2J\tb\x9b31m")
+    screen.note("c\x1b]0;title\x07")
+
+    assert capsys.readouterr().out == "   a\\x1b[2J   b\\x9b31m\n   c\\x1b]0;title\\x07\n"
+
+
+def test_a_status_with_markup_in_it_is_shown_as_it_is() -> None:
+    """Whoever may write the status may write anything into its texts."""
+    console = terminal(100)
+    forged = watched({"progress": {"summary": "[bold]1/2\x1b[2J"}, "eta": "[red]1m"})
+
+    text = shown(console, bar(forged[0].status))
+
+    assert "[bold]1/2\\x1b[2J" in text
+    assert "[red]1m" in text
+
+
 def test_no_color_is_honoured_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bold is no colour."""
     monkeypatch.setenv("NO_COLOR", "1")

@@ -12,6 +12,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from capscan.core.text import printable
+
 
 class Screen:
     """Standard output, and how long it has been in use."""
@@ -53,7 +55,7 @@ class Screen:
     def output(self, text: str) -> None:
         """Print what a command printed. On a terminal, lines end where the window does."""
         for line in text.splitlines():
-            shown = Text(f"   {line}")
+            shown = Text(f"   {_safe(line)}")
             if self.live:
                 self.console.print(shown, no_wrap=True, overflow="ellipsis")
             else:
@@ -65,7 +67,13 @@ class Screen:
             self.note(line)
 
     def _print(self, text: str, style: str = "") -> None:
-        self.console.print(Text(text, style), soft_wrap=True)
+        shown = "\n".join(_safe(line) for line in text.split("\n"))
+        self.console.print(Text(shown, style), soft_wrap=True)
+
+
+def _safe(line: str) -> str:
+    """Return a line without control codes: some of it is what strangers wrote into objects."""
+    return printable(line.expandtabs())
 
 
 def short(path: Path) -> str:

@@ -20,6 +20,7 @@ from rich.text import Text
 from capscan.cli.demo.kubectl import Kubectl
 from capscan.cli.demo.screen import Screen
 from capscan.core.conditions import DONE
+from capscan.core.text import printable
 from capscan.model import CapabilityScan, Phase, Progress, ScanStatus
 
 ENDS = frozenset({*DONE, Phase.FAILED})
@@ -122,7 +123,7 @@ class View:
             self._status = item.status
         else:
             head = [self._lines[0]] if self._lines else []
-            self._lines = [*head, *self._lines[1:][-(LINES_MAX - 2) :], item.rstrip()]
+            self._lines = [*head, *self._lines[1:][-(LINES_MAX - 2) :], printable(item.rstrip())]
 
     def render(self, screen: Screen) -> RenderableType:
         """Return both sides, side by side where there is room, else one above the other."""
@@ -146,7 +147,7 @@ def bar(status: ScanStatus) -> RenderableType:
     head = Table.grid(expand=True)
     head.add_column()
     head.add_column(justify="right")
-    head.add_row(Text(status.phase or "…", f"bold {style}"), counts.summary or "–")
+    head.add_row(Text(status.phase or "…", f"bold {style}"), _told(counts.summary))
     rows = Table.grid(expand=True)
     rows.add_column()
     rows.add_column(justify="right")
@@ -156,10 +157,15 @@ def bar(status: ScanStatus) -> RenderableType:
     rows.add_row("failed", Text(str(counts.failed), "red" if counts.failed else ""))
     rows.add_row("in flight", str(counts.in_flight))
     rows.add_row("CRDs a minute", f"{rate:,.0f}" if rate else "–")
-    rows.add_row("time left", "0s" if done else status.eta or "–")
+    rows.add_row("time left", "0s" if done else _told(status.eta))
     # A row of its own, because without colours a bar ends where it is full, and no line with it.
     middle = Table.grid(expand=True)
     middle.add_row(
         ProgressBar(counts.total or 1, counts.settled, complete_style=style, finished_style=style)
     )
     return Group(head, middle, rows)
+
+
+def _told(text: str | None) -> Text:
+    """Return a text of the status as it is: others may write it too, with markup in it."""
+    return Text(printable(text or "–"))

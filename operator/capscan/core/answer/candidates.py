@@ -13,6 +13,7 @@ from capscan.core.answer.lenient_json import json_objects
 from capscan.core.answer.prompt import answer_schema
 from capscan.core.answer.thoughts import THOUGHT_NAMES, Piece, told
 
+_NOT_IN_NAMES = re.compile(r"[\W_]")
 NAMES = {name.lower(): name for name in answer_schema()["properties"]}
 """The proper names of the fields, by how they are compared."""
 
@@ -34,7 +35,7 @@ def named(found: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields by their proper names: models write `use_case` and `Use Case` as well."""
     fields: dict[str, Any] = {}
     for key, value in found.items():
-        name = NAMES.get(re.sub(r"[\W_]", "", str(key)[:40]).lower())
+        name = NAMES.get(_NOT_IN_NAMES.sub("", str(key)[:40]).lower())
         if name and value is not None:
             fields.setdefault(name, value)
     return fields

@@ -13,7 +13,7 @@ from capscan.model import (
     Analysis,
     Capability,
     Completion,
-    Crd,
+    CrdIdentity,
     CrdRef,
     FailedItem,
     LastAttempt,
@@ -56,7 +56,7 @@ class AnswerRecord:
     at: datetime
 
 
-def analysed(crd: Crd, answered: AnswerRecord, plan_key: str) -> Entry:
+def analysed(crd: CrdIdentity, answered: AnswerRecord, plan_key: str) -> Entry:
     """Return what to store after an answer."""
     completion = answered.completion
     provenance = Provenance(
@@ -83,7 +83,7 @@ def analysed(crd: Crd, answered: AnswerRecord, plan_key: str) -> Entry:
     return Entry(ref_of(crd), capability, plan_key, answered.run_id)
 
 
-def unchanged(crd: Crd, known: Capability, plan_key: str, run_id: str | None) -> Entry:
+def unchanged(crd: CrdIdentity, known: Capability, plan_key: str, run_id: str | None) -> Entry:
     """Return what to store where the CRD has changed, but not in a way that changes the
     question.
     """
@@ -97,7 +97,11 @@ def unchanged(crd: Crd, known: Capability, plan_key: str, run_id: str | None) ->
 
 
 def failed(
-    crd: Crd, known: Capability | None, stored: StoredRef | None, item: FailedItem, run_id: str
+    crd: CrdIdentity,
+    known: Capability | None,
+    stored: StoredRef | None,
+    item: FailedItem,
+    run_id: str,
 ) -> Entry:
     """Return what to store after a failure: the old analysis stays until there is a new one."""
     attempt = LastAttempt(run_id=run_id, **_why(item))
@@ -125,7 +129,7 @@ def _why(failure: Failure) -> dict[str, Any]:
     return {field: getattr(failure, field) for field in Failure.model_fields}
 
 
-def ref_of(crd: Crd) -> CrdRef:
+def ref_of(crd: CrdIdentity) -> CrdRef:
     """Return the reference to a CRD as it was read, which may be newer than the listing."""
     return CrdRef(name=crd.name, uid=crd.uid, generation=crd.generation)
 
@@ -140,7 +144,7 @@ def _summary(analysis: Analysis) -> Summary:
     )
 
 
-def _resource(crd: Crd) -> Resource:
+def _resource(crd: CrdIdentity) -> Resource:
     return Resource(
         group=crd.group,
         kind=crd.kind,

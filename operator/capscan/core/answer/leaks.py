@@ -12,6 +12,7 @@ from capscan.core.answer.prompt import SYSTEM, answer_schema
 from capscan.core.answer.thoughts import THOUGHT_NAMES
 from capscan.core.text import fold, shorten
 
+_INSIDE = re.compile(r"[^.!?:]?[ \"'`(]")
 _FIELDS = r"(?:capabilities|providers|abstractions|complexity|description|use[_ ]?case|confidence)"
 _CALLS = (
     r"(?:antml:)?(?:function_calls?|invoke|tool_calls?|tool_use|tool_response|tool_results?|"
@@ -69,7 +70,7 @@ def _is_mentioned(text: str, mark: re.Match[str]) -> bool:
     works as one stands at the beginning or the end of a sentence, or touches a word.
     """
     before, after = text[: mark.start()][-2:], text[mark.end() :][:1]
-    inside = re.fullmatch(r"[^.!?:]?[ \"'`(]", before)
+    inside = _INSIDE.fullmatch(before)
     return bool(inside) and after in tuple(" \"'`).,;:")
 
 

@@ -25,6 +25,7 @@ from capscan.core.errors import InvalidAnswer
 from capscan.core.text import fold, shorten
 from capscan.model import Analysis, Complexity
 
+_LETTERS = re.compile(r"[a-z]+")
 ANSWER_CHARS_MAX = 128 * 1024
 """A longer answer is not looked at, its thoughts not counted; the largest Analysis has 5,000."""
 
@@ -166,7 +167,7 @@ def _texts(items: Iterable[Any]) -> Iterator[str]:
 
 
 def _complexity(value: object) -> Complexity:
-    words = set(re.findall(r"[a-z]+", value[:80].lower())) if isinstance(value, str) else set()
+    words = set(_LETTERS.findall(value[:80].lower())) if isinstance(value, str) else set()
     named = [level for level in Complexity if level.value in words]
     if len(named) != 1:
         raise InvalidAnswer(f"complexity is {_shown(value)}, not one of {', '.join(Complexity)}")

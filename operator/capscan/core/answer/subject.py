@@ -15,6 +15,7 @@ from capscan.core.answer.prompt import SYSTEM
 from capscan.core.crd.digest import Digest
 from capscan.model import Analysis
 
+_NOT_IN_WORDS = re.compile(r"[^a-z0-9]")
 _EXAMPLE = re.compile(r'CRD named "([^"]+)".*?(\{"capabilities".*?\})\n', re.DOTALL)
 _CAMEL = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 _CRD_NAME = re.compile(r"\b[a-z][a-z0-9-]{1,62}(?:\.[a-z0-9-]{2,62}){2,8}\b")
@@ -104,7 +105,7 @@ def _all_words(analysis: Analysis) -> str:
     """
     lists = [*analysis.capabilities, *analysis.providers, *analysis.abstractions]
     told = " ".join([analysis.description, analysis.use_case, *lists]).lower()
-    return f"{told} {re.sub(r'[^a-z0-9]', '', told)}"
+    return f"{told} {_NOT_IN_WORDS.sub('', told)}"
 
 
 def _stem(word: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from capscan.core.crd.schema import Node, walk
-from capscan.core.text import fold, lead, paragraphs, shorten
+from capscan.core.text import RAW_CHARS_MAX, fold, lead, paragraphs, shorten
 from capscan.model import Crd
 from capscan.model.crd import CrdNames
 
@@ -24,6 +24,9 @@ NODES_MAX = 5_000
 _DESCRIPTION_CHARS_MAX = 1_200
 _FIELD_CHARS_MAX = (0, 240, 160, 100, 80)
 """The length of a field's description, by depth; the last one counts for all deeper levels."""
+_DESCRIPTIONS_CHARS_MAX = 1_000_000
+"""So much of all descriptions of fields together is read. Of real CRDs a twentieth of that is read
+before the digest is full; descriptions without any text would never fill it."""
 _NAME_CHARS_MAX = 253
 _PATH_CHARS_MAX = 512
 _NAMES_MAX = 10
@@ -76,15 +79,15 @@ def digest_crd(crd: Crd) -> Digest:
     fields, listing = _listing(walked.nodes, room)
     truncated = walked.cut or len(fields) < len(walked.nodes)
     return Digest(
-        name=_name(crd.name),
-        group=_name(crd.group),
-        kind=_name(crd.kind),
-        plural=_name(crd.plural),
-        singular=_name(crd.singular),
-        scope=_name(crd.scope),
+        name=bounded_name(crd.name),
+        group=bounded_name(crd.group),
+        kind=bounded_name(crd.kind),
+        plural=bounded_name(crd.plural),
+        singular=bounded_name(crd.singular),
+        scope=bounded_name(crd.scope),
         short_names=_names(crd.short_names),
         categories=_names(crd.categories),
-        version=_name(crd.version),
+        version=bounded_name(crd.version),
         versions=_names(crd.versions),
         description=description,
         fields=fields,
@@ -103,15 +106,15 @@ def _header(crd: Crd, description: str, stats: DigestStats, levels: int) -> str:
     state = "" if crd.served else " (not served)"
     state += " (deprecated)" if crd.deprecated else ""
     told = {
-        "name": _name(crd.name),
-        "kind": _name(crd.kind),
-        "group": _name(crd.group),
-        "scope": _name(crd.scope),
-        "plural": _name(crd.plural),
-        "singular": _name(crd.singular),
+        "name": bounded_name(crd.name),
+        "kind": bounded_name(crd.kind),
+        "group": bounded_name(crd.group),
+        "scope": bounded_name(crd.scope),
+        "plural": bounded_name(crd.plural),
+        "singular": bounded_name(crd.singular),
         "short names": ", ".join(_names(crd.short_names)),
         "categories": ", ".join(_names(crd.categories)),
-        "version": _name(crd.version) + state,
+        "version": bounded_name(crd.version) + state,
         "versions": ", ".join(_names(crd.versions)),
         "description": description,
         "schema": f"{stats.field_count} fields, {stats.required_count} required, {levels} levels",
@@ -127,9 +130,10 @@ def _listing(nodes: Iterable[Node], bytes_max: int) -> tuple[tuple[DigestField, 
     """
     kept: list[DigestField] = []
     lines: list[str] = []
-    parent, used = "", 0
+    parent, used, unread = "", 0, _DESCRIPTIONS_CHARS_MAX
     for node in nodes:
-        field = _field(node)
+        unread -= min(len(node.description), RAW_CHARS_MAX)
+        field = _field(node, node.description if unread >= 0 else "")
         line = f"\n  {_rendered(field, node)}"
         if node.parent != parent:
             line = f"\n{shorten(fold(node.parent), _PATH_CHARS_MAX)}:{line}"
@@ -142,14 +146,14 @@ def _listing(nodes: Iterable[Node], bytes_max: int) -> tuple[tuple[DigestField, 
     return tuple(kept), "".join(lines)
 
 
-def _field(node: Node) -> DigestField:
+def _field(node: Node, description: str) -> DigestField:
     chars_max = _FIELD_CHARS_MAX[min(node.depth, len(_FIELD_CHARS_MAX) - 1)]
     return DigestField(
         path=shorten(fold(node.path), _PATH_CHARS_MAX),
         depth=node.depth,
-        type=_name(node.type),
+        type=bounded_name(node.type),
         required=node.required,
-        description=lead(node.description, chars_max) if node.description else "",
+        description=lead(description, chars_max) if description else "",
         enum=tuple(_enum_value(v) for v in node.enum[:_ENUM_VALUES_MAX]),
     )
 
@@ -167,9 +171,10 @@ def _enum_value(value: object) -> str:
     return shorten(fold(text), _ENUM_CHARS_MAX)
 
 
-def _name(value: str) -> str:
+def bounded_name(value: str) -> str:
+    """Return a name on one line and of a length that every real name has."""
     return shorten(fold(value), _NAME_CHARS_MAX)
 
 
 def _names(values: Iterable[str]) -> tuple[str, ...]:
-    return tuple(_name(v) for v in list(values)[:_NAMES_MAX])
+    return tuple(bounded_name(v) for v in list(values)[:_NAMES_MAX])

@@ -20,18 +20,20 @@ def _shape(name: str, marks: str, others: str = "") -> _Shape:
     return _Shape(name, frozenset(marks.split()), frozenset(f"{marks} {others}".split()))
 
 
+_POD_SPEC = _shape(
+    "PodSpec",
+    "containers volumes tolerations",
+    "activeDeadlineSeconds affinity automountServiceAccountToken dnsConfig dnsPolicy "
+    "enableServiceLinks ephemeralContainers hostAliases hostIPC hostNetwork hostPID hostUsers "
+    "hostname hostnameOverride imagePullSecrets initContainers nodeName nodeSelector os "
+    "overhead preemptionPolicy priority priorityClassName readinessGates resourceClaims "
+    "resources restartPolicy runtimeClassName schedulerName schedulingGates securityContext "
+    "serviceAccount serviceAccountName setHostnameAsFQDN shareProcessNamespace subdomain "
+    "terminationGracePeriodSeconds topologySpreadConstraints workloadRef",
+)
+
 _SHAPES = (
-    _shape(
-        "PodSpec",
-        "containers volumes tolerations",
-        "activeDeadlineSeconds affinity automountServiceAccountToken dnsConfig dnsPolicy "
-        "enableServiceLinks ephemeralContainers hostAliases hostIPC hostNetwork hostPID hostUsers "
-        "hostname hostnameOverride imagePullSecrets initContainers nodeName nodeSelector os "
-        "overhead preemptionPolicy priority priorityClassName readinessGates resourceClaims "
-        "resources restartPolicy runtimeClassName schedulerName schedulingGates securityContext "
-        "serviceAccount serviceAccountName setHostnameAsFQDN shareProcessNamespace subdomain "
-        "terminationGracePeriodSeconds topologySpreadConstraints workloadRef",
-    ),
+    _POD_SPEC,
     _shape("PodTemplate", "spec", "metadata apiVersion kind"),
     _shape(
         "Container",
@@ -102,9 +104,13 @@ def known_type(properties: Mapping[str, Any]) -> str:
     none.
     """
     for shape in _SHAPES:
-        if shape.marks <= properties.keys() and properties.keys() <= shape.others:
+        if _fits(shape, properties):
             return shape.name if shape.name != "PodTemplate" else _template(properties)
     return ""
+
+
+def _fits(shape: _Shape, properties: Mapping[str, Any]) -> bool:
+    return shape.marks <= properties.keys() and properties.keys() <= shape.others
 
 
 def _template(properties: Mapping[str, Any]) -> str:
@@ -113,5 +119,6 @@ def _template(properties: Mapping[str, Any]) -> str:
     """
     spec = properties["spec"]
     inner = spec.get("properties") if isinstance(spec, Mapping) else None
-    is_pod = isinstance(inner, Mapping) and known_type(inner) == "PodSpec"
+    # No other type is asked for: templates inside of templates could go on for ever.
+    is_pod = isinstance(inner, Mapping) and _fits(_POD_SPEC, inner)
     return "PodTemplate" if is_pod else ""

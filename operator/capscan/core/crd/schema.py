@@ -15,6 +15,9 @@ from capscan.core.crd.k8s_types import known_type
 _CONTAINERS_MAX = 8
 """At most so many lists and maps around a type are unwrapped."""
 
+PATH_CHARS_MAX = 4_000
+"""Of a longer path to a field, the beginning is kept."""
+
 _BOILERPLATE = frozenset({"apiVersion", "kind", "metadata", "status"})
 
 
@@ -55,7 +58,8 @@ def walk(schema: Mapping[str, Any], nodes_max: int) -> Walk:
                 return Walk(tuple(nodes), cut=True)
             nodes.append(node)
             if "properties" in inner and node.type == "object":
-                entered.append((node.path, node.depth, inner))
+                # Names of any length, joined level by level, would be as long as their sum squared.
+                entered.append((node.path[:PATH_CHARS_MAX], node.depth, inner))
     return Walk(tuple(nodes), cut=False)
 
 

@@ -27,7 +27,7 @@ _UNITS_S = {
     "h": 3600.0, "hr": 3600.0, "hrs": 3600.0, "hour": 3600.0, "hours": 3600.0, "d": 86400.0,
     "day": 86400.0, "days": 86400.0,
 }  # fmt: skip
-_GO_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(d|h|ms|m|s|us|µs|μs|ns)", re.ASCII)
+_GO_PART = re.compile(r"(?<![\d.])(\d++(?:\.\d*+)?|\.\d++)(d|h|ms|m|s|us|µs|μs|ns)", re.ASCII)
 _SAID_PART = re.compile(r"(\d+(?:\.\d+)?) ?([a-zµμ]{1,12})(?![a-zµμ])(?:,? and |, ?| )?", re.ASCII)
 _CLOCK = re.compile(r"(?:(\d{1,3})\.)?(\d{1,3}):(\d\d):(\d\d)(?:\.\d{1,9})?(?![\d:])", re.ASCII)
 _ISO = re.compile(

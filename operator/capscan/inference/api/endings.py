@@ -18,6 +18,7 @@ from capscan.core.errors import (
 )
 from capscan.model import Usage
 
+_BETWEEN_WORDS = re.compile(r"[^a-z0-9]++")
 _REASON_CHARS_MAX = 80
 
 
@@ -98,7 +99,7 @@ def ending(reason: object, usage: Usage) -> Ending:
     off.
     """
     said = reason[:_REASON_CHARS_MAX] if isinstance(reason, str) else ""
-    word = re.sub(r"[^a-z0-9]+", "_", said.lower()).strip("_")
+    word = _BETWEEN_WORDS.sub("_", said.lower()).strip("_")
     if word in _WHOLE:
         return Ending.WHOLE
     if word in _CUT_OFF:

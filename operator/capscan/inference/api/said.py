@@ -37,6 +37,14 @@ _NESTED = ("raw", "details", "metadata")
 _JSON_STARTS_MAX = 4
 _ASKED = re.compile(r"""['"]input['"]: ?['"{\[].*""", re.DOTALL)
 """Where a server quotes the question: what comes after that is not what it says itself."""
+_SHOWN = tuple(
+    (
+        re.compile(rf"<{name}(?:\s[^<>]{{0,500}})?>", re.IGNORECASE),
+        re.compile(rf"</{name}", re.IGNORECASE),
+    )
+    for name in ("title", "h1", "Message")
+)
+"""The elements of which the first one says what a page is about: how they begin and end."""
 _TAG = re.compile(r"<[^<>]{0,2000}>")
 _UNSHOWN = re.compile(r"<(script|style|!--)")
 _PAGE_CHARS_MAX = 20_000
@@ -98,21 +106,21 @@ def said_in(value: object) -> Said | None:
 def shown(page: str) -> str:
     """Return what a page says: its title, else its first heading, else its text without tags."""
     page = page[:_PAGE_CHARS_MAX]
-    for name in ("title", "h1", "Message"):
-        if text := _inside(page, name):
+    for opening, closing in _SHOWN:
+        if text := _inside(page, opening, closing):
             return text
     if unshown := _UNSHOWN.search(page):
         page = page[: unshown.start()]
     return " ".join(html.unescape(_TAG.sub(" ", page)).split())
 
 
-def _inside(page: str, name: str) -> str:
-    """Return the text of the first element of this name."""
-    opened = re.search(rf"<{name}(?:\s[^<>]{{0,500}})?>", page, re.IGNORECASE)
+def _inside(page: str, opening: re.Pattern[str], closing: re.Pattern[str]) -> str:
+    """Return the text of the first element with such tags."""
+    opened = opening.search(page)
     if not opened:
         return ""
     rest = page[opened.end() : opened.end() + 2_000]
-    closed = re.search(rf"</{name}", rest, re.IGNORECASE)
+    closed = closing.search(rest)
     text = rest[: closed.start()] if closed else rest.partition("<")[0]
     return " ".join(html.unescape(_TAG.sub(" ", text)).split())
 

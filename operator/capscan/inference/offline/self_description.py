@@ -16,7 +16,7 @@ _WORDS_MIN = 3
 _LEAD_WORDS_MIN = 5
 
 _SCHEMA_FOR = re.compile(
-    r"^\S+ is the [Ss]chema for (?:the )?\S+(?: \S+)? (?:API|api|resource)s?\b[\s,:.\-–]*"
+    r"^\S+ is the [Ss]chema for (?:the )?\S+(?: \S+)? (?:API|api|resource)s?\b[\s,:.\-–]*+"
     r"(?:(?P<joint>that|which|and|to|it)\b)?(?P<rest>.*)$"
 )
 _NOTHING_SAID = (
@@ -43,12 +43,13 @@ _NOTHING_SAID = (
     r"^this |^contains |^holds? the",
 )
 _SAYS_NOTHING = re.compile("|".join(_NOTHING_SAID), re.IGNORECASE)
-_MARKDOWN_LINK = re.compile(r"!?\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])?")
-_MARKUP = re.compile(r"<[^<>]{1,80}>|[`*]+|(?<!\w)_+|_+(?!\w)")
-_LEFTOVER = re.compile(r"\s*\((?:see|for details|more|cf)[^()]*\)|\s*\(\s*\)", re.IGNORECASE)
+# A bracket that nobody closes is matched up to the end of the text, and kept.
+_MARKDOWN_LINK = re.compile(r"!?\[([^\]]*+)(?:(?P<closed>\])(?:\([^)]{0,400}\)|\[[^\]]*+\])?|\Z)")
+_MARKUP = re.compile(r"<[^<>]{1,80}>|[`*]++|(?<!\w)_++|(?<!_)_++(?!\w)")
+_LEFTOVER = re.compile(r"(?<!\s)\s*+\((?:(?:see|for details|more|cf)[^()]*+|\s*+)\)", re.IGNORECASE)
 _REDUNDANT = re.compile(r"\bcustom resource definition \(CRD\) ", re.IGNORECASE)
-_LIST_ITEM = re.compile(r"[-*•+] |\d+[.)] |#")
-_LIST_TAIL = re.compile(r"\s(?:[-*•]|\d\.)\s.*$")
+_LIST_ITEM = re.compile(r"\A(?:[-*•+] |\d++[.)] |#)")
+_LIST_TAIL = re.compile(r"\s(?:[-*•]|\d\.)\s.*+\Z", re.DOTALL)
 
 
 def own_sentences(digest: Digest) -> Iterator[str]:
@@ -66,9 +67,13 @@ def own_sentences(digest: Digest) -> Iterator[str]:
 
 
 def _plain(paragraph: str) -> str:
-    text = without_links(_MARKDOWN_LINK.sub(r"\1", paragraph))
+    text = without_links(_MARKDOWN_LINK.sub(_link_text, paragraph))
     text = _LEFTOVER.sub("", _MARKUP.sub("", text))
     return " ".join(_REDUNDANT.sub("", text).split())
+
+
+def _link_text(match: re.Match[str]) -> str:
+    return match[1] if match["closed"] else match[0]
 
 
 def _cleaned(raw: str, digest: Digest) -> str:

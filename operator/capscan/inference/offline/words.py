@@ -10,6 +10,8 @@ from functools import cache, lru_cache
 
 from capscan.inference.offline.data import read_data
 
+_COMPOUND = re.compile(r"[a-z][A-Z0-9]|[0-9][a-z]")
+
 
 @dataclass(frozen=True, slots=True)
 class _Spelling:
@@ -25,7 +27,7 @@ class _Spelling:
 @cache
 def _spelling() -> _Spelling:
     data = read_data("words.yaml")
-    compound = [w for w in data["written"] if re.search(r"[a-z][A-Z0-9]|[0-9][a-z]", w)]
+    compound = [w for w in data["written"] if _COMPOUND.search(w)]
     # Fields write mariaDbRef where kinds write MariaDB.
     variants = {v for w in compound for v in (w, w[0].lower() + w[1:], w.replace("DB", "Db"))}
     variants |= {v[0].lower() + v[1:] for v in variants}
