@@ -29,6 +29,12 @@ class Seen:
         return dict(Counter(item["reason"] for item in self.status.get("failedItems", ())))
 
     @property
+    def answers(self) -> dict[str, Json]:
+        """What was stored; a CRD that failed has a Capability too, without an analysis."""
+        found = {name: item.get("analysis") for name, item in self.capabilities.items()}
+        return {name: analysis for name, analysis in found.items() if analysis}
+
+    @property
     def line(self) -> str:
         """It in one line."""
         progress, usage = self.status["progress"], self.status.get("usage", {})

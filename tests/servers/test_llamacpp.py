@@ -58,8 +58,8 @@ def show(seen: Seen, tap: Listener, say: Say) -> None:
     """Say how it went, and one answer as it is."""
     say(seen.line)
     say(f"questions {tap.statuses}; {negotiated(tap.questions[-1].asked.body)}")
-    for name, capability in list(seen.capabilities.items())[:1]:
-        say(f"{name}: {capability['analysis']}")
+    for name, analysis in list(seen.answers.items())[:1]:
+        say(f"{name}: {analysis}")
     for item in seen.status.get("failedItems", ())[:2]:
         say(f"{item['name']}: {item['reason']}: {item['message']}")
 

@@ -81,8 +81,8 @@ def test_llmock_limits_and_fails_and_finds_no_fault_with_the_client(
         say(f"llmock's verdict: {json.dumps(found)[:600]}")
         for item in seen.status.get("failedItems", ())[:1]:
             say(f"{item['reason']}: {item['message']}")
-        for capability in list(seen.capabilities.values())[:1]:
-            say(f"{capability['analysis']}")
+        for analysis in list(seen.answers.values())[:1]:
+            say(f"{analysis}")
 
     assert found["passed"]
     assert seen.failed.keys() <= {"InvalidAnswer"}
