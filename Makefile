@@ -3,7 +3,7 @@
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help doctor demo demo-gate capture test test-gitops check format render bench lock clean
+.PHONY: help doctor demo demo-gate capture test test-gitops test-servers check format render bench lock clean
 
 BIN = .venv/bin
 READY = .venv/.installed
@@ -61,6 +61,10 @@ test-gitops: $(READY) ## ask kstatus, Flux and Argo CD themselves; the first tim
 	$(BIN)/python -m tests.gitops.tools --build
 	$(BIN)/python -m pytest tests/gitops
 
+test-servers: $(READY) ## scan through servers that others wrote; the first time installs them (minutes)
+	$(BIN)/python -m tests.servers.environment
+	$(BIN)/python -m pytest tests/servers
+
 check: $(READY) ## lint, types, import contract, rendered files fresh, Dockerfile
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
@@ -94,6 +98,7 @@ lock: $(READY) ## pin what requirements/*.in ask for; UPGRADE=1 takes the newest
 	$(LOCK) -o requirements/dev.txt requirements/dev.in
 	$(LOCK) -o requirements/peers.txt requirements/peers.in
 	$(LOCK) -o requirements/lock.txt requirements/lock.in
+	$(LOCK) --override requirements/servers-left-out.in -o requirements/servers.txt requirements/servers.in
 
 clean: ## remove the environment, the caches and what was built
 	rm -rf .venv .venv-peers .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache

@@ -45,7 +45,7 @@ def test_requirements_name_no_address(file: Path) -> None:
     assert re.findall(r"https?:|--(?:extra-)?index-url|--find-links", file.read_text()) == []
 
 
-@pytest.mark.parametrize("name", ["runtime", "build", "dev", "peers"])
+@pytest.mark.parametrize("name", ["runtime", "build", "dev", "peers", "servers"])
 def test_every_requirement_is_pinned_with_a_hash(name: str) -> None:
     """pip demands it under --require-hashes; here it is told before a build."""
     logical = (ROOT / "requirements" / f"{name}.txt").read_text().replace("\\\n", " ")
@@ -54,19 +54,21 @@ def test_every_requirement_is_pinned_with_a_hash(name: str) -> None:
     assert [line for line in lines if "==" not in line or "--hash=sha256:" not in line] == []
 
 
-def test_no_stolen_release_of_litellm_is_pinned() -> None:
+@pytest.mark.parametrize("name", ["peers", "servers"])
+def test_no_stolen_release_of_litellm_is_pinned(name: str) -> None:
     """1.82.7 and 1.82.8 were published with the project's stolen credentials, to steal others'."""
-    pinned = re.findall(r"(?m)^litellm==(\S+)", (ROOT / "requirements/peers.txt").read_text())
+    pinned = re.findall(r"(?m)^litellm==(\S+)", (ROOT / f"requirements/{name}.txt").read_text())
 
     assert len(pinned) == 1
     assert set(pinned).isdisjoint({"1.82.7", "1.82.8"})
 
 
-def test_the_peers_are_no_dependency_of_ours() -> None:
-    """The peers have an environment of their own."""
+def test_peers_and_servers_are_no_dependency_of_ours() -> None:
+    """They have environments of their own."""
     ours = "".join((ROOT / f"requirements/{name}.txt").read_text() for name in ("runtime", "dev"))
 
-    assert re.findall(r"(?m)^(litellm|langchain\S*|openai|bespokelabs\S*)==", ours) == []
+    others = r"litellm|langchain\S*|openai|bespokelabs\S*|xllamacpp|fakellm|llmock"
+    assert re.findall(rf"(?m)^({others})==", ours) == []
 
 
 def test_no_file_names_a_path_of_the_machine_it_was_written_on() -> None:

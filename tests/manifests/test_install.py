@@ -88,7 +88,10 @@ def test_the_examples_for_gitops_name_the_folder_that_is_there() -> None:
     assert (ROOT / flux["path"]).resolve() == (ROOT / argo["source"]["path"]) == Path(BASE)
 
 
-MODELS = examples("install.md", "Asking a model")
+MODELS = [
+    *examples("install.md", "Asking a model"),
+    *examples("providers.md", "Servers that were not run"),
+]
 
 
 @pytest.mark.parametrize("example", MODELS, ids=[each["metadata"]["name"] for each in MODELS])
