@@ -5,11 +5,16 @@ import random
 from typing import Any
 
 import anyio
+import httpx2
 import pytest
 
 from capscan.core.errors import RateLimited
+from capscan.inference.accounts.account import Account
+from capscan.inference.accounts.allowance import Allowance
+from capscan.inference.accounts.connection import Connections
 from capscan.inference.accounts.gate import Gate
-from capscan.model import Limits, Usage
+from capscan.model import Limits, ProviderSpec, ProviderStatus, SecretKeyRef, Usage
+from capscan.model.api_key import ApiKey
 from capscan.model.provider import ApiProtocol
 from tests import virtual
 from tests.inference.accounts.gates import OK, TICKET, together
@@ -59,7 +64,8 @@ class Processor:
 async def test_a_server_without_use_for_more_is_hardly_slower_than_one_at_a_time(seed: int) -> None:
     alone = Gate(ApiProtocol.OPENAI, Limits(max_in_flight=1))
     least_s = await taken_s(alone, Processor(seed), 43, 10)
-    near = Gate(ApiProtocol.OPENAI, Limits(), near=True)
+    near = Gate(ApiProtocol.OPENAI, Limits())
+    near.climb_from_one()
 
     assert await taken_s(near, Processor(seed), 43, 10) <= 1.06 * least_s
     assert near.statistics().permits <= 2
@@ -104,3 +110,30 @@ async def test_one_early_429_slows_nothing_down_after_its_wait(workers: int) -> 
     took_s = await taken_s(Gate(ApiProtocol.OPENAI, Limits()), server, 40, workers)
 
     assert took_s <= 45 + 1.3 * (40 / workers * 3.05)
+
+
+@pytest.mark.parametrize(("owner", "permits"), [("llamacpp", 1), ("vllm", 16)])
+async def test_a_free_look_tells_which_server_is_asked_one_at_a_time_at_first(
+    owner: str, permits: int
+) -> None:
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        assert request.method == "GET"
+        return httpx2.Response(200, json={"data": [{"id": "m", "owned_by": owner}]})
+
+    spec = ProviderSpec.model_validate(
+        {"protocol": "OpenAI", "model": "m", "baseURL": "http://models.ai.svc/v1"}
+    )
+
+    async def no_key(_: SecretKeyRef) -> ApiKey:
+        raise AssertionError("this provider names no Secret")
+
+    allowance = Allowance("local", spec, ProviderStatus(), lambda: virtual.EPOCH)
+    connections = Connections(httpx2.MockTransport(answer))
+    account = Account("local", spec, connections, no_key, allowance)
+
+    await account.verify()
+
+    statistics = account.statistics()
+    assert statistics is not None
+    assert statistics.permits == permits
+    await account.aclose()

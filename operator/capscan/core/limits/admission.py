@@ -93,11 +93,10 @@ class Admission:
     output_cost_mean: float = 0.0
 
 
-def opened(rules: Rules, now_s: float, *, near: bool = False) -> Admission:
+def opened(rules: Rules, now_s: float) -> Admission:
     """Return the state of an account that nobody has asked yet.
 
-    Where no limit on its rate is set, it feels its way: the first requests go slowly. A server that
-    is `near` is asked one at a time at first, unless it was set how many it takes.
+    Where no limit on its rate is set, it feels its way: the first requests go slowly.
     """
     limits = rules.limits
     rates = (
@@ -108,9 +107,17 @@ def opened(rules: Rules, now_s: float, *, near: bool = False) -> Admission:
     known = any(rate is not None for rate in rates)
     learned = LearnedRate() if known else learned_rate.starting(now_s)
     state = Admission(rules, Permits(), Breaker(), Quota(), Quota(), Quota(), learned)
-    if near and rules.adaptive and limits.max_in_flight is None:
-        state = replace(state, climb=Climb())
     return configured(state, rules, now_s)
+
+
+def climbing(state: Admission) -> Admission:
+    """Return the state of a server with few slots, which is asked one at a time at first. One that
+    has answered before stays as it is, and one of which it was set how many requests it takes.
+    """
+    rules, has_answered = state.rules, state.healthy_at_s > -math.inf
+    if has_answered or state.climb or not rules.adaptive or rules.limits.max_in_flight is not None:
+        return state
+    return replace(state, climb=Climb())
 
 
 def configured(state: Admission, rules: Rules, now_s: float) -> Admission:

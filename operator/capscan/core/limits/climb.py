@@ -1,4 +1,4 @@
-"""How many requests at once a server close by is asked: the number at which it answers most.
+"""How many requests at once a server with few slots is asked: the number at which it answers most.
 
 A server with few slots, or on a processor, queues what it is sent beyond them, and may answer less
 of it. Latency alone cannot tell that from long answers. But by Little's law, permits over the time

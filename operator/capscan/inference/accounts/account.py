@@ -84,7 +84,9 @@ class Account:
         self._key_read_s = float("-inf")
         async with await self._connected() as connection:
             with in_time(self._spec.request_timeout):
-                await connection.client.check()
+                has_few_slots = await connection.client.check()
+            if has_few_slots:
+                connection.gate.climb_from_one()
             connection.gate.relieve()
 
     async def complete(

@@ -18,13 +18,11 @@ from capscan.core.limits.combined import most_careful, strictest
 from capscan.core.limits.ratelimit_headers import observed_limits, retry_after_s
 from capscan.core.limits.waits import http_date
 from capscan.inference.accounts.gate import Gate
-from capscan.inference.api.address import is_in_the_clear
 from capscan.inference.api.apis import open_api
 from capscan.inference.api.key_bounds import check_bounds
 from capscan.inference.api.protocol import ModelApi
 from capscan.model import ObservedLimits, ProviderSpec
 from capscan.model.api_key import ApiKey
-from capscan.model.provider import ApiProtocol
 
 CLOSE_TIMEOUT_S = 2.0
 """How long closing a client may take."""
@@ -36,13 +34,12 @@ class SharedGate:
     It begins with the spec that named the account first; that one leaves as the others do.
     """
 
-    def __init__(self, first: ProviderSpec, *, near: bool = False) -> None:
+    def __init__(self, first: ProviderSpec) -> None:
         self.gate = Gate(
             first.protocol,
             first.limits,
             adaptive=first.adaptive,
             breaker=first.circuit_breaker,
-            near=near,
         )
         self._members = [first]
 
@@ -137,18 +134,10 @@ class Connections:
         place = (spec.protocol, client.address, account, spec.model)
         shared = self._gates.get(place)
         if shared is None:
-            shared = self._gates[place] = SharedGate(spec, near=_is_near(spec, client.address))
+            shared = self._gates[place] = SharedGate(spec)
         else:
             shared.join(spec)
         return Connection(client, shared, spec, key)
-
-
-def _is_near(spec: ProviderSpec, address: str) -> bool:
-    """Return whether a model with few slots is likely to answer there: by OpenAI's API, without
-    TLS, on this machine or inside the cluster.
-    """
-    plain = address.startswith("http://") and not is_in_the_clear(address)
-    return plain and spec.protocol is ApiProtocol.OPENAI
 
 
 def read_limits(headers: Mapping[str, str]) -> tuple[ObservedLimits | None, float | None]:

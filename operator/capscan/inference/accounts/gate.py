@@ -114,10 +114,9 @@ class Gate:
         *,
         adaptive: bool = True,
         breaker: CircuitBreaker | None = None,
-        near: bool = False,
     ) -> None:
         rules = Rules(protocol, limits, adaptive, breaker or CircuitBreaker())
-        self._state: Admission = admission.opened(rules, 0.0, near=near)
+        self._state: Admission = admission.opened(rules, 0.0)
         self._queue: FairQueue[_Waiter] = FairQueue()
         self._asking: dict[_Waiter, None] = {}
         self._last_error = ""
@@ -186,6 +185,10 @@ class Gate:
         closed.
         """
         return self._state.breaker.circuit is not Circuit.CLOSED and not self._asking
+
+    def climb_from_one(self) -> None:
+        """Take note that the server has few slots: begin with one request at a time."""
+        self._state = admission.climbing(self._state)
 
     def relieve(self) -> None:
         """Take note that the provider is there: end long waits, close a circuit left open."""

@@ -25,6 +25,7 @@ from capscan.inference.api.endpoint import (
     open_endpoint,
 )
 from capscan.inference.api.http import Json
+from capscan.inference.api.local_servers import has_few_slots
 from capscan.inference.api.parts import (
     best_of,
     in_dialect,
@@ -158,14 +159,16 @@ class OpenAIApi:
         """The provider's address, the same for all ways to write it."""
         return self._endpoint.address
 
-    async def check(self) -> None:
+    async def check(self) -> bool:
         """Ask for the model's card, and where there is none for the list of models.
 
         A model that is in neither may be known all the same, as a deployment or by a pattern: only
-        a question proves that it is not.
+        a question proves that it is not. Return whether the server says that it has few slots.
         """
         card = f"/models/{quote(self._endpoint.model, safe='')}"
-        self._listed = listed_in(await self._endpoint.look_at_any(card, "/models"))
+        look = await self._endpoint.look_at_any(card, "/models")
+        self._listed = listed_in(look)
+        return has_few_slots(look)
 
     async def aclose(self) -> None:
         """Close all connections."""

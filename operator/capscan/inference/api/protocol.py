@@ -59,8 +59,9 @@ class ModelApi(Protocol):
         """Send exactly one request. Raises InferenceError, ProviderUnusable."""
         ...
 
-    async def check(self) -> None:
-        """Look at the account without spending anything; silent where that is inconclusive.
+    async def check(self) -> bool:
+        """Look at the account without spending anything; silent where that is inconclusive. Return
+        whether the server says of itself that it answers few requests at a time.
 
         Raises ProviderUnusable, or InferenceError where nobody answers.
         """
