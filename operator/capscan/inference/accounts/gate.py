@@ -187,7 +187,7 @@ class Gate:
         return self._state.breaker.circuit is not Circuit.CLOSED and not self._asking
 
     def climb_from_one(self) -> None:
-        """Take note that the server has few slots: begin with one request at a time."""
+        """Begin with one request at a time: the server has few slots."""
         self._state = admission.climbing(self._state)
 
     def relieve(self) -> None:

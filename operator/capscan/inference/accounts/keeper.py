@@ -30,18 +30,12 @@ from capscan.core.provider.refusals import Blame
 from capscan.inference.accounts.account import Account
 from capscan.inference.accounts.connection import Connection
 from capscan.inference.accounts.gate import GateStatistics
+from capscan.inference.accounts.look import found_by_look
 from capscan.inference.accounts.report import AccountAnnouncer, ProviderStatusSink
 from capscan.inference.accounts.wakeups import Alarm, Turns, Verdicts
 from capscan.inference.api.address import warning_about
 from capscan.inference.flight import Flight
-from capscan.model import (
-    AllowedScans,
-    Completion,
-    InferenceProvider,
-    ObjectMeta,
-    ProviderSpec,
-    Usage,
-)
+from capscan.model import AllowedScans, Completion, InferenceProvider, ObjectMeta, Usage
 
 logger = logging.getLogger(__name__)
 
@@ -277,25 +271,12 @@ class AccountKeeper:
             return
         seen = self._seen
         self._diagnosis = self._diagnosis.looking(self._around())
-        found = await self._found(seen.spec)
+        found = await found_by_look(self._account, seen.spec, self._diagnosis.around)
         self._diagnosis = self._diagnosis.looked(
             seen.metadata.generation, found, anyio.current_time()
         )
         self._on_change(self.name)
         self._verdicts.announce()
-
-    async def _found(self, spec: ProviderSpec) -> ProviderUnusable | InferenceError | None:
-        """Return what speaks against the provider, as far as that is found out free of charge."""
-        await self._account.configure(spec)
-        if isinstance(self._diagnosis.around, ProviderUnusable):
-            return self._diagnosis.around
-        try:
-            await self._account.verify()
-        except (ProviderUnusable, InferenceError) as error:
-            return error
-        except KubeError as error:
-            return ProviderUnusable("ApiServerError", f"Its key cannot be read: {error}")
-        return None
 
     def _around(self) -> str | ProviderUnusable:
         try:
