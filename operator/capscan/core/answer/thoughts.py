@@ -27,7 +27,7 @@ _MARK = re.compile(
     r"|(?P<channel><\|channel\|>\s{0,4}(?P<to>\w{1,40})[^<{]{0,200}"
     r"(?:<\|constrain\|>[^<{]{0,40})?(?:<\|message\|>)?)"
     r"|(?P<turn><\|(?:start|end|return|call)\|>)"
-    rf"|(?P<fence>```+[ \t]{{0,4}}{THOUGHT_NAMES}\b)|(?P<unfence>```)"
+    rf"|(?P<fence>`{{3,16}}[ \t]{{0,4}}{THOUGHT_NAMES}\b)|(?P<unfence>```)"
     r"|(?P<object>\{(?=\s{0,99}[\"}]))",
     re.IGNORECASE,
 )

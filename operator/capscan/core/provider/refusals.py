@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
+_STATUS = re.compile(r"\b[45]\d\d\b")
 REFUSALS_MAX = 3
 """So many questions turned down in a row mean that the provider turns down all of them."""
 TRIES_MAX = 3
@@ -54,7 +55,7 @@ def same_words(message: str, about: str = "") -> str:
         for word in _WORD.findall(text)
         if word not in own and not any(letter.isdigit() for letter in word)
     ]
-    status = re.search(r"\b[45]\d\d\b", message)
+    status = _STATUS.search(message)
     return " ".join([status.group() if status else "", *words[:WORDS_MAX]])
 
 
