@@ -16,9 +16,11 @@ from capscan.core.answer.capability import Entry
 from capscan.core.conditions import Stall
 from capscan.core.crd.digested import DigestedCrd, digested
 from capscan.core.errors import (
-    NotFound,
     ScanError,
     StoreRejected,
+)
+from capscan.core.kube_errors import (
+    NotFound,
 )
 from capscan.core.merge_patch import merge_patch
 from capscan.core.notice import Notice

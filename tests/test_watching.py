@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 import anyio
 import pytest
 
-from capscan.core.errors import Forbidden
+from capscan.core.kube_errors import (
+    Forbidden,
+)
 from capscan.kube.client import KubeClient
 from capscan.kube.config import ClusterSettings
 from capscan.serve.probes import Health

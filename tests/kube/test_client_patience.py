@@ -11,7 +11,9 @@ import anyio
 import pytest
 from aiohttp import web
 
-from capscan.core.errors import Unavailable
+from capscan.core.kube_errors import (
+    Unavailable,
+)
 from capscan.kube.client import KubeClient
 from tests.kube.apiserver import ApiServer, Seen, ok, refusal, serving
 

@@ -7,7 +7,14 @@ from typing import Any
 import anyio
 import pytest
 
-from capscan.core.errors import Forbidden, Invalid, KubeError, NotServed, ServerError, Unavailable
+from capscan.core.kube_errors import (
+    Forbidden,
+    Invalid,
+    KubeError,
+    NotServed,
+    ServerError,
+    Unavailable,
+)
 from capscan.kube.patience import (
     ASKED_S_MAX,
     BACKOFF_CAP_S,

@@ -9,7 +9,7 @@ import anyio
 import pytest
 from aiohttp import web
 
-from capscan.core.errors import (
+from capscan.core.kube_errors import (
     Conflict,
     Expired,
     Forbidden,

@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import TypeVar
 
-from capscan.core.errors import (
+from capscan.core.kube_errors import (
     Conflict,
     Expired,
     NotFound,

@@ -9,9 +9,11 @@ from typing import Any
 from capscan.core.crd.digested import DigestedCrd
 from capscan.core.errors import (
     CrdUnreadable,
+    MissingPermission,
+)
+from capscan.core.kube_errors import (
     Forbidden,
     Invalid,
-    MissingPermission,
     NotFound,
     ServerError,
 )

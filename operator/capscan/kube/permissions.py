@@ -2,7 +2,12 @@
 
 from dataclasses import dataclass
 
-from capscan.core.errors import Forbidden, MissingPermission
+from capscan.core.errors import (
+    MissingPermission,
+)
+from capscan.core.kube_errors import (
+    Forbidden,
+)
 
 
 @dataclass(frozen=True, slots=True)

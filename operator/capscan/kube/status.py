@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from capscan.core.errors import (
+    ObjectGone,
+    StatusRejected,
+)
+from capscan.core.kube_errors import (
     Conflict,
     Forbidden,
     Invalid,
     NotFound,
-    ObjectGone,
     ServerError,
-    StatusRejected,
 )
 from capscan.core.merge_patch import merge_patch
 from capscan.kube.client import KubeClient

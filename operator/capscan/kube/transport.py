@@ -14,7 +14,7 @@ import aiohttp
 import anyio
 from aiohttp.http_exceptions import HttpProcessingError
 
-from capscan.core.errors import (
+from capscan.core.kube_errors import (
     Conflict,
     Expired,
     Forbidden,

@@ -12,10 +12,12 @@ from capscan.core.answer import capability
 from capscan.core.errors import (
     InternalError,
     ItemError,
-    KubeError,
-    NotFound,
     ScanError,
     StoreRejected,
+)
+from capscan.core.kube_errors import (
+    KubeError,
+    NotFound,
 )
 from capscan.core.run.events import CrdFailed, CrdScanned, CrdSkipped, CrdUnchanged, Settled
 from capscan.core.run.lifecycle import asking

@@ -16,15 +16,17 @@ from pydantic import ValidationError
 
 from capscan.core.answer.capability import Entry
 from capscan.core.errors import (
+    MissingKind,
+    ScanError,
+    StoreRejected,
+)
+from capscan.core.kube_errors import (
     Conflict,
     Expired,
     Forbidden,
     Invalid,
-    MissingKind,
     NotFound,
-    ScanError,
     ServerError,
-    StoreRejected,
 )
 from capscan.kube.client import KubeClient, items_of
 from capscan.kube.permissions import RbacRule

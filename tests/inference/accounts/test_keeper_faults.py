@@ -8,6 +8,8 @@ import pytest
 from capscan.core.errors import (
     ProviderUnavailable,
     ProviderUnusable,
+)
+from capscan.core.kube_errors import (
     ServerError,
 )
 from tests.inference.accounts.keepers import KEY, case, faulty, provider

@@ -17,11 +17,13 @@ from capscan.core.answer.question import Question
 from capscan.core.crd.digest import Digest
 from capscan.core.errors import (
     InferenceError,
-    KubeError,
     ObjectGone,
     ProviderUnusable,
     RequestRejected,
     RequestSingledOut,
+)
+from capscan.core.kube_errors import (
+    KubeError,
 )
 from capscan.core.notice import Notice
 from capscan.core.pace import Pace
