@@ -35,14 +35,13 @@ CapscanError
 Errors say what happened. What follows from them is decided in few places; everybody else translates
 an error or hands it on.
 
-- `core/retry.py`: whether an item is tried again and when, whether its request was looked at, and
-  which refusals of a status are waited out.
-- `core/limits/sample.py`: what an error says of the provider, for everybody who asks it.
+- `core/retry.py`: whether an item is tried again and when, and whether its request was looked at.
+- `core/limits/sample.py`: what an error says of the provider.
 - `inference/asking.py` and `inference/accounts/gate.py`: which requests are sent again within one
   attempt: shortened, repaired, or not looked at by the provider.
 - `inference/accounts/keeper.py`: which errors make a provider unusable for everybody.
 - `core/conditions.py`, in `Stall.by`: how a scan reads that an error has stalled.
-- `kube/client.py`: the patience with an absent API server.
+- `kube/patience.py`: how long an absent API server is waited for.
 """
 
 from __future__ import annotations

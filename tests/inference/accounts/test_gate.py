@@ -17,7 +17,9 @@ from capscan.core.errors import (
     RateLimited,
     RequestRejected,
 )
-from capscan.inference.accounts.gate import GateStatistics
+from capscan.inference.accounts.statistics import (
+    GateStatistics,
+)
 from capscan.model import Limits, ObservedLimit, ObservedLimits
 from capscan.model.provider import Circuit, CircuitBreaker
 from tests import virtual

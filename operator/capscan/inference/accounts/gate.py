@@ -19,6 +19,7 @@ from capscan.core.limits.admission import Admission, Permit, Rules, TokenEstimat
 from capscan.core.limits.fair import FairQueue
 from capscan.core.limits.sample import TROUBLES, Sample, Signal, of_failure
 from capscan.core.pace import Pace
+from capscan.inference.accounts.statistics import GateStatistics, RateLimitSeen
 from capscan.model import Usage
 from capscan.model.completion import ObservedLimits
 from capscan.model.provider import ApiProtocol, Circuit, CircuitBreaker, Limits
@@ -64,28 +65,6 @@ class Ticket:
     broke_at_s: float = math.inf
     """When the provider broke over the same question for the first time; infinite while it never
     did."""
-
-
-@dataclass(frozen=True, slots=True)
-class RateLimitSeen:
-    """A 429 that came back; `at_s` is on the clock of `anyio.current_time`."""
-
-    at_s: float
-    message: str
-    retry_after_s: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class GateStatistics:
-    """What the status of a provider shows of its gate."""
-
-    circuit: Circuit
-    permits: int
-    """Requests at once that the account is trusted with now."""
-    last_rate_limit: RateLimitSeen | None
-    """The newest 429; None before the first."""
-    obstacle: str = ""
-    """Why nothing is let through now, in a sentence for a person; empty where something is."""
 
 
 class _Waiter:

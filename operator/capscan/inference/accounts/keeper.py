@@ -31,9 +31,11 @@ from capscan.core.provider.diagnosis import Diagnosis
 from capscan.core.provider.refusals import Blame
 from capscan.inference.accounts.account import Account
 from capscan.inference.accounts.connection import Connection
-from capscan.inference.accounts.gate import GateStatistics
 from capscan.inference.accounts.look import found_by_look
 from capscan.inference.accounts.report import AccountAnnouncer, ProviderStatusSink
+from capscan.inference.accounts.statistics import (
+    GateStatistics,
+)
 from capscan.inference.accounts.wakeups import Alarm, Turns, Verdicts
 from capscan.inference.api.address import warning_about
 from capscan.inference.flight import Flight

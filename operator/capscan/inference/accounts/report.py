@@ -25,7 +25,10 @@ from capscan.core.provider.status import (
 from capscan.core.retry import stepped_s
 from capscan.core.text import shorten
 from capscan.inference.accounts.allowance import Allowance
-from capscan.inference.accounts.gate import GateStatistics, RateLimitSeen
+from capscan.inference.accounts.statistics import (
+    GateStatistics,
+    RateLimitSeen,
+)
 from capscan.model import (
     Circuit,
     InferenceProvider,
