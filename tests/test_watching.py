@@ -13,11 +13,13 @@ from capscan.core.kube_errors import (
 )
 from capscan.kube.client import KubeClient
 from capscan.kube.config import ClusterSettings
+from capscan.kube.watcher import (
+    Watcher,
+)
 from capscan.serve.probes import Health
 from capscan.watching import (
     WATCH_RESTART_S,
     Watched,
-    Watcher,
     Watching,
     restart_pause_s,
 )

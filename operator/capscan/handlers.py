@@ -23,8 +23,10 @@ from yarl import URL
 from capscan.kube.client import OBJECTS_MAX
 from capscan.kube.credentials import Credentials
 from capscan.kube.session import open_session, tls_of
+from capscan.kube.watcher import (
+    Watcher,
+)
 from capscan.model.meta import GROUP, VERSION
-from capscan.watching import Watcher
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +35,7 @@ STOP_TIMEOUT_S = 5.0
 
 
 async def watch_with_kopf(watcher: Watcher) -> None:
-    """Run kopf until it exits by itself; cancelling stops it. Implements `watching.Watch`."""
+    """Run kopf until it exits by itself; cancelling stops it. Implements `Watch`."""
     thread = _KopfThread(watcher)
     thread.start()
     try:

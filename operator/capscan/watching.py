@@ -8,9 +8,9 @@ newest version of each object; from there it goes to `kube/known.py`.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import anyio
 from pydantic import ValidationError
@@ -31,6 +31,7 @@ from capscan.kube.inbox import Inbox
 from capscan.kube.kinds import check_watch, list_kind, list_uids
 from capscan.kube.known import Worker
 from capscan.kube.transport import Json
+from capscan.kube.watcher import Watch, Watcher
 from capscan.serve.probes import Health
 
 logger = logging.getLogger(__name__)
@@ -54,37 +55,6 @@ class Watched:
     parse: Callable[[Json], Any]
     """Read one object. Raises pydantic's ValidationError."""
     objects: Worker[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Watcher:
-    """What a watch calls, from any thread and from any event loop."""
-
-    plurals: Sequence[str]
-    """The kinds to watch."""
-    seen: Callable[[str, Json], None]
-    """Tell of an object of this plural as it now is."""
-    deleted: Callable[[str, Json], None]
-    """Tell of an object of this plural that is gone."""
-    listed: Callable[[], None]
-    """Tell that the watch had to list again: it tells nothing of what was deleted meanwhile."""
-    established: Callable[[str], None]
-    """Tell that changes to the objects of this plural are streamed from now on."""
-    login: Callable[[Credentials | None], Awaitable[Credentials]]
-    """Return fresh credentials, and others than those that were refused; waits until there are
-    some."""
-    beat: Callable[[], None]
-    """Tell that the watch's event loop turns."""
-    refused: Callable[[], None]
-    """Tell that requests fail again and again: a right may be missing."""
-
-
-class Watch(Protocol):
-    """A stream of changes to objects."""
-
-    async def __call__(self, watcher: Watcher) -> None:
-        """Tell of every object there is, then of every change, until the stream breaks."""
-        ...
 
 
 class Watching:

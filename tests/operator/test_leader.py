@@ -8,8 +8,10 @@ import pytest
 from anyio.to_thread import run_sync as in_thread
 
 from capscan.app import Application
+from capscan.kube.watcher import (
+    Watcher,
+)
 from capscan.settings import Settings
-from capscan.watching import Watcher
 from tests.installation import account_kubeconfig
 from tests.operator.api import CAPSCAN, Api
 from tests.operator.cluster import Cluster, asked, settled
