@@ -1,4 +1,4 @@
-"""What a watch of capscan's own objects is, and what it calls; the one over kopf is in `handlers.py`."""
+"""What a watch of capscan's own objects is, and what it calls. kopf's is in `handlers.py`."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
