@@ -140,7 +140,13 @@ class _Doors:
                 raise RuntimeError("the client certificate is another one now")  # kopf logs in anew
             if credentials.authorization:
                 request.headers["Authorization"] = credentials.authorization
-            response = await send(request)
+            try:
+                response = await send(request)
+            except AssertionError as error:
+                if not session.closed:
+                    raise
+                # Another request was refused meanwhile, and kopf has closed the session for both.
+                raise RuntimeError("the session was closed") from error  # kopf logs in anew
             self._note(request, response, credentials)
             return response
 

@@ -75,8 +75,8 @@ async def test_an_engine_that_was_stopped_before_it_ran_starts_nothing() -> None
 
 @pytest.mark.parametrize("error", [MissingPermission("you may not"), ValueError("a bug")])
 async def test_an_error_ends_the_run_and_lets_the_others_finish(error: Exception) -> None:
-    """What is under way is paid for: it has three seconds."""
-    work, short = Work(takes_s=60), Work(takes_s=2)
+    """What is under way is paid for: it has a minute, and is stored if it is answered by then."""
+    work, short = Work(takes_s=120), Work(takes_s=50)
 
     async def settle(item: PlannedItem, slot: Slot) -> Settled:
         if item.ref.name == name_of(1):
@@ -91,7 +91,7 @@ async def test_an_error_ends_the_run_and_lets_the_others_finish(error: Exception
     assert raised.value is error
     assert kinds[CrdStarted] == kinds[CrdReleased] == 3
     assert kinds[CrdScanned] == 1
-    assert anyio.current_time() == 4
+    assert anyio.current_time() == 61
 
 
 async def test_a_cancelled_run_releases_everything() -> None:

@@ -57,7 +57,7 @@ def read_answer(
     Thoughts are looked at where the answer has no object; with `whole`, only whole JSON counts.
     Raises InvalidAnswer, whose message says what is wrong, for a person and for the model.
     """
-    fields = _fields(answer, thoughts, whole=whole)
+    fields = _found_fields(answer, thoughts, whole=whole)
     missing = [name for name in NAMES.values() if name not in fields and _required(name)]
     if missing:
         raise InvalidAnswer(f"the answer has no {', '.join(missing)}")
@@ -75,7 +75,9 @@ def read_answer(
     return analysis
 
 
-def _fields(answer: str | Mapping[str, Any], thoughts: str, *, whole: bool) -> Mapping[str, Any]:
+def _found_fields(
+    answer: str | Mapping[str, Any], thoughts: str, *, whole: bool
+) -> Mapping[str, Any]:
     if isinstance(answer, str) and len(answer) > ANSWER_CHARS_MAX:
         parts = told(answer)
         if sum(len(piece.text) for piece in parts.said) > ANSWER_CHARS_MAX:

@@ -16,6 +16,9 @@ PROBES_PATIENT = 5
 PAUSE_S_MAX = 30.0
 ABSENCES_MAX = 3
 """The number of absences in a row that opens it: fewer than the attempts that an item has."""
+STRANGERS_MAX = 5
+"""The same while others are under way: different questions that fail for the first time. Three may
+come together by chance where one question in eight breaks the provider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +64,18 @@ def admitted(breaker: Breaker) -> Breaker:
 
 
 def on_result(
-    breaker: Breaker, rules: CircuitBreaker, *, failed: bool, absent: bool = False, now_s: float
+    breaker: Breaker,
+    rules: CircuitBreaker,
+    *,
+    failed: bool,
+    absent: bool = False,
+    absences_max: int = ABSENCES_MAX,
+    now_s: float,
 ) -> Breaker:
     """Take in a request that was sent while the circuit was closed and came back.
 
     `absent`: it failed because nobody was there for it, and nothing else that is under way could
-    still be answered.
+    still be answered. After `absences_max` of them in a row it opens.
     """
     most = 2 * rules.minimum_requests
     breaker = replace(
@@ -75,7 +84,7 @@ def on_result(
         counted=min(breaker.counted + 1, most),
         absences=breaker.absences + absent if failed else 0,
     )
-    if failed and (_too_many(breaker, rules) or _away(breaker, rules)):
+    if failed and (_too_many(breaker, rules) or _away(breaker, rules, absences_max)):
         return _opened(breaker, rules, 0, now_s)
     return breaker
 
@@ -107,8 +116,8 @@ def _too_many(breaker: Breaker, rules: CircuitBreaker) -> bool:
     )
 
 
-def _away(breaker: Breaker, rules: CircuitBreaker) -> bool:
-    return rules.failure_percent < 100 and breaker.absences >= ABSENCES_MAX
+def _away(breaker: Breaker, rules: CircuitBreaker, absences_max: int) -> bool:
+    return rules.failure_percent < 100 and breaker.absences >= absences_max
 
 
 def _opened(breaker: Breaker, rules: CircuitBreaker, probes: int, now_s: float) -> Breaker:

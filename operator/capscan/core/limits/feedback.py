@@ -232,6 +232,7 @@ def _judged(state: Admission, permit: Permit, sample: Sample, now_s: float) -> A
         state.rules.breaker,
         failed=failed,
         absent=_is_absent(state, sample),
+        absences_max=breakers.ABSENCES_MAX if state.in_flight == 1 else breakers.STRANGERS_MAX,
         now_s=now_s,
     )
     if breaker.circuit is Circuit.OPEN:
@@ -245,10 +246,8 @@ def _judged(state: Admission, permit: Permit, sample: Sample, now_s: float) -> A
 
 
 def _is_absent(state: Admission, sample: Sample) -> bool:
-    """Return whether a failure says that nobody is there.
-
-    Where nothing else is under way, a few such failures say it. Where more is, the first failures
-    of as many different questions do, if no answer comes between them.
+    """Return whether a failure says that nobody is there: alone an absence does, and while others
+    are under way the first failure of a question.
     """
     if state.in_flight == 1:
         return sample.signal in ABSENCES
