@@ -45,7 +45,7 @@ def test_requirements_name_no_address(file: Path) -> None:
     assert re.findall(r"https?:|--(?:extra-)?index-url|--find-links", file.read_text()) == []
 
 
-@pytest.mark.parametrize("name", ["runtime", "build", "dev", "peers", "servers"])
+@pytest.mark.parametrize("name", ["runtime", "build", "dev", "lock", "peers", "servers"])
 def test_every_requirement_is_pinned_with_a_hash(name: str) -> None:
     """pip demands it under --require-hashes; here it is told before a build."""
     logical = (ROOT / "requirements" / f"{name}.txt").read_text().replace("\\\n", " ")
