@@ -18,7 +18,7 @@ def tracked() -> list[Path]:
     if listing.returncode:
         pytest.skip("not a git clone")
     files = (ROOT / name for name in listing.stdout.decode().split("\0") if name)
-    return [file for file in files if file.is_file()]
+    return [file for file in files if file.is_file() or file.is_symlink()]
 
 
 def test_the_source_root_is_no_package() -> None:
@@ -83,6 +83,11 @@ def test_no_file_names_a_path_of_the_machine_it_was_written_on() -> None:
     ]
 
     assert found == []
+
+
+def test_no_tracked_file_is_a_link() -> None:
+    """A link leads to a place of the machine it was made on, and a linked .venv ends every set-up."""
+    assert [str(file.relative_to(ROOT)) for file in tracked() if file.is_symlink()] == []
 
 
 def test_a_second_make_installs_nothing(tmp_path: Path) -> None:

@@ -119,3 +119,18 @@ def test_the_message_of_a_fault_says_what_mends_it(reason: str) -> None:
 
 def test_a_message_that_says_what_to_do_is_left_alone() -> None:
     assert verdict_on(ProviderUnusable("SecretNotFound", "Create it.")).message == "Create it."
+
+
+@pytest.mark.parametrize(
+    ("message", "advice"),
+    [
+        ("the provider refuses the API key (401): it is not valid", "Put a valid key into"),
+        ("the API key in the Secret is empty", "Put a valid key into"),
+        ("the provider turns this account away (400): your country is not served", "may be right"),
+        ("the provider refuses access (403): the network is closed to you", "may be right"),
+    ],
+)
+def test_a_new_key_is_asked_for_only_where_the_key_was_refused(message: str, advice: str) -> None:
+    verdict = verdict_on(ProviderUnusable("InvalidCredentials", message))
+
+    assert advice in verdict.message

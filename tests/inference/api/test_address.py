@@ -8,6 +8,7 @@ from capscan.inference.api.address import (
     checked_proxy_url,
     is_in_the_clear,
     origin_of,
+    usual_path,
     warning_about,
 )
 from capscan.model import ProviderSpec
@@ -164,3 +165,17 @@ def test_the_address_of_a_proxy_is_checked_as_well() -> None:
         checked_proxy_url("http://10.0.0.256:3128")
     with pytest.raises(ProviderUnusable, match=r"name another in spec\.proxyURL"):
         checked_proxy_url("http://0xa9fea9fe:3128")
+
+
+@pytest.mark.parametrize(
+    ("base_url", "path"),
+    [
+        ("https://mine.openai.azure.com", "/openai/v1"),
+        ("https://generativelanguage.googleapis.com", "/v1beta/openai"),
+        ("https://openrouter.ai", "/api/v1"),
+        ("https://notopenrouter.ai", "/v1"),
+        ("http://ollama.ai.svc:11434", "/v1"),
+    ],
+)
+def test_the_usual_path_depends_on_the_host(base_url: str, path: str) -> None:
+    assert usual_path(base_url) == path

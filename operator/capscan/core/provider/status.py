@@ -62,12 +62,22 @@ REMEDIES = {
 """What to do, by reason, where the provider's own words do not say it."""
 
 
+SHUT_OUT = "The key may be right: the account, its place or its network is turned away."
+"""What to do where a provider turns an account away, and does not speak of its key."""
+
+
 def verdict_on(fault: ProviderUnusable) -> Verdict:
     """Return the verdict on a fault: what happened, and what mends it."""
     message = str(fault)
-    if remedy := REMEDIES.get(fault.reason):
+    if remedy := SHUT_OUT if _is_shut_out(fault) else REMEDIES.get(fault.reason):
         message = f"{message.rstrip('.')}. {remedy}"
     return Verdict("False", fault.reason, sentence(message), stalled=True)
+
+
+def _is_shut_out(fault: ProviderUnusable) -> bool:
+    """Return whether the provider turns an account away without a word about its key."""
+    said = str(fault)
+    return "turns this account away" in said or "refuses access" in said
 
 
 def sentence(text: str) -> str:

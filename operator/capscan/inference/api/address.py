@@ -129,3 +129,16 @@ def _parsed(text: str, host: str, field: str) -> httpx2.URL:
     if is_forbidden(dialled):
         raise forbidden(host, field)
     return parsed
+
+
+_PATHS = {
+    "azure.com": "/openai/v1",
+    "googleapis.com": "/v1beta/openai",
+    "openrouter.ai": "/api/v1",
+}
+
+
+def usual_path(base_url: str) -> str:
+    """Return the path that a base URL at this host usually has; /v1 at most hosts."""
+    host = f".{urlsplit(base_url).hostname or ''}"
+    return next((path for name, path in _PATHS.items() if host.endswith(f".{name}")), "/v1")

@@ -199,7 +199,9 @@ def naming(listed: Sequence[str], endpoint: Endpoint) -> Iterator[None]:
         if error.reason != "ModelNotFound" or not listed or endpoint.model in listed:
             raise
         known = endpoint.refusals.quoted(", ".join(listed[:NAMED_MAX]))
-        raise ProviderUnusable(error.reason, f"{error}; it lists {known}") from error
+        raise ProviderUnusable(
+            error.reason, f"{str(error).rstrip('.')}; it lists {known}"
+        ) from error
 
 
 def key_in(api_key: SecretStr | None) -> str:

@@ -29,7 +29,7 @@ from capscan.core.errors import (
 from capscan.core.limits.ratelimit_headers import retry_after_s
 from capscan.core.limits.waits import http_date
 from capscan.inference.api import account_words, failure_words, room_words
-from capscan.inference.api.address import INVALID
+from capscan.inference.api.address import INVALID, usual_path
 from capscan.inference.api.body_waits import PROBE_S_MAX, asked_in_body_s
 from capscan.inference.api.http import HttpReply
 from capscan.inference.api.in_band import error_in, status_of
@@ -223,8 +223,9 @@ class Refusals:
         return (AnswerRefused if failure_words.is_filter(words) else RequestRejected)(case.text)
 
     def _wrong_address(self, case: _Case, did: str = "") -> ProviderUnusable:
-        ending = "" if "/v1" in self.base_url else ", and should it end in /v1"
-        text = f"{self.base_url} {did or self._did(case)}; is spec.baseURL right{ending}?"
+        url = self.base_url
+        ending = "" if "/v1" in url else f", and should it end in {usual_path(url)}"
+        text = f"{url} {did or self._did(case)}; is spec.baseURL right{ending}?"
         return ProviderUnusable(INVALID, text, otherwise=_alone(case))
 
     def _did(self, case: _Case) -> str:
