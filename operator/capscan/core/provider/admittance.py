@@ -1,8 +1,7 @@
 """Decides which scans may ask an InferenceProvider, by its spec.allowedScans."""
 
-import fnmatch
-
 from capscan.core.errors import ProviderUnusable
+from capscan.core.globs import any_of
 from capscan.model import ObjectMeta
 from capscan.model.allowed_scans import AllowedScans
 
@@ -14,7 +13,7 @@ def admits(allowed: AllowedScans | None, scan: ObjectMeta) -> bool:
     """Whether that scan may ask."""
     if allowed is None:
         return True
-    named = any(fnmatch.fnmatchcase(scan.name, glob) for glob in allowed.names)
+    named = any_of(allowed.names).fullmatch(scan.name) is not None
     return named and allowed.match_labels.items() <= scan.labels.items()
 
 

@@ -4,15 +4,14 @@ The store is the checkpoint. Nothing else remembers what a run has done, so resu
 again: the annotations of the stored Capabilities show what an earlier process has finished.
 """
 
-import fnmatch
 import hashlib
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from capscan.core.crd.digest import DIGEST_VERSION, Digest
+from capscan.core.globs import any_of
 from capscan.model import CrdRef, Refresh, Run, ScanSpec, Selector, StoredRef
 from capscan.model.meta import GROUP
 
@@ -155,7 +154,7 @@ def _state(item: PlannedItem, refresh: Refresh, run: Run) -> str:
 
 
 def _selection(selector: Selector) -> Callable[[CrdRef], bool]:
-    include, exclude = _any_of(selector.include), _any_of(selector.exclude)
+    include, exclude = any_of(selector.include), any_of(selector.exclude)
     labels = selector.match_labels.items()
 
     def selected(ref: CrdRef) -> bool:
@@ -168,13 +167,3 @@ def _selection(selector: Selector) -> Callable[[CrdRef], bool]:
         )
 
     return selected
-
-
-def _any_of(globs: Iterable[str]) -> re.Pattern[str]:
-    """Return one pattern for all globs; where there is no glob, it matches nothing.
-
-    Globs come from users, so that matching must not backtrack: fnmatch's translation does not,
-    while `.*` for each star would.
-    """
-    patterns = (fnmatch.translate(glob.replace("[", "[[]")) for glob in globs)
-    return re.compile("|".join(patterns) or r"(?!)")
