@@ -79,6 +79,27 @@ async def test_what_a_failing_plugin_says_is_shown_clean_and_without_a_key(tmp_p
     assert "\x1b" not in said
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "aws_secret_access_key=wJalrXUt/K7MDENG/bPxRfi",
+        "token: short",
+        "AKIDabcdefghijklmnopqrst",
+        "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+        "proxy https://me:word@proxy.example.com:3128 refused",
+        "Authorization: Basic bWU6d29yZA==",
+        "sk-ant.abcdef.ghijkl.mnopqr.0",
+    ],
+)
+async def test_no_shape_of_a_key_that_a_plugin_says_is_shown(said: str, tmp_path: Path) -> None:
+    shown = await words(plugin(tmp_path / "plugin", f"echo 'it failed: {said}' >&2; exit 1"))
+
+    assert "it failed" in shown
+    assert "[hidden]" in shown
+    secrets = ("wJalr", "short", "AKID", "me:word", "bWU6", "sk-ant")
+    assert not any(secret in shown for secret in secrets)
+
+
 async def test_much_on_stderr_hangs_nothing_and_its_end_is_shown(tmp_path: Path) -> None:
     script = "head -c 1000000 /dev/zero | tr '\\0' 'x' >&2; echo ' no session' >&2; exit 1"
     said = await words(plugin(tmp_path / "p", script))

@@ -39,8 +39,15 @@ _VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1
 _CLUSTER_EXTENSION = "client.authentication.k8s.io/exec"
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]{0,32}[@-~]?|[^\[]?)", re.DOTALL)
 """Marks that colour a terminal."""
-_LONG_RUN = re.compile(r"[\w+=~-]{20,}", re.ASCII)
-"""What may be a token or a key, where a digit is in it."""
+_LONG_RUN = re.compile(r"[\w+/.=~-]{20,}", re.ASCII)
+"""What may be a token or a key, where a digit is in it, or capital and small letters are mixed."""
+_NAMED = re.compile(
+    r"((?:key|token|secret|password|passwd)[\"']?[ \t]{0,3}[=:][ \t]{0,3}|\b(?:basic|bearer) )"
+    r"[^\s,;]{1,4096}",
+    re.IGNORECASE,
+)
+"""What is said to be a key, however short it is."""
+_USER_IN_URL = re.compile(r"(?<=://)[^\s/@]{1,4096}@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,12 +221,16 @@ def _failed(plugin: Exec, fault: str, stderr: bytes = b"") -> NoCluster:
 
 def _clean(words: str) -> str:
     """Return the end of the words on one line, without colours and without what may be a key."""
-    line = _LONG_RUN.sub(_hidden, fold(_ESCAPES.sub("", words)))
+    line = _USER_IN_URL.sub("[hidden]@", fold(_ESCAPES.sub("", words)))
+    line = _LONG_RUN.sub(_hidden, _NAMED.sub(r"\1[hidden]", line))
     return shorten(line[-WORDS_CHARS_MAX:].strip(), WORDS_CHARS_MAX)
 
 
 def _hidden(run: re.Match[str]) -> str:
-    return "[hidden]" if any(mark.isdigit() for mark in run[0]) else run[0]
+    """A path and a name with dots have words in one case, and no digits but few."""
+    text = run[0]
+    mixed = any(mark.isupper() for mark in text) and any(mark.islower() for mark in text)
+    return "[hidden]" if mixed or any(mark.isdigit() for mark in text) else text
 
 
 def _text(status: dict[str, Any], name: str) -> str:
