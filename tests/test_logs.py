@@ -139,6 +139,22 @@ def test_a_message_without_end_is_cut(style: logging.Formatter) -> None:
     assert len(stream.getvalue()) < MESSAGE_CHARS_MAX + 200
 
 
+@pytest.mark.parametrize("style", [TextFormatter(TEXT), JsonFormatter()], ids=["text", "json"])
+def test_a_traceback_without_end_is_cut_and_ends_with_the_exception(
+    style: logging.Formatter,
+) -> None:
+    """Exceptions quote what strangers wrote: packages that parse quote all of it."""
+    logger, stream = written(style)
+
+    try:
+        raise ValueError("quoted: " + "x" * 1_000_000)
+    except ValueError:
+        logger.exception("it broke")
+
+    assert len(stream.getvalue()) < 2 * MESSAGE_CHARS_MAX
+    assert "ValueError: quoted: xxx" in stream.getvalue()
+
+
 def attached() -> set[str]:
     """Return the keys of every `extra=` in the source, with those that the `_fields` methods make
     and are given, and those that are handed on to them as `**more`.

@@ -66,7 +66,18 @@ class TextFormatter(logging.Formatter):
 
 
 def _below(text: str) -> str:
-    return "\n".join(f"  {printable(line)}" for line in text.split("\n"))
+    return "\n".join(f"  {printable(line)}" for line in _bounded(text).split("\n"))
+
+
+def _bounded(text: str) -> str:
+    """Return the end of a traceback. Its last line is the exception's own, which may be of any
+    length, since exceptions quote what strangers wrote.
+    """
+    if len(text) <= MESSAGE_CHARS_MAX:
+        return text
+    head, _, last = text.rstrip("\n").rpartition("\n")
+    last = shorten(last, MESSAGE_CHARS_MAX // 2)
+    return f"…{head[len(last) - MESSAGE_CHARS_MAX :]}\n{last}"
 
 
 class JsonFormatter(logging.Formatter):
@@ -85,5 +96,5 @@ class JsonFormatter(logging.Formatter):
         }
         entry |= {name: getattr(record, name) for name in FIELDS if hasattr(record, name)}
         if record.exc_info and record.exc_info[0]:
-            entry["exception"] = "".join(traceback.format_exception(*record.exc_info))
+            entry["exception"] = _bounded("".join(traceback.format_exception(*record.exc_info)))
         return json.dumps(entry, default=str)
