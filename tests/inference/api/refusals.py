@@ -29,6 +29,11 @@ EMPTY, WRONG_KEY = "InsufficientQuota", "InvalidCredentials"
 NO_MODEL, WRONG_ADDRESS = "ModelNotFound", "InvalidProvider"
 
 MONEY = [
+    Row("a budget a minute with its end", 400,
+        said("Rate limit exceeded: tokens per minute budget reached. Try again in 12s"),
+        "RateLimited", 12.0),
+    Row("room for thoughts", 400, said("The thinking budget 8192 is over the maximum of 4096"),
+        "RequestRejected"),
     Row("credit", 400, said("Your credit balance is too low for this."), EMPTY),
     Row("own limit", 400, said("You have reached your specified API usage limits. You will regain "
         "access on 2027-02-01 at 00:00 UTC."), EMPTY),

@@ -102,5 +102,5 @@ def test_any_name_gives_words(name: str) -> None:
     words = phrase(name)
 
     assert words == words.strip()
-    assert stem(name) == stem(stem(name)) or name
-    assert with_article(words) is not None
+    assert len(stem(name)) <= len(name) + 1
+    assert with_article(words).endswith(words)

@@ -46,7 +46,7 @@ _MONEY_PAIRS = (
             r"\bnegative\b", r"\brecharge\b", r"\btop up\b")),
     (_words(r"\b(?:spend(?:ing)?|billing)[ _](?:limit|cap)\b"),
      _words(r"\breached\b", r"\breaching\b", r"\bexceed", r"\bhit\b")),
-    (_words(r"\bbudget\b"),
+    (_words(r"(?<!\bthinking )(?<!\breasoning )\bbudget\b(?!_tokens)"),
      _words(r"\bexceed", r"\bexhausted\b", r"\bcrossed\b", r"\bover\b", r"\bused up\b",
             r"\breached\b")),
     (_words(r"\bfree tier\b", r"\bfree\b", r"\bfree_tier\b"),

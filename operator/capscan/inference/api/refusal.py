@@ -142,7 +142,8 @@ class Refusals:
             paid = case.status == 402 and not account_words.is_asked_to_retry(words)
             empty = paid or account_words.is_quota(words)
             empty = empty or (case.status == 403 and account_words.is_used_up(words))
-        if not empty and not account_words.is_about_money(words):
+        told_when = case.asked_s is not None and account_words.is_limit(words)
+        if not empty and (told_when or not account_words.is_about_money(words)):
             return None
         text = f"the account has nothing left to spend ({case.status}): {case.quote}"
         unsure = not empty and case.status in _MAY_QUOTE
