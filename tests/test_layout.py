@@ -86,7 +86,7 @@ def test_no_file_names_a_path_of_the_machine_it_was_written_on() -> None:
 
 
 def test_no_tracked_file_is_a_link() -> None:
-    """A link leads to a place of the machine it was made on, and a linked .venv ends every set-up."""
+    """A link leads to a place of the machine it was made on; a linked .venv ends every set-up."""
     assert [str(file.relative_to(ROOT)) for file in tracked() if file.is_symlink()] == []
 
 
