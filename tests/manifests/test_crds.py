@@ -134,7 +134,9 @@ def test_a_full_capability_comes_back_as_it_was_written(capscan: Kubectl) -> Non
     stored = apply(capscan, capability(CAPABILITY))
 
     assert Capability.model_validate(stored) == CAPABILITY
-    header, row = capscan("get", "cap", "widgets.crds-test.example").splitlines()
+    header, row = capscan(
+        "get", "capabilities.capscan.dev", "widgets.crds-test.example"
+    ).splitlines()
     assert header.split() == ["NAME", "KIND", "COMPLEXITY", "PROVIDERS", "DESCRIPTION", "AGE"]
     assert "Widget   low          AWS, Postgres   Makes widgets" in row
 

@@ -79,7 +79,7 @@ async def test_a_scan_goes_on_after_the_leading_part_was_stopped_and_started_aga
             scan = cluster.apply_scan(parallelism=2)
             await in_thread(cluster.until_settled, scan, 2)
         between, asked_by_then = cluster.status(scan), len(asked(ledger))
-        late = cluster.apply_scan("late", selector={"include": ["thing000*"]})
+        late = cluster.apply_scan("late", selector={"include": [f"thing000*.{cluster.group}"]})
         await watch.until_told(scan, late)
         async with application.leader.leading():
             done = await in_thread(cluster.until_phase, scan, "Completed")

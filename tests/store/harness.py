@@ -72,17 +72,19 @@ class OnTheCluster:
 
     def edit(self, name: str) -> None:
         patch = {"analysis": {"description": "Edited by hand."}}
-        self.kubectl("patch", "cap", name, "--type=merge", "-p", json.dumps(patch))
+        self.kubectl(
+            "patch", "capabilities.capscan.dev", name, "--type=merge", "-p", json.dumps(patch)
+        )
 
     def label(self, name: str) -> None:
-        self.kubectl("label", "cap", name, "team=db")
+        self.kubectl("label", "capabilities.capscan.dev", name, "team=db")
 
     def labels(self, name: str) -> set[str]:
-        body = json.loads(self.kubectl("get", "cap", name, "-o", "json"))
+        body = json.loads(self.kubectl("get", "capabilities.capscan.dev", name, "-o", "json"))
         return set(body["metadata"]["labels"])
 
     def delete(self, name: str) -> None:
-        self.kubectl("delete", "cap", name)
+        self.kubectl("delete", "capabilities.capscan.dev", name)
 
 
 @dataclass

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 
 
 def body(kubectl: Kubectl) -> dict[str, Any]:
-    found = json.loads(kubectl("get", "cap", NAME, "-o", "json"))
+    found = json.loads(kubectl("get", "capabilities.capscan.dev", NAME, "-o", "json"))
     assert isinstance(found, dict)
     return found
 
@@ -72,7 +72,7 @@ async def test_an_analysis_that_was_taken_away_is_noticed(
 ) -> None:
     store = CapabilityStore(client)
     await store.write(answer())
-    emptied("patch", "cap", NAME, "--type=merge", "-p", '{"analysis": null}')
+    emptied("patch", "capabilities.capscan.dev", NAME, "--type=merge", "-p", '{"analysis": null}')
     (ref,) = await store.list_refs()
 
     assert ref.edited
@@ -84,7 +84,14 @@ async def test_one_word_that_was_taken_away_is_noticed(
     """A list is owned as a whole, so this shows as somebody else's list."""
     store = CapabilityStore(client)
     await store.write(answer())
-    emptied("patch", "cap", NAME, "--type=merge", "-p", '{"analysis": {"capabilities": []}}')
+    emptied(
+        "patch",
+        "capabilities.capscan.dev",
+        NAME,
+        "--type=merge",
+        "-p",
+        '{"analysis": {"capabilities": []}}',
+    )
     (ref,) = await store.list_refs()
 
     assert ref.edited
