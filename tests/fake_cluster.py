@@ -15,24 +15,11 @@ import anyio.lowlevel
 from capscan.core.answer.capability import Entry
 from capscan.core.conditions import Stall
 from capscan.core.crd.digested import DigestedCrd, digested
-from capscan.core.errors import (
-    ScanError,
-    StoreRejected,
-)
-from capscan.core.kube_errors import (
-    NotFound,
-)
+from capscan.core.errors import ScanError, StoreRejected
+from capscan.core.kube_errors import NotFound
 from capscan.core.merge_patch import merge_patch
 from capscan.core.notice import Notice
-from capscan.model import (
-    Capability,
-    CapabilityScan,
-    Crd,
-    CrdRef,
-    ObjectMeta,
-    ScanStatus,
-    StoredRef,
-)
+from capscan.model import Capability, CapabilityScan, Crd, CrdRef, ObjectMeta, ScanStatus, StoredRef
 from capscan.scan.ports import Ports, Render
 from tests import virtual
 from tests.fakes import FakeProvider, FakeProviders, crd, name_of

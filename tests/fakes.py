@@ -14,10 +14,7 @@ import anyio.lowlevel
 
 from capscan.core.answer.question import Question
 from capscan.core.crd.digest import Digest
-from capscan.core.errors import (
-    InvalidAnswer,
-    ProviderUnusable,
-)
+from capscan.core.errors import InvalidAnswer, ProviderUnusable
 from capscan.core.pace import Pace
 from capscan.core.run.events import CrdReleased, ScanEvent
 from capscan.model import (

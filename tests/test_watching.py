@@ -8,21 +8,12 @@ from typing import Any, TypeVar
 import anyio
 import pytest
 
-from capscan.core.kube_errors import (
-    Forbidden,
-)
+from capscan.core.kube_errors import Forbidden
 from capscan.kube.client import KubeClient
 from capscan.kube.config import ClusterSettings
-from capscan.kube.watcher import (
-    Watcher,
-)
+from capscan.kube.watcher import Watcher
 from capscan.serve.probes import Health
-from capscan.watching import (
-    WATCH_RESTART_S,
-    Watched,
-    Watching,
-    restart_pause_s,
-)
+from capscan.watching import WATCH_RESTART_S, Watched, Watching, restart_pause_s
 from tests import virtual
 
 Json = dict[str, Any]

@@ -27,9 +27,7 @@ from capscan.kube.kinds import PROVIDERS, SCANS, provider_status, scan_status
 from capscan.kube.known import Known
 from capscan.kube.secrets import Secrets
 from capscan.kube.supervision import supervised
-from capscan.kube.watcher import (
-    Watch,
-)
+from capscan.kube.watcher import Watch
 from capscan.model import CapabilityScan, InferenceProvider, ObjectMeta
 from capscan.scan.controller import ScanController
 from capscan.scan.controllers import Controllers
@@ -39,10 +37,7 @@ from capscan.serve.probes import Health, Probes
 from capscan.serve.server import serving
 from capscan.settings import Settings
 from capscan.store.capabilities import CapabilityStore
-from capscan.watching import (
-    Watched,
-    Watching,
-)
+from capscan.watching import Watched, Watching
 from capscan.workers.digesting import DigestWorkers
 
 logger = logging.getLogger(__name__)

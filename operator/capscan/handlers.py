@@ -23,9 +23,7 @@ from yarl import URL
 from capscan.kube.client import OBJECTS_MAX
 from capscan.kube.credentials import Credentials
 from capscan.kube.session import open_session, tls_of
-from capscan.kube.watcher import (
-    Watcher,
-)
+from capscan.kube.watcher import Watcher
 from capscan.model.meta import GROUP, VERSION
 
 logger = logging.getLogger(__name__)

@@ -16,14 +16,8 @@ import anyio
 from pydantic import ValidationError
 
 from capscan.core.conditions import Stall
-from capscan.core.errors import (
-    MissingPermission,
-)
-from capscan.core.kube_errors import (
-    Forbidden,
-    KubeError,
-    NotFound,
-)
+from capscan.core.errors import MissingPermission
+from capscan.core.kube_errors import Forbidden, KubeError, NotFound
 from capscan.core.retry import stepped_s
 from capscan.kube.client import KubeClient
 from capscan.kube.credentials import Credentials

@@ -7,12 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from capscan.core.answer.prompt import SYSTEM, Prompt, first_prompt, repair_prompt, shrunken
-from capscan.core.answer.room import (
-    ANSWER_TOKENS_MAX,
-    SHORT_MIN,
-    THINKING_TOKENS_MAX,
-    AnswerRoom,
-)
+from capscan.core.answer.room import ANSWER_TOKENS_MAX, SHORT_MIN, THINKING_TOKENS_MAX, AnswerRoom
 from capscan.core.crd.digest import digest_crd
 from capscan.core.crd.parsing import parse_crd
 from capscan.core.errors import (
@@ -24,10 +19,7 @@ from capscan.core.errors import (
     RoomRefused,
 )
 from capscan.inference.api.protocol import Renegotiated, Reply
-from capscan.inference.asking import (
-    RENEGOTIATIONS_MAX,
-    analyse,
-)
+from capscan.inference.asking import RENEGOTIATIONS_MAX, analyse
 from capscan.model import Analysis, Usage
 from capscan.model.completion import ObservedLimits
 from tests.builders import crd

@@ -5,10 +5,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from capscan.core.kube_errors import (
-    Forbidden,
-    ServerError,
-)
+from capscan.core.kube_errors import Forbidden, ServerError
 from capscan.kube.client import PAGE_ITEMS_MAX, KubeClient
 from capscan.kube.transport import REPLY_BYTES_MAX, ReplyTooLarge
 from tests.kube.apiserver import ApiServer, Seen, ok, refusal

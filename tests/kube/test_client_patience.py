@@ -11,9 +11,7 @@ import anyio
 import pytest
 from aiohttp import web
 
-from capscan.core.kube_errors import (
-    Unavailable,
-)
+from capscan.core.kube_errors import Unavailable
 from capscan.kube.client import KubeClient
 from tests.kube.apiserver import ApiServer, Seen, ok, refusal, serving
 

@@ -6,9 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from capscan.core.kube_errors import (
-    NoCluster,
-)
+from capscan.core.kube_errors import NoCluster
 from capscan.kube.config import ClusterSettings, load_credentials
 from capscan.kube.credentials import Credentials
 

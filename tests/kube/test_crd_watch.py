@@ -7,10 +7,7 @@ import anyio
 import pytest
 from aiohttp import web
 
-from capscan.core.kube_errors import (
-    ServerError,
-    Unavailable,
-)
+from capscan.core.kube_errors import ServerError, Unavailable
 from capscan.kube.client import KubeClient
 from capscan.kube.crds import PATH
 from tests.kube.apiserver import ApiServer, ok, refusal

@@ -6,12 +6,7 @@ from typing import Any, TypeVar
 import anyio
 import pytest
 
-from capscan.core.kube_errors import (
-    Expired,
-    Forbidden,
-    KubeError,
-    Unavailable,
-)
+from capscan.core.kube_errors import Expired, Forbidden, KubeError, Unavailable
 from capscan.kube.crd_watch import PAUSE_S
 from capscan.kube.transport import Json
 from tests import virtual

@@ -3,12 +3,8 @@
 import pytest
 
 from capscan.core.crd.digested import DigestedCrd, digest_bytes
-from capscan.core.errors import (
-    MissingPermission,
-)
-from capscan.core.kube_errors import (
-    NotFound,
-)
+from capscan.core.errors import MissingPermission
+from capscan.core.kube_errors import NotFound
 from capscan.kube.client import KubeClient
 from capscan.kube.crds import PATH, CrdSource
 from capscan.model import CrdRef

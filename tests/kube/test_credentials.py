@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from capscan.core.kube_errors import (
-    NoCluster,
-)
+from capscan.core.kube_errors import NoCluster
 from capscan.kube.credentials import Credentials, of_kubeconfig, of_pod
 from capscan.kube.kubeconfig import Chosen
 from capscan.kube.kubeconfig_entries import Cluster, User

@@ -7,9 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
-from capscan.core.kube_errors import (
-    NoCluster,
-)
+from capscan.core.kube_errors import NoCluster
 from capscan.kube.exec_plugin import ExecCredential, run
 from capscan.kube.kubeconfig_entries import Cluster, Exec
 from tests.kube.plugins import credential, entry, plugin, printing

@@ -4,9 +4,7 @@ from typing import Any
 
 import pytest
 
-from capscan.core.kube_errors import (
-    NotServed,
-)
+from capscan.core.kube_errors import NotServed
 from capscan.kube.kinds import SCANS, list_kind
 from tests.kube.apiserver import ok, refusal
 from tests.kube.stored_scan import Api, Scan

@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from capscan.core.kube_errors import (
-    NoCluster,
-)
+from capscan.core.kube_errors import NoCluster
 from capscan.kube.kubeconfig import choose, read
 from capscan.localplane.console import Console
 from capscan.localplane.programs import KUBECTL, find_programs

@@ -8,10 +8,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from capscan.core.kube_errors import (
-    NoCluster,
-    Unavailable,
-)
+from capscan.core.kube_errors import NoCluster, Unavailable
 from capscan.kube.credentials import Credentials
 from capscan.kube.login import Login
 from tests import virtual

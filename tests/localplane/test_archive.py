@@ -13,12 +13,7 @@ from pathlib import Path
 import pytest
 
 from capscan.localplane import sums
-from capscan.localplane.archive import (
-    PROGRAMS,
-    Archive,
-    Patience,
-    fetch,
-)
+from capscan.localplane.archive import PROGRAMS, Archive, Patience, fetch
 from capscan.localplane.console import Console
 from tests.localplane.mirror import MEMBERS, PROGRAM, Mirror, packed, proxying, serving
 from tests.localplane.waiting import eventually

@@ -18,13 +18,7 @@ import capscan
 from capscan.localplane.cache import cache_folder
 from capscan.localplane.console import Console
 from capscan.localplane.errors import NoPrograms, Unwritable
-from capscan.localplane.programs import (
-    API_SERVER,
-    ETCD,
-    KUBECTL,
-    find_programs,
-    programs_folder,
-)
+from capscan.localplane.programs import API_SERVER, ETCD, KUBECTL, find_programs, programs_folder
 from tests.localplane.conftest import Script
 from tests.localplane.mirror import Mirror, serving
 

@@ -19,16 +19,7 @@ from tests.modelserver.cache import PromptCache
 from tests.modelserver.faults import Fault, Faults
 from tests.modelserver.ledger import Call
 from tests.modelserver.outcomes import REFUSALS, refusal, said
-from tests.modelserver.protocol import (
-    Ask,
-    Dialect,
-    Json,
-    Refused,
-    Reply,
-    Standing,
-    Usage,
-    tokens,
-)
+from tests.modelserver.protocol import Ask, Dialect, Json, Refused, Reply, Standing, Usage, tokens
 
 BASE = "/v1"
 """Where both APIs are, as with those who run them; nothing is found elsewhere."""

@@ -8,9 +8,7 @@ import pytest
 from anyio.to_thread import run_sync as in_thread
 
 from capscan.app import Application
-from capscan.kube.watcher import (
-    Watcher,
-)
+from capscan.kube.watcher import Watcher
 from capscan.settings import Settings
 from tests.installation import account_kubeconfig
 from tests.operator.api import CAPSCAN, Api

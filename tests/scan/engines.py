@@ -6,11 +6,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from capscan.core.run.events import (
-    CrdScanned,
-    ScanEvent,
-    Settled,
-)
+from capscan.core.run.events import CrdScanned, ScanEvent, Settled
 from capscan.core.run.plan import PlannedItem
 from capscan.scan.engine import Engine, Settle, Slot
 from tests.fakes import flight, name_of, ref

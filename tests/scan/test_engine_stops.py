@@ -6,10 +6,7 @@ from contextlib import suppress
 import anyio
 import pytest
 
-from capscan.core.errors import (
-    InvalidAnswer,
-    MissingPermission,
-)
+from capscan.core.errors import InvalidAnswer, MissingPermission
 from capscan.core.run.events import (
     CrdFailed,
     CrdReleased,

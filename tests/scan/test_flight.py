@@ -15,14 +15,7 @@ from capscan.core.errors import (
     ProviderUnreachable,
     RateLimited,
 )
-from capscan.core.run.events import (
-    CrdReleased,
-    CrdScanned,
-    CrdSkipped,
-    CrdStarted,
-    Ending,
-    Settled,
-)
+from capscan.core.run.events import CrdReleased, CrdScanned, CrdSkipped, CrdStarted, Ending, Settled
 from capscan.core.run.plan import PlannedItem
 from capscan.model import Usage
 from capscan.scan.engine import Slot

@@ -3,16 +3,10 @@
 import anyio
 import pytest
 
-from capscan.core.errors import (
-    InvalidAnswer,
-    ProviderUnavailable,
-    RequestRejected,
-)
+from capscan.core.errors import InvalidAnswer, ProviderUnavailable, RequestRejected
 from capscan.core.run.events import CrdScanned, Settled
 from capscan.model import ScanSpec
-from tests.fakes import (
-    FakeProvider,
-)
+from tests.fakes import FakeProvider
 from tests.scan.items import NAME, Setting, answers, failure
 
 pytestmark = pytest.mark.anyio

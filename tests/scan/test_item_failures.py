@@ -6,11 +6,7 @@ import anyio
 import pytest
 
 from capscan.core.crd.digested import DigestedCrd
-from capscan.core.errors import (
-    InferenceTimeout,
-    MissingPermission,
-    RequestRejected,
-)
+from capscan.core.errors import InferenceTimeout, MissingPermission, RequestRejected
 from capscan.core.run.plan import PlannedItem
 from capscan.model import ScanSpec
 from capscan.scan.ports import READS_MAX

@@ -10,12 +10,8 @@ import click
 
 from capscan import exits
 from capscan.app import Application
-from capscan.core.errors import (
-    WrongSettings,
-)
-from capscan.core.kube_errors import (
-    NoCluster,
-)
+from capscan.core.errors import WrongSettings
+from capscan.core.kube_errors import NoCluster
 from capscan.handlers import watch_with_kopf
 from capscan.inference.offline.heuristic import OfflineAnalysis
 from capscan.logs import configure_logging

@@ -9,12 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from capscan.core.errors import (
-    ScanError,
-)
-from capscan.core.kube_errors import (
-    KubeError,
-)
+from capscan.core.errors import ScanError
+from capscan.core.kube_errors import KubeError
 from capscan.model import Condition, Phase
 
 WORKING = frozenset({Phase.PENDING, Phase.DISCOVERING, Phase.SCANNING})

@@ -281,7 +281,8 @@ class ProviderUnusable(ScanError):
         super().__init__(message)
         self.reason = reason
         self.otherwise = otherwise
-        """What it is if others are answered all the same: a gateway may dislike one request."""
+        """The error of this one question if the provider turns out to answer others; None where the
+        refusal cannot be about one question."""
 
 
 class InvalidBudget(ScanError):

@@ -14,13 +14,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import TypeVar
 
-from capscan.core.kube_errors import (
-    Conflict,
-    Expired,
-    NotFound,
-    ServerError,
-    Unavailable,
-)
+from capscan.core.kube_errors import Conflict, Expired, NotFound, ServerError, Unavailable
 from capscan.kube.config import ClusterSettings
 from capscan.kube.credentials import Credentials
 from capscan.kube.patience import Patience

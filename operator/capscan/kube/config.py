@@ -4,9 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from capscan.core.kube_errors import (
-    NoCluster,
-)
+from capscan.core.kube_errors import NoCluster
 from capscan.kube import kubeconfig
 from capscan.kube.credentials import Credentials, of_kubeconfig, of_pod
 

@@ -13,12 +13,7 @@ from typing import NoReturn, Protocol, TypeVar
 import anyio
 
 from capscan.core.conditions import Stall
-from capscan.core.kube_errors import (
-    Expired,
-    Forbidden,
-    KubeError,
-    Unavailable,
-)
+from capscan.core.kube_errors import Expired, Forbidden, KubeError, Unavailable
 from capscan.core.retry import stepped_s
 from capscan.kube.crds import PATH, missing, ref_of
 from capscan.kube.patience import WARM_UP_S

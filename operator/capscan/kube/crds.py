@@ -7,16 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from capscan.core.crd.digested import DigestedCrd
-from capscan.core.errors import (
-    CrdUnreadable,
-    MissingPermission,
-)
-from capscan.core.kube_errors import (
-    Forbidden,
-    Invalid,
-    NotFound,
-    ServerError,
-)
+from capscan.core.errors import CrdUnreadable, MissingPermission
+from capscan.core.kube_errors import Forbidden, Invalid, NotFound, ServerError
 from capscan.kube.client import KubeClient
 from capscan.kube.permissions import RbacRule
 from capscan.model import CrdRef

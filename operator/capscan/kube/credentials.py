@@ -16,9 +16,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from capscan.core.kube_errors import (
-    NoCluster,
-)
+from capscan.core.kube_errors import NoCluster
 from capscan.kube import exec_plugin, oidc
 from capscan.kube.kubeconfig import Chosen
 from capscan.kube.kubeconfig_entries import Cluster, User

@@ -14,12 +14,7 @@ from datetime import datetime
 import anyio
 from aiolimiter import AsyncLimiter
 
-from capscan.core.kube_errors import (
-    Conflict,
-    Forbidden,
-    KubeError,
-    NotFound,
-)
+from capscan.core.kube_errors import Conflict, Forbidden, KubeError, NotFound
 from capscan.core.notice import Notice
 from capscan.core.text import shorten
 from capscan.kube.client import KubeClient

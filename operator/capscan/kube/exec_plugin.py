@@ -20,9 +20,7 @@ from typing import Any
 import anyio
 from anyio.abc import ByteReceiveStream, Process
 
-from capscan.core.kube_errors import (
-    NoCluster,
-)
+from capscan.core.kube_errors import NoCluster
 from capscan.core.text import fold, shorten
 from capscan.kube.kubeconfig_entries import Cluster, Exec
 

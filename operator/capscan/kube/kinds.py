@@ -5,9 +5,7 @@ kopf watches them (`handlers.py`); `watching.py` keeps that watch alive.
 
 from collections.abc import Callable
 
-from capscan.core.kube_errors import (
-    Forbidden,
-)
+from capscan.core.kube_errors import Forbidden
 from capscan.kube.client import KubeClient
 from capscan.kube.permissions import RbacRule
 from capscan.kube.status import StatusWriter

@@ -14,9 +14,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
-from capscan.core.kube_errors import (
-    NoCluster,
-)
+from capscan.core.kube_errors import NoCluster
 from capscan.kube.kubeconfig_entries import Cluster, Context, Entry, User
 
 FILE_BYTES_MAX = 16 * 2**20

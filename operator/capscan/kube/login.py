@@ -12,10 +12,7 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
-from capscan.core.kube_errors import (
-    NoCluster,
-    Unavailable,
-)
+from capscan.core.kube_errors import NoCluster, Unavailable
 from capscan.core.retry import stepped_s
 from capscan.kube.credentials import Credentials
 

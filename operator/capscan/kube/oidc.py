@@ -8,9 +8,7 @@ import aiohttp
 from kubernetes.aio import config as kube_config
 from kubernetes.aio.client import Configuration
 
-from capscan.core.kube_errors import (
-    NoCluster,
-)
+from capscan.core.kube_errors import NoCluster
 from capscan.kube.kubeconfig_entries import User
 
 _INSTEAD = (

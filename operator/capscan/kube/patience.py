@@ -14,13 +14,7 @@ from typing import TypeVar
 
 import anyio
 
-from capscan.core.kube_errors import (
-    Forbidden,
-    KubeError,
-    NotServed,
-    ServerError,
-    Unavailable,
-)
+from capscan.core.kube_errors import Forbidden, KubeError, NotServed, ServerError, Unavailable
 
 logger = logging.getLogger(__name__)
 

@@ -2,12 +2,8 @@
 
 from dataclasses import dataclass
 
-from capscan.core.errors import (
-    MissingPermission,
-)
-from capscan.core.kube_errors import (
-    Forbidden,
-)
+from capscan.core.errors import MissingPermission
+from capscan.core.kube_errors import Forbidden
 
 
 @dataclass(frozen=True, slots=True)

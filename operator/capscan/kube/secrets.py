@@ -6,13 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from capscan.core.errors import (
-    ProviderUnusable,
-)
-from capscan.core.kube_errors import (
-    Forbidden,
-    NotFound,
-)
+from capscan.core.errors import ProviderUnusable
+from capscan.core.kube_errors import Forbidden, NotFound
 from capscan.kube.client import KubeClient
 from capscan.model import SecretKeyRef
 from capscan.model.api_key import ALLOWED_CA, ALLOWED_ORIGIN, ALLOWED_PROXY, ApiKey, KeyBounds

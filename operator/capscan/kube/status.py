@@ -13,17 +13,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from capscan.core.errors import (
-    ObjectGone,
-    StatusRejected,
-)
-from capscan.core.kube_errors import (
-    Conflict,
-    Forbidden,
-    Invalid,
-    NotFound,
-    ServerError,
-)
+from capscan.core.errors import ObjectGone, StatusRejected
+from capscan.core.kube_errors import Conflict, Forbidden, Invalid, NotFound, ServerError
 from capscan.core.merge_patch import merge_patch
 from capscan.kube.client import KubeClient
 from capscan.kube.permissions import RbacRule

@@ -26,13 +26,7 @@ from capscan.localplane.console import Console
 from capscan.localplane.crd_modules import crd_modules, missing_crds
 from capscan.localplane.errors import Unwritable
 from capscan.localplane.golang import GO_AT_LEAST, go_version, pinned_go, present_go
-from capscan.localplane.programs import (
-    API_SERVER,
-    CONTROLLER_MANAGER,
-    ETCD,
-    KUBECTL,
-    look_for,
-)
+from capscan.localplane.programs import API_SERVER, CONTROLLER_MANAGER, ETCD, KUBECTL, look_for
 from capscan.localplane.reach import module_proxy, package_index, unreachable
 
 OK, LATER, NOTE, MISSING = "ok", "later", "note", "MISSING"

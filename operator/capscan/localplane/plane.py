@@ -17,13 +17,7 @@ from capscan.localplane.console import Console
 from capscan.localplane.errors import PlaneDown, PortTaken
 from capscan.localplane.folder import Launched, PlaneFolder, State
 from capscan.localplane.processes import TERM_PATIENCE_S, is_running, kill, spawn, stop
-from capscan.localplane.programs import (
-    API_SERVER,
-    CONTROLLER_MANAGER,
-    ETCD,
-    KUBECTL,
-    find_programs,
-)
+from capscan.localplane.programs import API_SERVER, CONTROLLER_MANAGER, ETCD, KUBECTL, find_programs
 from capscan.localplane.servers import HOST, arguments, await_ready, free_ports, is_ready
 
 ORDER = (ETCD, API_SERVER, CONTROLLER_MANAGER)

@@ -10,15 +10,8 @@ import anyio
 
 from capscan.core.answer import capability
 from capscan.core.conditions import Stall
-from capscan.core.errors import (
-    ItemError,
-    ProviderUnusable,
-    ScanError,
-)
-from capscan.core.kube_errors import (
-    KubeError,
-    NotFound,
-)
+from capscan.core.errors import ItemError, ProviderUnusable, ScanError
+from capscan.core.kube_errors import KubeError, NotFound
 from capscan.core.run.burst import Burst, grown
 from capscan.core.run.plan import PlannedItem, fingerprint, lineage, plan, plan_key
 from capscan.model import CapabilityScan, Refresh, Run, ScanSpec

@@ -9,16 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from capscan.core.answer import capability
-from capscan.core.errors import (
-    InternalError,
-    ItemError,
-    ScanError,
-    StoreRejected,
-)
-from capscan.core.kube_errors import (
-    KubeError,
-    NotFound,
-)
+from capscan.core.errors import InternalError, ItemError, ScanError, StoreRejected
+from capscan.core.kube_errors import KubeError, NotFound
 from capscan.core.run.events import CrdFailed, CrdScanned, CrdSkipped, CrdUnchanged, Settled
 from capscan.core.run.lifecycle import asking
 from capscan.core.run.plan import PlannedItem, fingerprint, plan_key

@@ -8,12 +8,8 @@ import logging
 from collections.abc import Callable
 from typing import ClassVar, Protocol
 
-from capscan.core.errors import (
-    ItemError,
-)
-from capscan.core.kube_errors import (
-    NotFound,
-)
+from capscan.core.errors import ItemError
+from capscan.core.kube_errors import NotFound
 from capscan.core.money.estimate import Bill, estimate
 from capscan.core.money.spending import Spending
 from capscan.core.run.events import CrdScanned, CrdSkipped, CrdUnchanged, Settled

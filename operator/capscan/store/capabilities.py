@@ -15,30 +15,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from capscan.core.answer.capability import Entry
-from capscan.core.errors import (
-    MissingKind,
-    ScanError,
-    StoreRejected,
-)
-from capscan.core.kube_errors import (
-    Conflict,
-    Expired,
-    Forbidden,
-    Invalid,
-    NotFound,
-    ServerError,
-)
+from capscan.core.errors import MissingKind, ScanError, StoreRejected
+from capscan.core.kube_errors import Conflict, Expired, Forbidden, Invalid, NotFound, ServerError
 from capscan.kube.client import KubeClient, items_of
 from capscan.kube.permissions import RbacRule
 from capscan.kube.transport import Json
 from capscan.model import Capability, StoredRef
-from capscan.model.capability import (
-    FAILED_REASON,
-    FAILED_RUN,
-    FIELD_MANAGER,
-    PLAN_KEY,
-    RUN_ID,
-)
+from capscan.model.capability import FAILED_REASON, FAILED_RUN, FIELD_MANAGER, PLAN_KEY, RUN_ID
 from capscan.model.meta import GROUP, VERSION
 from capscan.store.labels import labels
 from capscan.store.ports import NamedCapability

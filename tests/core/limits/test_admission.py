@@ -12,13 +12,7 @@ from capscan.core.limits.admission import Permit
 from capscan.core.limits.sample import Sample, Signal
 from capscan.model import Limits, ObservedLimit, ObservedLimits, Usage
 from capscan.model.provider import ApiProtocol, Circuit
-from tests.core.limits.states import (
-    ANSWERED,
-    ITEM,
-    answered,
-    opened,
-    rules,
-)
+from tests.core.limits.states import ANSWERED, ITEM, answered, opened, rules
 
 SAMPLES = st.builds(
     Sample,

@@ -11,15 +11,7 @@ from capscan.core.limits.admission import TokenEstimate
 from capscan.core.limits.sample import Sample, Signal
 from capscan.model import Limits, ObservedLimit, ObservedLimits, Usage
 from capscan.model.provider import ApiProtocol, Circuit
-from tests.core.limits.states import (
-    ANSWERED,
-    ANTHROPIC,
-    DOWN,
-    ITEM,
-    OPENAI,
-    answered,
-    opened,
-)
+from tests.core.limits.states import ANSWERED, ANTHROPIC, DOWN, ITEM, OPENAI, answered, opened
 
 
 def test_anthropic_charges_prompt_and_answer_apart_and_settles() -> None:

@@ -2,16 +2,9 @@
 
 from collections.abc import Iterable
 
-from capscan.core.run.events import (
-    CrdScanned,
-    CrdStarted,
-    ScanEvent,
-)
+from capscan.core.run.events import CrdScanned, CrdStarted, ScanEvent
 from capscan.core.run.plan import PlannedItem
-from capscan.core.run.progress import (
-    Tally,
-    fold,
-)
+from capscan.core.run.progress import Tally, fold
 from capscan.model import Progress
 from tests.fakes import name_of, ref
 

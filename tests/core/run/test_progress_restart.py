@@ -15,13 +15,7 @@ from capscan.core.run.events import (
     ScanEvent,
 )
 from capscan.core.run.plan import PlannedItem, ScanPlan
-from capscan.core.run.progress import (
-    Tally,
-    fold,
-    progress,
-    reported,
-    start,
-)
+from capscan.core.run.progress import Tally, fold, progress, reported, start
 from capscan.model import Progress, RunUsage, Usage
 from tests.core.run.counting import REASONS, consistent, folded, never_falls, pending, scanned
 from tests.fakes import failed_item, name_of, ref

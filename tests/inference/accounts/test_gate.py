@@ -17,9 +17,7 @@ from capscan.core.errors import (
     RateLimited,
     RequestRejected,
 )
-from capscan.inference.accounts.statistics import (
-    GateStatistics,
-)
+from capscan.inference.accounts.statistics import GateStatistics
 from capscan.model import Limits, ObservedLimit, ObservedLimits
 from capscan.model.provider import Circuit, CircuitBreaker
 from tests import virtual

@@ -18,13 +18,7 @@ from capscan.core.errors import (
 from capscan.inference.accounts.gate import Ticket
 from capscan.model import Limits, ObservedLimits, Usage
 from tests import virtual
-from tests.inference.accounts.gates import (
-    TICKET,
-    Provider,
-    gate,
-    has_all_permits,
-    together,
-)
+from tests.inference.accounts.gates import TICKET, Provider, gate, has_all_permits, together
 
 pytestmark = pytest.mark.anyio
 

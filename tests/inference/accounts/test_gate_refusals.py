@@ -6,9 +6,7 @@ from typing import Any
 import anyio
 import pytest
 
-from capscan.core.errors import (
-    RateLimited,
-)
+from capscan.core.errors import RateLimited
 from capscan.inference.accounts.gate import REFUSALS_MAX, Ticket
 from capscan.model import Limits
 from capscan.model.provider import CircuitBreaker

@@ -8,19 +8,11 @@ import pytest
 from capscan.core.answer.question import Question
 from capscan.core.crd.digest import digest_crd
 from capscan.core.crd.parsing import parse_crd
-from capscan.core.errors import (
-    CircuitOpen,
-    ProviderFailed,
-    ProviderOverloaded,
-)
+from capscan.core.errors import CircuitOpen, ProviderFailed, ProviderOverloaded
 from capscan.model import Circuit
 from tests.builders import crd
 from tests.fakes import flight
-from tests.inference.accounts.keepers import (
-    case,
-    faulty,
-    until,
-)
+from tests.inference.accounts.keepers import case, faulty, until
 
 pytestmark = pytest.mark.anyio
 

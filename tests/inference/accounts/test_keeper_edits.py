@@ -3,9 +3,7 @@
 import anyio
 import pytest
 
-from capscan.core.errors import (
-    ProviderUnusable,
-)
+from capscan.core.errors import ProviderUnusable
 from capscan.model import Usage
 from tests.inference.accounts.keepers import case, provider, until
 from tests.modelserver.behaviour import Behaviour, Latency, Limits, Rate

@@ -5,13 +5,8 @@ from typing import Any
 import anyio
 import pytest
 
-from capscan.core.errors import (
-    ProviderUnavailable,
-    ProviderUnusable,
-)
-from capscan.core.kube_errors import (
-    ServerError,
-)
+from capscan.core.errors import ProviderUnavailable, ProviderUnusable
+from capscan.core.kube_errors import ServerError
 from tests.inference.accounts.keepers import KEY, case, faulty, provider
 from tests.modelserver.behaviour import Behaviour
 

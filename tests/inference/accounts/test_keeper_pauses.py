@@ -5,10 +5,7 @@ from typing import Any
 import anyio
 import pytest
 
-from capscan.core.errors import (
-    ProviderOverloaded,
-    ProviderUnusable,
-)
+from capscan.core.errors import ProviderOverloaded, ProviderUnusable
 from capscan.core.provider.diagnosis import RECHECK_S
 from tests import virtual
 from tests.inference.accounts.keepers import case_without_sockets, faulty

@@ -6,10 +6,7 @@ import anyio
 import pytest
 
 from capscan.core.answer.room import ANSWER_TOKENS_MAX, THINKING_TOKENS_MAX
-from capscan.core.errors import (
-    AnswerRefused,
-    InvalidAnswer,
-)
+from capscan.core.errors import AnswerRefused, InvalidAnswer
 from tests.inference.accounts.keepers import WIDGETS, case, faulty
 from tests.inference.spent import spent
 from tests.modelserver.answers import WRONG

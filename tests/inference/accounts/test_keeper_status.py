@@ -3,9 +3,7 @@
 import anyio
 import pytest
 
-from capscan.core.errors import (
-    MissingPermission,
-)
+from capscan.core.errors import MissingPermission
 from tests.inference.accounts.keepers import KEY, case, until
 from tests.modelserver.behaviour import Behaviour
 from tests.modelserver.faults import Fault

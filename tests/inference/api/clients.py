@@ -5,9 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from capscan.core.errors import (
-    CapscanError,
-)
+from capscan.core.errors import CapscanError
 from capscan.inference.api.http import HttpClient, open_http
 from capscan.model.provider import ProviderSpec
 from tests.inference.api.loopback import Serve, serving

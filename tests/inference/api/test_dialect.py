@@ -3,12 +3,7 @@
 import pytest
 
 from capscan.inference.api.dialect import Dialect, Form, Negotiation, Tool
-from capscan.inference.api.steps import (
-    ANTHROPIC_STEPS,
-    OPENAI_STEPS,
-    guessed_form,
-    guessed_tool,
-)
+from capscan.inference.api.steps import ANTHROPIC_STEPS, OPENAI_STEPS, guessed_form, guessed_tool
 
 NO_FORM = "'response_format' is not supported with this model."
 NO_LIMIT = "Unsupported parameter: 'max_tokens' is not supported with this model."

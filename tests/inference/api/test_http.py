@@ -7,10 +7,7 @@ import logging
 import anyio
 import pytest
 
-from capscan.core.errors import (
-    InferenceTimeout,
-    InvalidAnswer,
-)
+from capscan.core.errors import InferenceTimeout, InvalidAnswer
 from capscan.inference.api.http import REPLY_BYTES_MAX
 from tests.inference.api.clients import client_of, failure
 from tests.inference.api.loopback import Connection, answer_all, response, serving

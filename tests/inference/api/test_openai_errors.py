@@ -8,11 +8,7 @@ import pytest
 from capscan.core.errors import CapscanError, ProviderUnusable
 from capscan.inference.api.address import warning_about
 from capscan.inference.api.openai import OpenAIApi
-from tests.inference.api.openai_wire import (
-    api,
-    error,
-    raised,
-)
+from tests.inference.api.openai_wire import api, error, raised
 from tests.inference.api.wire import KEY, PROMPT, Wire, read_limits, reply, spec
 
 pytestmark = pytest.mark.anyio

@@ -8,12 +8,7 @@ import pytest
 
 from capscan.core.errors import CapscanError
 from capscan.inference.api.protocol import Renegotiated
-from tests.inference.api.openai_wire import (
-    REFUSED_FORMS,
-    api,
-    completion,
-    error,
-)
+from tests.inference.api.openai_wire import REFUSED_FORMS, api, completion, error
 from tests.inference.api.wire import PROMPT, Wire, reply
 
 pytestmark = pytest.mark.anyio

@@ -5,9 +5,7 @@ import asyncio
 import anyio
 import pytest
 
-from capscan.core.errors import (
-    ProviderUnavailable,
-)
+from capscan.core.errors import ProviderUnavailable
 from capscan.inference.api.transport import STALE_S_MAX
 from tests.inference.api.clients import client_of
 from tests.inference.api.loopback import Connection, answer_all, response, serving

@@ -7,10 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from capscan.core.errors import (
-    ProviderUnreachable,
-    ProviderUnusable,
-)
+from capscan.core.errors import ProviderUnreachable, ProviderUnusable
 from tests.inference.api.clients import client_of
 from tests.inference.api.loopback import Connection, answer_all, response, serving
 

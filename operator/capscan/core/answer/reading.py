@@ -12,12 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from capscan.core.answer.candidates import NAMES, fields_in, fields_thought
-from capscan.core.answer.leaks import (
-    is_placeholder,
-    is_placeholder_item,
-    leak,
-    without_turn_ends,
-)
+from capscan.core.answer.leaks import is_placeholder, is_placeholder_item, leak, without_turn_ends
 from capscan.core.answer.lenient_json import CutText, json_list
 from capscan.core.answer.subject import Subject
 from capscan.core.answer.thoughts import told

@@ -96,8 +96,6 @@ _SHAPES = (
     _shape("Metadata", "annotations labels", "name namespace generateName finalizers"),
 )
 
-TYPES = frozenset(shape.name for shape in _SHAPES)
-
 
 def known_type(properties: Mapping[str, Any]) -> str:
     """Return the name of the Kubernetes type that has these properties; empty where there is

@@ -16,13 +16,9 @@ from capscan.core.errors import ProviderUnusable
 from capscan.core.pace import Pace
 from capscan.inference.accounts.allowance import Allowance
 from capscan.inference.accounts.connection import Connection, Connections
-from capscan.inference.accounts.gate import (
-    Ticket,
-)
+from capscan.inference.accounts.gate import Ticket
 from capscan.inference.accounts.request import RequestSender, in_time, priced, usual
-from capscan.inference.accounts.statistics import (
-    GateStatistics,
-)
+from capscan.inference.accounts.statistics import GateStatistics
 from capscan.inference.api.protocol import Reply
 from capscan.inference.asking import analyse
 from capscan.inference.flight import Flight

@@ -22,9 +22,7 @@ from capscan.core.errors import (
     RequestRejected,
     RequestSingledOut,
 )
-from capscan.core.kube_errors import (
-    KubeError,
-)
+from capscan.core.kube_errors import KubeError
 from capscan.core.notice import Notice
 from capscan.core.pace import Pace
 from capscan.core.provider.diagnosis import Diagnosis
@@ -33,9 +31,7 @@ from capscan.inference.accounts.account import Account
 from capscan.inference.accounts.connection import Connection
 from capscan.inference.accounts.look import found_by_look
 from capscan.inference.accounts.report import AccountAnnouncer, ProviderStatusSink
-from capscan.inference.accounts.statistics import (
-    GateStatistics,
-)
+from capscan.inference.accounts.statistics import GateStatistics
 from capscan.inference.accounts.wakeups import Alarm, Turns, Verdicts
 from capscan.inference.api.address import warning_about
 from capscan.inference.flight import Flight

@@ -1,12 +1,7 @@
 """One look at a provider: what speaks against it, as far as that costs nothing."""
 
-from capscan.core.errors import (
-    InferenceError,
-    ProviderUnusable,
-)
-from capscan.core.kube_errors import (
-    KubeError,
-)
+from capscan.core.errors import InferenceError, ProviderUnusable
+from capscan.core.kube_errors import KubeError
 from capscan.inference.accounts.account import Account
 from capscan.model import ProviderSpec
 

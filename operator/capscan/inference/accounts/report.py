@@ -15,27 +15,12 @@ import anyio
 from capscan.core.errors import MissingPermission, StatusRejected
 from capscan.core.notice import Notice
 from capscan.core.provider.diagnosis import RECHECK_S, Diagnosis
-from capscan.core.provider.status import (
-    AccountState,
-    Verdict,
-    last_shown,
-    render,
-    shown_verdict,
-)
+from capscan.core.provider.status import AccountState, Verdict, last_shown, render, shown_verdict
 from capscan.core.retry import stepped_s
 from capscan.core.text import shorten
 from capscan.inference.accounts.allowance import Allowance
-from capscan.inference.accounts.statistics import (
-    GateStatistics,
-    RateLimitSeen,
-)
-from capscan.model import (
-    Circuit,
-    InferenceProvider,
-    LastRateLimit,
-    ObjectMeta,
-    ProviderStatus,
-)
+from capscan.inference.accounts.statistics import GateStatistics, RateLimitSeen
+from capscan.model import Circuit, InferenceProvider, LastRateLimit, ObjectMeta, ProviderStatus
 
 logger = logging.getLogger(__name__)
 

@@ -16,13 +16,7 @@ from capscan.core.answer.prompt import Prompt
 from capscan.core.errors import AnswerRefused
 from capscan.inference.api.dialect import Dialect, Negotiation, Tool
 from capscan.inference.api.endings import ending
-from capscan.inference.api.endpoint import (
-    Endpoint,
-    key_in,
-    listed_in,
-    naming,
-    open_endpoint,
-)
+from capscan.inference.api.endpoint import Endpoint, key_in, listed_in, naming, open_endpoint
 from capscan.inference.api.http import Json
 from capscan.inference.api.local_servers import has_few_slots
 from capscan.inference.api.parts import (

@@ -7,12 +7,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from capscan.inference.api.account_words import (
-    is_about_money,
-    is_limit,
-    is_money,
-    refuses_the_key,
-)
+from capscan.inference.api.account_words import is_about_money, is_limit, is_money, refuses_the_key
 from capscan.inference.api.said import Said, said_in
 
 _FINISHED = frozenset({"stop", "end_turn", "tool_use", "tool_calls", "function_call", "eos"})

@@ -17,13 +17,7 @@ from capscan.core.errors import AnswerRefused, InvalidAnswer
 from capscan.inference.api.address import checked_base_url
 from capscan.inference.api.dialect import Dialect, Form, Negotiation
 from capscan.inference.api.endings import BrokenOff, ending
-from capscan.inference.api.endpoint import (
-    Endpoint,
-    key_in,
-    listed_in,
-    naming,
-    open_endpoint,
-)
+from capscan.inference.api.endpoint import Endpoint, key_in, listed_in, naming, open_endpoint
 from capscan.inference.api.http import Json
 from capscan.inference.api.local_servers import has_few_slots
 from capscan.inference.api.parts import (
