@@ -94,13 +94,14 @@ class Api:
         try:
             self._connection.request(method, path, data, {**self._headers, "Content-Type": content})
             response = self._connection.getresponse()
-            found: Json = json.loads(response.read())
+            answer = response.read()
         except (OSError, http.client.HTTPException):
             self.close()
             raise
         self._used_at_s = time.monotonic()
-        if response.status >= 300:
-            raise Refused(response.status, found.get("message", ""))
+        if response.status >= 300:  # plain text where a kind is not served yet
+            raise Refused(response.status, answer.decode(errors="replace")[:1000])
+        found: Json = json.loads(answer)
         return found
 
     def stream(self, path: str) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
