@@ -1,6 +1,7 @@
 """kopf's watch: it goes the same way as capscan's own client, as the same user."""
 
-from collections.abc import AsyncIterator, Callable
+import gc
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,12 @@ from capscan.watching import Watched, Watching
 from tests.kube.cluster_stub import NAME, ClusterStub, Pki, kubeconfig
 from tests.kube.plugins import credential, entry, plugin, printing
 
-pytestmark = pytest.mark.anyio
+pytestmark = [
+    pytest.mark.anyio,
+    # kopf leaves a socket open where its event loop ends in the middle of a request.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
 
 KINDS = 2
 
@@ -31,6 +37,13 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="module")
 def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
     return Pki.made(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    """Collect what kopf left here, and not in the middle of another test."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(autouse=True)

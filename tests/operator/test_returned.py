@@ -169,7 +169,7 @@ def test_a_namesake_of_another_group_hides_no_capability(world: World) -> None:
     world.apply(crd("capabilities", group=other, kind="Capability", short_names=["cap"]))
     try:
         until(
-            lambda: world.api.get(f"{CRDS}/capabilities.{other}")["status"]["conditions"],
+            lambda: world.api.get(f"{CRDS}/capabilities.{other}")["status"].get("conditions") or (),
             lambda found: ("Established", "True") in {(c["type"], c["status"]) for c in found},
             "the other kind",
         )
