@@ -63,6 +63,11 @@ class _Case:
     reply: HttpReply
 
     @property
+    def is_told_limit(self) -> bool:
+        """Whether it speaks of a limit and says when that is over."""
+        return self.asked_s is not None and account_words.is_limit(self.words)
+
+    @property
     def is_page(self) -> bool:
         return self.reply.is_web_page
 
@@ -142,8 +147,7 @@ class Refusals:
             paid = case.status == 402 and not account_words.is_asked_to_retry(words)
             empty = paid or account_words.is_quota(words)
             empty = empty or (case.status == 403 and account_words.is_used_up(words))
-        told_when = case.asked_s is not None and account_words.is_limit(words)
-        if not empty and (told_when or not account_words.is_about_money(words)):
+        if not empty and (case.is_told_limit or not account_words.is_about_money(words)):
             return None
         text = f"the account has nothing left to spend ({case.status}): {case.quote}"
         unsure = not empty and case.status in _MAY_QUOTE
@@ -151,12 +155,11 @@ class Refusals:
 
     def _limited(self, case: _Case) -> CapscanError | None:
         status, words = case.status, case.words
-        told_when = case.asked_s is not None and account_words.is_limit(words)
         if status == 429 and case.asked_s is None and account_words.is_closed(words):
             return None
         limited = (
             status in (402, 429)
-            or (status in _LIMITED_TOO and (told_when or account_words.is_rate(words)))
+            or (status in _LIMITED_TOO and (case.is_told_limit or account_words.is_rate(words)))
             or (status >= 500 and failure_words.relays_429(words))
         )
         at_once = failure_words.is_of_concurrency(status, words, case.reply.headers)
